@@ -1,0 +1,1 @@
+"""One node as a machine: what happened goes in, effects come out."""

@@ -1,0 +1,1 @@
+"""Frozen values everyone may hold."""

@@ -1,0 +1,1 @@
+"""Bytes to requests, replies to bytes. Sans-I/O."""

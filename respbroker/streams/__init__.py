@@ -1,0 +1,1 @@
+"""What Redis says about streams, over a log. Sans-I/O."""

@@ -1,0 +1,1 @@
+"""A segmented log as a library: the public names."""
