@@ -1,0 +1,105 @@
+"""What a handler may touch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from respbroker.commands.table import CommandTable
+    from respbroker.model.settings import Settings
+    from respbroker.sessions.channels import Channels
+    from respbroker.sessions.client import Client, Reply
+    from respbroker.sessions.latency import LatencyMonitor
+    from respbroker.sessions.slowlog import SlowLog
+    from respbroker.sessions.statistics import Statistics
+    from respbroker.streams.keyspace import Keyspace
+    from respbroker.streams.stream import Stream
+    from respbroker.streams.waiters import Waiters
+
+
+class BlockedRequest(Protocol):
+    """A request that waits; frozen, so that it can be tried again and again."""
+
+    def retry(self, ctx: Context) -> Reply:
+        """Serve it if it can be served now (``ctx.client`` is the waiting client), else None; raises ReplyError."""
+
+    def timed_out(self, client: Client) -> bytes:
+        """The reply when the deadline passed."""
+
+
+class Context(Protocol):
+    """The node as handlers see it. One object serves all requests; ``client`` is whoever asked.
+
+    Time stands still during a tick: ``now_ms`` (wall clock, Unix milliseconds: IDs, expiry, idle times) and
+    ``now`` (monotonic seconds: deadlines).
+    """
+
+    client: Client
+    now_ms: int
+    now: float
+    #: True while EXEC runs: a blocking command then answers at once.
+    in_exec: bool
+    settings: Settings
+    keyspace: Keyspace
+    waiters: Waiters
+    clients: dict[int, Client]
+    channels: Channels
+    commands: CommandTable
+    statistics: Statistics
+    slowlog: SlowLog
+    latency: LatencyMonitor
+    #: No waiter, no WATCH and no notification anywhere: handlers may skip `changed`.
+    quiet: bool
+    #: Keys changed since the start (rdb_changes_since_last_save counts from the last checkpoint).
+    dirty: int
+
+    def lookup(self, key: bytes) -> Stream | None:
+        """The stream at ``key`` in the client's database, opened if need be; expired keys are gone."""
+
+    def lookup_or_create(self, key: bytes) -> Stream:
+        """The same, made empty if there is none."""
+
+    def changed(self, key: bytes, event: str, db: int | None = None) -> None:
+        """The one door for "a key was modified": WATCH, keyspace notification ``event``, waiters on the key.
+
+        ``dirty`` is raised too. Call it once per change, after it.
+        """
+
+    def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int, *, group: bytes | None = None) -> None:
+        """Let the client wait for any of ``keys`` (0: for ever). The handler then returns None."""
+
+    def unblock(self, client: Client, reply: bytes) -> None:
+        """End a client's waiting with ``reply``."""
+
+    def push(self, client: Client, wire: bytes) -> None:
+        """Send something unasked (pub/sub, MONITOR) to any client."""
+
+    def execute(self, words: list[bytes]) -> Reply:
+        """Run one request of the current client inside EXEC."""
+
+    def close(self, client: Client, *, at_once: bool = False) -> None:
+        """Close a connection: behind what it still has to be sent, or at once."""
+
+    def pause(self, until: float, *, writes_only: bool) -> None:
+        """CLIENT PAUSE: hold requests until the monotonic time ``until``."""
+
+    def unpause(self) -> None:
+        """CLIENT UNPAUSE."""
+
+    def save(self, *, background: bool) -> None:
+        """SAVE, BGSAVE, BGREWRITEAOF: a checkpoint of every open stream and of the catalog."""
+
+    def reload(self) -> None:
+        """DEBUG RELOAD, LOADAOF: forget memory, recover from disk, go on."""
+
+    def shut_down(self, *, save: bool, now: bool, force: bool) -> None:
+        """SHUTDOWN: ask the edge to stop."""
+
+    def apply_setting(self, name: str) -> None:
+        """A setting was changed by CONFIG SET: let the node act on it (watchers of notifications, slow log …)."""
+
+    def wait_for_sync(self, numlocal: int, timeout_ms: int) -> Reply:
+        """WAITAOF: answer once everything this client wrote has been synced to the local disk."""
+
+    def facts(self) -> dict[str, Any]:
+        """Numbers only the node knows (memory, uptime, files, syncs), for INFO; keys as INFO names them."""

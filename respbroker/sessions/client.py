@@ -1,0 +1,88 @@
+"""One connected client: what the protocol and the commands must remember of it."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from respbroker.sessions.transaction import Transaction
+
+#: A reply as handlers give it: wire bytes, pieces of them, or a lazy source of pieces for replies too large
+#: to hold; None where nothing is said now (the client blocks, or replies are off).
+Buffer = bytes | memoryview
+Output = bytes | memoryview | Iterator[Buffer]
+Reply = bytes | list[Buffer] | Iterator[Buffer] | None
+
+
+class ReplyMode(enum.Enum):
+    """CLIENT REPLY: whether this connection's replies are sent."""
+
+    ON = "on"
+    OFF = "off"
+    SKIP_NEXT = "skip-next"  #: CLIENT REPLY SKIP was just run: the next command's reply is left out
+    SKIP = "skip"  #: the reply of the running command is left out
+
+
+@attrs.define(eq=False, slots=True)
+class Client:
+    """State of one connection, owned by the node; the edge only takes ``out`` and reads the flags.
+
+    ``out`` holds what is to be sent, in order. ``closing`` asks the edge to close once ``out`` is sent,
+    ``kill`` to close at once. ``backlog`` holds requests that arrived while the client was blocked or paused;
+    the edge stops reading while ``stalled`` is true.
+    """
+
+    id: int
+    address: str = ""
+    local_address: str = ""
+    fd: int = -1
+    connected_at: float = 0.0  #: monotonic seconds
+    name: bytes = b""
+    library_name: bytes = b""
+    library_version: bytes = b""
+    db: int = 0
+    protocol: int = 2
+    authenticated: bool = True
+    user: str = "default"
+    #: True while the dispatcher may take the short way: nothing below differs from a plain connection.
+    plain: bool = True
+    reply_mode: ReplyMode = ReplyMode.ON
+    transaction: Transaction | None = None
+    watched: set[tuple[int, bytes]] = attrs.Factory(set)
+    watch_broken: bool = False
+    channels: set[bytes] = attrs.Factory(set)
+    patterns: set[bytes] = attrs.Factory(set)
+    shard_channels: set[bytes] = attrs.Factory(set)
+    monitor: bool = False
+    blocked: bool = False
+    no_evict: bool = False
+    no_touch: bool = False
+    readonly: bool = False
+    last_command: str = ""
+    last_active: float = 0.0  #: monotonic seconds of the last request
+    requests_count: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    out: list[Output] = attrs.Factory(list)
+    backlog: deque[list[bytes]] = attrs.Factory(deque)
+    closing: bool = False
+    kill: bool = False
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the edge should stop reading: earlier requests still wait."""
+        return self.blocked or bool(self.backlog)
+
+    @property
+    def subscriptions_count(self) -> int:
+        """Channels and patterns this client listens to, without sharded ones."""
+        return len(self.channels) + len(self.patterns)
+
+    @property
+    def subscribed(self) -> bool:
+        return bool(self.channels or self.patterns or self.shard_channels)
