@@ -93,6 +93,7 @@ class Command:
     words_min: int
     words_max: int
     is_write: bool
+    is_fast: bool
     flags: Flag
     subcommands: dict[bytes, Command]
     calls: int = 0
@@ -111,6 +112,7 @@ class Command:
             words_min=abs(spec.arity),
             words_max=spec.arity if exact else 1 << 62,
             is_write=Flag.WRITE in spec.flags,
+            is_fast=Flag.FAST in spec.flags,
             flags=spec.flags,
             subcommands={s.name.lower().encode(): cls.from_spec(s, spec.name) for s in spec.subcommands},
         )

@@ -1,0 +1,202 @@
+"""From a client's requests to handlers: the refusals common to all commands, in their order.
+
+`Dispatcher.run` serves one client's turn. A *plain* client (see `Client.settle`) on an undisturbed node takes the short
+way: one dictionary look-up, the arity, the handler. Everything else takes the long way, one check after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from respbroker.broker.timing import Timing
+from respbroker.commands.monitor import monitor_line
+from respbroker.commands.pubsub import refuse_while_subscribed
+from respbroker.commands.table import Command, CommandTable, Flag
+from respbroker.commands.transactions import queue
+from respbroker.errors import MisConf, NoAuth, ReplyError, UnknownCommand
+from respbroker.resp import replies
+from respbroker.sessions.client import Client, Reply, ReplyMode
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+
+_NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+
+
+class Dispatcher:
+    """Runs requests of the node; all state is the node's.
+
+    ``disturbed`` is true while any condition of the whole node asks for the long way: MONITOR, CLIENT PAUSE, a disk
+    that refuses, a slow log that wants every command timed.
+    """
+
+    def __init__(self, node: Node, commands: CommandTable, clock: Callable[[], float]) -> None:
+        self._node = node
+        self._by_raw_name = commands.by_raw_name
+        self._commands = commands
+        self.timing = Timing(node, clock)
+        self.disturbed = False
+
+    def run(self, client: Client, requests: Sequence[list[bytes]]) -> None:
+        """Run one client's requests in order, until it must wait; replies go to ``client.out``."""
+        node = self._node
+        node.client = client
+        client.requests_count += len(requests)
+        client.last_active = node.now
+        done = 0
+        while done < len(requests):
+            if client.blocked or client.closing or client.kill:
+                break
+            if client.plain and not self.disturbed:
+                short = self._run_plain(client, requests[done:] if done else requests)
+                done += short
+                if short:
+                    continue
+            if self._must_wait(client, requests[done]):
+                break
+            self.run_one(client, requests[done])
+            done += 1
+        if done < len(requests) and not client.closing:
+            client.backlog.extend(requests[done:])
+            node.held[client.id] = client
+
+    def _run_plain(self, client: Client, requests: Sequence[list[bytes]]) -> int:
+        """The short way, for as many requests as it can be taken; how many that were."""
+        node, out, find, clock = self._node, client.out, self._by_raw_name.get, self.timing.clock
+        current: Command | None = None
+        done = calls = 0
+        began = clock()
+        for words in requests:
+            command = find(words[0])
+            if command is None or not command.words_min <= len(words) <= command.words_max or command.subcommands:
+                break
+            if command is not current or not command.is_fast:
+                if current is not None:
+                    ended = clock()
+                    self.timing.account(client, current, requests[done - 1], calls, ended - began)
+                    began, calls = ended, 0
+                current = command
+            try:
+                reply = command.handler(node, words)
+            except ReplyError as refusal:
+                reply = self._failed(command, refusal)
+            calls += 1
+            done += 1
+            if reply.__class__ is bytes:
+                out.append(reply)  # type: ignore[arg-type]
+            elif reply is not None:
+                _extend(out, reply)
+            if node.ready:
+                node.serve_waiters()
+                node.client = client
+            if not client.plain or client.blocked or client.closing or self.disturbed:
+                break
+        if current is not None:
+            client.last_command = current.name
+            self.timing.account(client, current, requests[done - 1], calls, clock() - began)
+        return done
+
+    def run_one(self, client: Client, words: list[bytes]) -> None:
+        """Run one request the long way."""
+        node = self._node
+        node.client = client
+        skip = client.reply_mode is ReplyMode.SKIP_NEXT
+        if skip:
+            client.reply_mode = ReplyMode.SKIP
+        before = len(client.out)
+        reply = self._checked(client, words)
+        if client.reply_mode is not ReplyMode.ON:
+            del client.out[before:]
+        elif reply is not None:
+            _extend(client.out, reply)
+        if skip and client.reply_mode is ReplyMode.SKIP:
+            client.reply_mode = ReplyMode.ON
+            client.settle()
+        if node.ready:
+            node.serve_waiters()
+            node.client = client
+
+    def resolve(self, words: list[bytes]) -> Command:
+        """The command for these words. Raises UnknownCommand, UnknownSubcommand, WrongArity."""
+        command = self._commands.find(words[0])
+        if command is None:
+            raise UnknownCommand(words)
+        return command.resolve(words)
+
+    def execute(self, words: list[bytes]) -> Reply:
+        """Run a queued request of the current client inside EXEC; a refusal becomes its reply."""
+        return self._handle(self._node.client, self.resolve(words), words)
+
+    def _checked(self, client: Client, words: list[bytes]) -> Reply:
+        node = self._node
+        try:
+            command = self.resolve(words)
+            client.last_command = command.name
+            self._refuse(client, command)
+        except ReplyError as refusal:
+            return self._rejected(client, words, refusal)
+        if client.transaction is not None and command.name not in _NEVER_QUEUED:
+            return queue(client, command, words)
+        if node.monitors and Flag.SKIP_MONITOR not in command.flags:
+            line = monitor_line(node.now_ms, client, words)
+            for monitor in list(node.monitors.values()):
+                node.push(monitor, line)
+        return self._handle(client, command, words)
+
+    def _refuse(self, client: Client, command: Command) -> None:
+        """Raise what stands against running this command now."""
+        if not client.authenticated and Flag.NO_AUTH not in command.flags:
+            raise NoAuth
+        if client.protocol == 2 and client.subscribed:
+            refuse_while_subscribed(command)
+        if client.transaction is not None and Flag.NO_MULTI in command.flags:
+            raise ReplyError("Command not allowed inside a transaction")
+        if command.is_write and self._node.write_refusal:
+            raise MisConf(self._node.write_refusal)
+
+    def _handle(self, client: Client, command: Command, words: list[bytes]) -> Reply:
+        clock = self.timing.clock
+        began = clock()
+        try:
+            reply = command.handler(self._node, words)
+        except ReplyError as refusal:
+            reply = self._failed(command, refusal)
+        self.timing.account(client, command, words, 1, clock() - began)
+        return reply
+
+    def _failed(self, command: Command, refusal: ReplyError) -> bytes:
+        command.failed_calls += 1
+        self._node.statistics.count_error(refusal.code)
+        return replies.error(refusal)
+
+    def _rejected(self, client: Client, words: list[bytes], refusal: ReplyError) -> bytes:
+        command = self._commands.find(words[0])
+        if command is not None:
+            command.rejected_calls += 1
+        if client.transaction is not None:
+            client.transaction.broken = True
+        self._node.statistics.count_error(refusal.code)
+        return replies.error(refusal)
+
+    def _must_wait(self, client: Client, words: list[bytes]) -> bool:
+        """Whether CLIENT PAUSE holds this request back."""
+        node = self._node
+        if node.paused_until <= node.now:
+            return False
+        command = self._commands.find(words[0])
+        if command is None:
+            return False
+        if not node.pause_writes_only:
+            return command.name != "client"
+        if client.transaction is not None and command.name != "exec":
+            return False
+        queued = client.transaction.queue if client.transaction is not None else [(command, words)]
+        return any(one.is_write or one.name in ("publish", "spublish") for one, _ in queued)
+
+
+def _extend(out: list[object], reply: Reply) -> None:
+    if isinstance(reply, list):
+        out.extend(reply)
+    else:
+        out.append(reply)

@@ -1,0 +1,33 @@
+"""How long commands take: commandstats, latencystats, the slow log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+    from respbroker.commands.table import Command
+    from respbroker.sessions.client import Client
+
+
+class Timing:
+    """Accounts for finished commands. A *run* is one slow command, or neighbouring calls of one fast command.
+
+    The clock is handed in: a measurement decides nothing, so that a simulated node may give a clock that stands still.
+    """
+
+    def __init__(self, node: Node, clock: Callable[[], float]) -> None:
+        self._node = node
+        self.clock = clock
+
+    def account(self, client: Client, command: Command, words: list[bytes], calls: int, seconds: float) -> None:
+        """``calls`` of ``command``, the last one with ``words``, took ``seconds`` together."""
+        command.calls += calls
+        command.seconds += seconds
+        node = self._node
+        node.statistics.observe(command, calls, seconds)
+        if 0 <= node.slow_seconds <= seconds:
+            node.slowlog.add(node.now_ms, seconds, words, client)
+        if 0 < node.latency_threshold_seconds <= seconds:
+            node.latency.add("command", node.now_ms, seconds)

@@ -1,0 +1,231 @@
+"""The catalog: every key's stream number and expiry, as a log of effects with snapshots.
+
+It is a log like any other (design: one truth, everything else an index), in ``DIR/catalog``. Besides keys it knows
+up to which number the streams' directories are known to be on disk, so that recovery can tell a key whose creation
+a power failure swallowed (reported, and dropped) from a directory that somebody removed (an error).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgpack
+from sortedcontainers import SortedList
+
+from storage import CorruptLog, FileSystem, Log, LogConfig
+
+if TYPE_CHECKING:
+    from respbroker.streams.stream import Stream
+
+CREATED: Final = 1  # [_, db, key, number]
+DROPPED: Final = 2  # [_, db, key]
+MOVED: Final = 3  # [_, db, key, new_db, new_key]
+EXPIRY_SET: Final = 4  # [_, db, key, expires_ms (0: never)]
+SWAPPED: Final = 5  # [_, db, db]
+FLUSHED: Final = 6  # [_, db or nil]
+ON_DISK: Final = 7  # [_, number]: the directories of all streams below are on disk
+LOG_REPLACED: Final = 8  # [_, db, key, number]: the stream goes on in another directory
+
+_SNAPSHOT_VERSION = 1
+_SNAPSHOT_BYTES = 4 << 20  # a snapshot once this much log, and twice the last snapshot, has gathered behind the last
+
+
+@attrs.define(eq=False, slots=True)
+class KeyEntry:
+    """What the catalog knows of one key; ``stream`` while it is open. Times in Unix milliseconds."""
+
+    number: int
+    expires_ms: int = 0
+    used_ms: int = 0
+    stream: Stream | None = None
+
+
+class Catalog:
+    """Owns ``databases``: for each, the keys in order of creation. Changed only by `commit`."""
+
+    def __init__(
+        self, filesystem: FileSystem, directory: str, databases: int, log_config: LogConfig, now_ms: int
+    ) -> None:
+        self._filesystem = filesystem
+        self._streams_directory = f"{directory}/streams"
+        self.databases: list[dict[bytes, KeyEntry]] = [{} for _ in range(databases)]
+        self.next_number = 1
+        self.on_disk_below = 0
+        #: (expires_ms, db, key) of every key with an expiry, soonest first.
+        self._expiries: SortedList[tuple[int, int, bytes]] = SortedList()
+        self._effects: list[bytes] = []
+        self._snapshot_size = 0
+        #: What recovery found that an operator should know, one sentence each.
+        self.findings: list[str] = []
+        #: Numbers of streams that were dropped but whose directories are still there.
+        self.leftovers: list[int] = []
+        self.log = Log.open(filesystem, f"{directory}/catalog", log_config, clock_ms=now_ms)
+        self._recover()
+
+    # -- changes -----------------------------------------------------------------------------------------------
+
+    @property
+    def is_dirty(self) -> bool:
+        return bool(self._effects)
+
+    def commit(self, effect: list[Any]) -> None:
+        """Apply an effect and stage it for the end of the tick."""
+        self._apply(effect)
+        self._effects.append(_pack(effect))
+
+    def flush(self, now_ms: int) -> None:
+        """Append what is staged: one write. Raises StorageError; then nothing was written."""
+        self.log.append((), (), (), self._effects, now_ms=now_ms)
+        self._effects = []
+        if self.log.bytes_since_snapshot > max(_SNAPSHOT_BYTES, 2 * self._snapshot_size):
+            self.checkpoint()
+
+    def take_staged(self) -> list[bytes]:
+        """The effects staged so far, for the journal; they stay staged."""
+        return self._effects
+
+    def expired(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
+        """Up to ``limit`` keys (with their databases) whose expiry has come."""
+        due: list[tuple[int, bytes]] = []
+        for expires_ms, db, key in self._expiries:
+            if expires_ms > now_ms or len(due) >= limit:
+                break
+            due.append((db, key))
+        return due
+
+    def next_expiry(self) -> int:
+        """When the next key expires, 0 if none does."""
+        return self._expiries[0][0] if self._expiries else 0
+
+    def checkpoint(self) -> None:
+        """Snapshot the keys, so that opening replays little."""
+        if self.log.bytes_since_snapshot:
+            state = self._dump()
+            self._snapshot_size = len(state)
+            self.log.write_snapshot(state, self.log.end_offset)
+        self.log.checkpoint()
+
+    # -- effects -----------------------------------------------------------------------------------------------
+
+    def _apply(self, effect: list[Any]) -> None:
+        _APPLY[effect[0]](self, *effect[1:])
+
+    def _created(self, db: int, key: bytes, number: int) -> None:
+        self._forget(self.databases[db].pop(key, None), db, key)
+        self.databases[db][key] = KeyEntry(number)
+        self.next_number = max(self.next_number, number + 1)
+
+    def _dropped(self, db: int, key: bytes) -> None:
+        self._forget(self.databases[db].pop(key, None), db, key)
+
+    def _moved(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
+        self._dropped(new_db, new_key)
+        entry = self.databases[db].pop(key)
+        self._forget(entry, db, key)
+        self.databases[new_db][new_key] = entry
+        if entry.expires_ms:
+            self._expiries.add((entry.expires_ms, new_db, new_key))
+
+    def _expiry_set(self, db: int, key: bytes, expires_ms: int) -> None:
+        entry = self.databases[db][key]
+        self._forget(entry, db, key)
+        entry.expires_ms = expires_ms
+        if expires_ms:
+            self._expiries.add((expires_ms, db, key))
+
+    def _swapped(self, one: int, other: int) -> None:
+        databases = self.databases
+        databases[one], databases[other] = databases[other], databases[one]
+        self._index_expiries()
+
+    def _flushed(self, db: int | None) -> None:
+        for index in range(len(self.databases)) if db is None else (db,):
+            self.databases[index].clear()
+        self._index_expiries()
+
+    def _on_disk(self, number: int) -> None:
+        self.on_disk_below = number
+
+    def _log_replaced(self, db: int, key: bytes, number: int) -> None:
+        self.databases[db][key].number = number
+        self.next_number = max(self.next_number, number + 1)
+
+    def _forget(self, entry: KeyEntry | None, db: int, key: bytes) -> None:
+        """Take a key that goes or moves out of the expiry index."""
+        if entry is not None and entry.expires_ms:
+            self._expiries.discard((entry.expires_ms, db, key))
+
+    def _index_expiries(self) -> None:
+        self._expiries = SortedList(
+            (entry.expires_ms, db, key)
+            for db, keys in enumerate(self.databases)
+            for key, entry in keys.items()
+            if entry.expires_ms
+        )
+
+    # -- recovery ------------------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        offset = self.log.start_offset
+        newest = self.log.newest_snapshot()
+        if newest is not None:
+            offset, state = newest
+            self._load(state)
+        for _, _, wire in self.log.controls(offset):
+            self._apply(msgpack.unpackb(wire, raw=False))
+        self._index_expiries()
+        self._compare_with_directories()
+
+    def _compare_with_directories(self) -> None:
+        """Match keys with the streams' directories; see the module's first lines for what each mismatch means."""
+        present = {int(name) for name in self._filesystem.list(self._streams_directory) if name.isdigit()}
+        known = 0
+        for db, keys in enumerate(self.databases):
+            for key, entry in list(keys.items()):
+                if entry.number in present:
+                    known += 1
+                    present.discard(entry.number)
+                    continue
+                where = f"{self._streams_directory}/{entry.number:010d}"
+                if entry.number < self.on_disk_below:
+                    raise CorruptLog(f"the directory of stream {key!r} in database {db} is missing", where, 0, 0)
+                self._dropped(db, key)
+                self.findings.append(f"stream {key!r} in database {db} was created too shortly before a power failure")
+        unknown = sorted(present)
+        self.leftovers = [number for number in unknown if number < self.next_number]
+        foreign = [number for number in unknown if number >= self.next_number]
+        for number in foreign:
+            path = f"{self._streams_directory}/{number:010d}"
+            self._filesystem.rename(path, f"{path}.orphan")
+            self.findings.append(f"a stream's directory belonged to no key and was kept as {path}.orphan")
+
+    def _dump(self) -> bytes:
+        keys = [
+            [[key, entry.number, entry.expires_ms] for key, entry in database.items()] for database in self.databases
+        ]
+        return _pack([_SNAPSHOT_VERSION, self.next_number, self.on_disk_below, keys])
+
+    def _load(self, state: bytes) -> None:
+        version, self.next_number, self.on_disk_below, databases = msgpack.unpackb(state, raw=False)
+        assert version == _SNAPSHOT_VERSION, f"catalog snapshot version {version}"
+        for index, keys in enumerate(databases):
+            if keys and index >= len(self.databases):
+                raise CorruptLog(f"database {index} has keys but there are only {len(self.databases)}", "catalog", 0, 0)
+            for key, number, expires_ms in keys:
+                self.databases[index][key] = KeyEntry(number, expires_ms)
+
+
+_APPLY: Final[dict[int, Callable[..., None]]] = {
+    CREATED: Catalog._created,
+    DROPPED: Catalog._dropped,
+    MOVED: Catalog._moved,
+    EXPIRY_SET: Catalog._expiry_set,
+    SWAPPED: Catalog._swapped,
+    FLUSHED: Catalog._flushed,
+    ON_DISK: Catalog._on_disk,
+    LOG_REPLACED: Catalog._log_replaced,
+}
+
+_pack: Final[Callable[[list[Any]], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack

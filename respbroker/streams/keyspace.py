@@ -1,0 +1,210 @@
+"""Which streams exist: databases of keys, and the catalog log that makes them durable.
+
+A key is an entry of the catalog: the number of its stream's directory, and its expiry. Streams are opened when they
+are first used, so a node with ten thousand streams starts as fast as one with ten. Names never become file names:
+any bytes may be a key. Changes are effects in the catalog's own log, written at the end of the tick like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, SWAPPED, Catalog, KeyEntry
+from respbroker.streams.stream import Stream
+from storage import FileSystem, Log, LogConfig
+
+if TYPE_CHECKING:
+    from respbroker.model.settings import Settings
+
+
+@attrs.define(eq=False)
+class Database:
+    """One of the numbered databases. ``keys`` is shared with the catalog, which owns it."""
+
+    index: int
+    keys: dict[bytes, KeyEntry]
+
+    @property
+    def expires_count(self) -> int:
+        """Keys with an expiry."""
+        return sum(1 for entry in self.keys.values() if entry.expires_ms)
+
+
+class Keyspace:
+    """All databases of a node. Owns the catalog and every open stream.
+
+    ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
+    """
+
+    def __init__(
+        self, filesystem: FileSystem, directory: str, settings: Settings, log_config: LogConfig, now_ms: int
+    ) -> None:
+        self.filesystem = filesystem
+        self.directory = directory
+        self.settings = settings
+        self.log_config = log_config
+        self.now_ms = now_ms
+        self.dirty: list[Stream] = []
+        self.open_streams: dict[int, Stream] = {}
+        #: Numbers of dropped streams whose directories may go once the catalog is synced.
+        self.trash: list[int] = []
+        #: Called with (db, key) when a key goes by expiry.
+        self.on_expired: Callable[[int, bytes], None] = lambda db, key: None
+        filesystem.make_directory(f"{directory}/streams")
+        self.catalog = Catalog(filesystem, directory, settings.databases, log_config, now_ms)
+        self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
+        self.trash.extend(self.catalog.leftovers)
+
+    # -- looking up ------------------------------------------------------------------------------------------
+
+    def lookup(self, db: int, key: bytes, now_ms: int) -> Stream | None:
+        """The stream at ``key``, opened if need be; None if there is none or it has expired."""
+        entry = self.databases[db].keys.get(key)
+        if entry is None:
+            return None
+        if entry.expires_ms and entry.expires_ms <= now_ms:
+            self.expire(db, key)
+            return None
+        entry.used_ms = now_ms
+        return entry.stream or self._open(db, key, entry)
+
+    def exists(self, db: int, key: bytes, now_ms: int) -> bool:
+        """Whether there is a key; its stream is not opened."""
+        entry = self.databases[db].keys.get(key)
+        if entry is None:
+            return False
+        if entry.expires_ms and entry.expires_ms <= now_ms:
+            self.expire(db, key)
+            return False
+        return True
+
+    def expiry(self, db: int, key: bytes) -> int:
+        """When the key expires, Unix milliseconds; 0 for never or no such key."""
+        entry = self.databases[db].keys.get(key)
+        return 0 if entry is None else entry.expires_ms
+
+    def expired(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
+        """Up to ``limit`` keys whose time has come."""
+        return self.catalog.expired(now_ms, limit)
+
+    def opened(self) -> Iterator[Stream]:
+        """The streams that are open."""
+        return iter(list(self.open_streams.values()))
+
+    def _open(self, db: int, key: bytes, entry: KeyEntry, *, create: bool = False) -> Stream:
+        log = Log.open(
+            self.filesystem, self.path_of(entry.number), self.log_config, clock_ms=self.now_ms, create=create
+        )
+        defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
+        stream = Stream(db, key, entry.number, log, defaults, self.dirty.append)
+        entry.stream = stream
+        self.open_streams[entry.number] = stream
+        return stream
+
+    def path_of(self, number: int) -> str:
+        """The directory of a stream."""
+        return f"{self.directory}/streams/{number:010d}"
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def create(self, db: int, key: bytes) -> Stream:
+        """An empty stream at ``key``, where there is none."""
+        number = self.catalog.next_number
+        self.catalog.commit([CREATED, db, key, number])
+        return self._open(db, key, self.databases[db].keys[key], create=True)
+
+    def delete(self, db: int, key: bytes) -> bool:
+        """Drop a key and its stream; False if there is none."""
+        entry = self.databases[db].keys.get(key)
+        if entry is None:
+            return False
+        self.catalog.commit([DROPPED, db, key])
+        self._discard(entry)
+        return True
+
+    def expire(self, db: int, key: bytes) -> None:
+        """Drop a key whose time has come."""
+        self.delete(db, key)
+        self.on_expired(db, key)
+
+    def rename(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
+        """Move a key, replacing what is at the new place; the expiry goes along."""
+        entry = self.databases[db].keys[key]
+        if (db, key) == (new_db, new_key):
+            return
+        replaced = self.databases[new_db].keys.get(new_key)
+        self.catalog.commit([MOVED, db, key, new_db, new_key])
+        if replaced is not None:
+            self._discard(replaced)
+        if entry.stream is not None:
+            entry.stream.db, entry.stream.key = new_db, new_key
+
+    def copy(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
+        """Copy a stream with its groups and expiry, replacing what is at the new place."""
+        source = self.lookup(db, key, 0)
+        assert source is not None
+        expires_ms = self.expiry(db, key)
+        self.delete(new_db, new_key)
+        target = self.create(new_db, new_key)
+        source.copy_to(target)
+        if expires_ms:
+            self.set_expiry(new_db, new_key, expires_ms)
+
+    def set_expiry(self, db: int, key: bytes, expires_ms: int) -> None:
+        """The key expires at that Unix time in milliseconds; 0: never."""
+        self.catalog.commit([EXPIRY_SET, db, key, expires_ms])
+
+    def swap(self, one: int, other: int) -> None:
+        """Exchange two databases."""
+        self.catalog.commit([SWAPPED, one, other])
+        for index in (one, other):
+            self.databases[index].keys = self.catalog.databases[index]
+            for entry in self.databases[index].keys.values():
+                if entry.stream is not None:
+                    entry.stream.db = index
+
+    def flush_databases(self, db: int | None) -> None:
+        """Drop every key of one database or of all."""
+        doomed = self.databases if db is None else [self.databases[db]]
+        entries = [entry for database in doomed for entry in database.keys.values()]
+        self.catalog.commit([FLUSHED, db])
+        for entry in entries:
+            self._discard(entry)
+
+    def _discard(self, entry: KeyEntry) -> None:
+        """Close a dropped stream; its directory goes once the catalog that says so is synced."""
+        if entry.stream is not None:
+            self.open_streams.pop(entry.number, None)
+            if entry.stream.is_dirty:
+                self.dirty.remove(entry.stream)
+            entry.stream.log.close()
+            entry.stream = None
+        self.trash.append(entry.number)
+
+    # -- durability --------------------------------------------------------------------------------------------
+
+    @property
+    def is_dirty(self) -> bool:
+        return bool(self.dirty) or self.catalog.is_dirty
+
+    def take_trash(self) -> list[int]:
+        """Numbers of directories to remove, once what was flushed so far is synced."""
+        trash, self.trash = self.trash, []
+        return trash
+
+    def clean_stop(self, now_ms: int) -> None:
+        """Snapshots and checkpoints of everything open, then close it."""
+        for stream in self.opened():
+            self.checkpoint(stream)
+            stream.log.close()
+        self.catalog.checkpoint()
+        self.catalog.log.close()
+
+    def checkpoint(self, stream: Stream) -> None:
+        """Write the state of a stream next to its log, so that opening it replays nothing."""
+        if stream.log.bytes_since_snapshot:
+            stream.log.write_snapshot(stream.snapshot(), stream.log.end_offset)
+        stream.log.checkpoint()
