@@ -1,0 +1,161 @@
+"""A consumer group: its cursor, its consumers, its read counter, and what is pending.
+
+The ``apply_…`` methods are the effects that control batches hold: exact, so that no clock is read in applying them,
+and idempotent, so that applying one twice in a row is applying it once. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from respbroker.streams.consumer import Consumer
+from respbroker.streams.pending import PendingEntries
+
+
+@attrs.define
+class Group:
+    """One consumer group of a stream.
+
+    The cursor is kept twice, and its two forms always change together: ``cursor`` is the last delivered ID as clients
+    named it (it may name no entry, and may lie behind the stream's end), and ``next_ordinal`` the first entry not
+    delivered yet. ``entries_read`` is Redis' counter; None where Redis has -1 and answers nil.
+    """
+
+    name: bytes
+    cursor: tuple[int, int] = (0, 0)
+    next_ordinal: int = 0
+    entries_read: int | None = None
+    consumers: dict[bytes, Consumer] = attrs.field(factory=dict)
+    pending: PendingEntries = attrs.field(factory=PendingEntries)
+
+    # -- questions ---------------------------------------------------------------------------------------
+
+    def lag(self, end_ordinal: int, deleted_between: Callable[[int, int], int], first_ordinal: int = 0) -> int:
+        """How many live entries were never delivered: exact, always.
+
+        ``end_ordinal`` is the stream's end, ``first_ordinal`` its first entry after trims, and
+        ``deleted_between(a, b)`` counts deletions in ``[a, b)``.
+        """
+        start = max(self.next_ordinal, first_ordinal)
+        if start >= end_ordinal:
+            return 0
+        return end_ordinal - start - deleted_between(start, end_ordinal)
+
+    def refers_to(self, ordinal: int) -> bool:
+        """Whether this group has not done with the entry: not read yet, or pending (XDELEX … ACKED)."""
+        return ordinal >= self.next_ordinal or ordinal in self.pending
+
+    def first_referenced(self) -> int:
+        """The lowest ordinal that this group has not done with: everything below may be trimmed (XTRIM … ACKED)."""
+        lowest = self.pending.lowest()
+        return self.next_ordinal if lowest is None else min(lowest, self.next_ordinal)
+
+    # -- effects: the cursor ------------------------------------------------------------------------------
+
+    def apply_cursor(self, cursor: tuple[int, int], next_ordinal: int, entries_read: int | None) -> None:
+        """The group has been given everything up to here (XREADGROUP), or is told so (XGROUP SETID)."""
+        self.cursor = cursor
+        self.next_ordinal = next_ordinal
+        self.entries_read = entries_read
+
+    # -- effects: consumers -------------------------------------------------------------------------------
+
+    def apply_consumer_created(self, name: bytes, seen_ms: int) -> None:
+        """The consumer exists; one that already did stays as it is."""
+        if name not in self.consumers:
+            self.consumers[name] = Consumer(name, seen_ms)
+
+    def apply_consumer_deleted(self, name: bytes) -> int:
+        """The consumer is gone and nothing is pending with it; how many entries were."""
+        self.consumers.pop(name, None)
+        return self.pending.remove_consumer(name)
+
+    def apply_consumer_seen(self, name: bytes, seen_ms: int) -> None:
+        """The consumer, made if need be, tried to read or claim at ``seen_ms``."""
+        consumer = self.consumers.get(name)
+        if consumer is None:
+            self.consumers[name] = Consumer(name, seen_ms)
+        else:
+            consumer.seen_ms = seen_ms
+
+    def apply_consumer_active(self, name: bytes, active_ms: int) -> None:
+        """The consumer, made if need be, was given something at ``active_ms``."""
+        consumer = self.consumers.get(name)
+        if consumer is None:
+            consumer = self.consumers[name] = Consumer(name, active_ms)
+        consumer.seen_ms = consumer.active_ms = active_ms
+
+    # -- effects: pending entries ---------------------------------------------------------------------------
+
+    def apply_delivered(
+        self, consumer: bytes, first: int, end: int, time_ms: int, count: int = 1, holes: Iterable[int] = ()
+    ) -> None:
+        """``consumer``, made if need be, was given ``[first, end)`` except ``holes`` at ``time_ms``.
+
+        Entries that were pending already change hands. The cursor is an effect of its own.
+        """
+        self.apply_consumer_active(consumer, time_ms)
+        self.pending.deliver(first, end, consumer, time_ms, count, holes)
+
+    def apply_claimed(self, consumer: bytes, spans: Iterable[tuple[int, int, int]], time_ms: int) -> None:
+        """The entries of each ``(first, end, count)`` are pending with ``consumer`` since ``time_ms``.
+
+        The consumer must exist: a claim may set another delivery time than now, so ``apply_consumer_active`` comes
+        before it.
+        """
+        assert consumer in self.consumers
+        for first, end, count in spans:
+            self.pending.deliver(first, end, consumer, time_ms, count)
+
+    def apply_nacked(self, released: Iterable[tuple[int, int]]) -> None:
+        """The entries of each ``(ordinal, count)`` are pending with nobody, in this order behind the earlier ones."""
+        for ordinal, count in released:
+            self.pending.release(ordinal, count)
+
+    def apply_acknowledged(self, ordinals: Iterable[int]) -> int:
+        """These entries are no longer pending; how many were."""
+        return self.pending.acknowledge(ordinals)
+
+    def apply_acknowledged_ranges(self, ranges: Iterable[tuple[int, int]]) -> int:
+        """The same for half-open ranges."""
+        return sum(self.pending.acknowledge_range(first, end) for first, end in ranges)
+
+    # -- as plain values --------------------------------------------------------------------------------------
+
+    def dump(self) -> list[Any]:
+        """The whole state as lists, numbers and bytes."""
+        cursor = [*self.cursor, self.next_ordinal, self.entries_read]
+        return [self.name, cursor, [consumer.dump() for consumer in self.consumers.values()], self.pending.dump()]
+
+    @classmethod
+    def load(cls, state: list[Any]) -> Group:
+        """The opposite of ``dump``."""
+        name, (ms, seq, next_ordinal, entries_read), consumers, pending = state
+        loaded = [Consumer.load(each) for each in consumers]
+        return cls(
+            name, (ms, seq), next_ordinal, entries_read, {c.name: c for c in loaded}, PendingEntries.load(pending)
+        )
+
+    def check(self) -> None:
+        """Assert that every entry is pending with a consumer that exists, and was delivered."""
+        self.pending.check()
+        assert all(name in self.consumers for name, _ in self.pending.counts())
+
+
+def spans_of(entries: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """``(ordinal, count)`` pairs in order as ``(first, end, count)``, neighbours of one count together."""
+    spans: list[tuple[int, int, int]] = []
+    first = end = count = -1
+    for ordinal, its_count in entries:
+        if ordinal == end and its_count == count:
+            end += 1
+            continue
+        if end >= 0:
+            spans.append((first, end, count))
+        first, end, count = ordinal, ordinal + 1, its_count
+    if end >= 0:
+        spans.append((first, end, count))
+    return spans
