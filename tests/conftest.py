@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,7 +55,7 @@ _LOG_STARTS = pytest.StashKey[dict[Path, int]]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add to a failed test's report what the running servers logged since it began."""
     report = yield
     if report.failed:
@@ -65,3 +65,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             if text.strip():
                 report.sections.append((f"log of {server.name} on port {server.port}", text))
     return report
+
+
+@pytest.fixture(scope="session")
+def second_redis() -> Iterator[Server]:
+    """Another redis-server 8.2, for tests that ask whether a comparison holds between equals."""
+    yield from _session_server("redis")

