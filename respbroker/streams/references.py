@@ -1,0 +1,112 @@
+"""Where a group stands in a stream: what it has not been given, and which entries groups still refer to.
+
+An entry is *referenced* while some group has not done with it: not delivered yet, or pending. KEEPREF, DELREF and
+ACKED (XADD, XTRIM, XDELEX, XACKDEL) differ in what they do about that.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from respbroker.model.stream_id import U64_MAX
+from respbroker.streams import effects
+
+if TYPE_CHECKING:
+    from respbroker.streams.group import Group
+    from respbroker.streams.stream import Id, Stream
+
+#: ``next_ordinal`` of a group whose cursor is behind the stream's last ID (XGROUP CREATE s g 99-0): entries that are
+#: still to come may lie before the cursor, so where it stands can only be told by ID.
+FUTURE: Final = 1 << 62
+
+
+class Policy(enum.Enum):
+    """What deleting an entry does about references to it."""
+
+    KEEPREF = b"KEEPREF"  #: it is deleted, pending lists keep it
+    DELREF = b"DELREF"  #: it is deleted and leaves all pending lists
+    ACKED = b"ACKED"  #: only an entry that nobody refers to is deleted
+
+
+POLICIES: Final = {policy.value: policy for policy in Policy}
+
+
+def cursor_ordinal(stream: Stream, entry_id: Id) -> int:
+    """``next_ordinal`` of a cursor that stands at ``entry_id``."""
+    if entry_id > stream.last_id:
+        return FUTURE
+    return _first_behind(stream, entry_id)
+
+
+def unread_from(stream: Stream, group: Group) -> int:
+    """The ordinal from which on the group has not been given anything; at most ``stream.end_ordinal``."""
+    ordinal = group.next_ordinal
+    return ordinal if ordinal <= stream.end_ordinal else _first_behind(stream, group.last_delivered_id)
+
+
+def _first_behind(stream: Stream, entry_id: Id) -> int:
+    ms, seq = entry_id
+    if seq < U64_MAX:
+        return stream.ordinal_of((ms, seq + 1))
+    return stream.ordinal_of((ms + 1, 0)) if ms < U64_MAX else stream.end_ordinal
+
+
+def lag(stream: Stream, group: Group) -> int:
+    """How many live entries the group has not been given; exact, always."""
+    first, end = max(unread_from(stream, group), stream.first_ordinal), stream.end_ordinal
+    if first >= end:
+        return 0
+    return end - first - (stream.deletions.count_between(first, end) if stream.deletions else 0)
+
+
+def is_referenced(stream: Stream, ordinal: int) -> bool:
+    """Whether some group has not done with the entry. Without groups nothing is referenced."""
+    return any(
+        ordinal in group.pending or ordinal >= unread_from(stream, group) for group in stream.groups.values()
+    )
+
+
+def unreferenced(stream: Stream, ordinals: Iterable[int]) -> list[int]:
+    """Those of ``ordinals`` that no group refers to."""
+    groups = list(stream.groups.values())
+    read_up_to = min((unread_from(stream, group) for group in groups), default=FUTURE)
+    return [o for o in ordinals if o < read_up_to and not any(o in group.pending for group in groups)]
+
+
+def drop_references(stream: Stream, ordinals: Sequence[int]) -> None:
+    """Take entries off the pending lists of all groups; neighbours that rise make one range."""
+    for group in list(stream.groups.values()):
+        if not len(group.pending):
+            continue
+        ranges: list[list[int]] = []
+        for ordinal in ordinals:
+            if ordinal not in group.pending:
+                continue
+            if ranges and ranges[-1][1] == ordinal:
+                ranges[-1][1] = ordinal + 1
+            else:
+                ranges.append([ordinal, ordinal + 1])
+        if ranges:
+            stream.commit([effects.FORGOTTEN, group.name, ranges])
+
+
+def read_counter(stream: Stream, group: Group, first: int, last: int, count: int) -> int | None:
+    """``entries_read`` after ``group`` is given ``count`` live entries, from ordinal ``first`` to ``last``.
+
+    Redis counts reads as long as no deletion lies ahead of the group, and otherwise knows the number at the stream's
+    first and last entry only; None is "not known".
+    """
+    deleted = stream.max_deleted_id
+    fragmented = False
+    if deleted != (0, 0):
+        first_live = stream.first_live()
+        fragmented = first_live is not None and stream.id_at(first_live) <= deleted
+    if group.entries_read is not None and not (fragmented and group.last_delivered_id <= deleted):
+        return group.entries_read + count
+    if stream.id_at(last) == stream.last_id:
+        return stream.entries_added
+    if not fragmented and first == stream.first_live():
+        return stream.entries_added - stream.length + count
+    return None
