@@ -1,0 +1,151 @@
+"""KEYS, SCAN, RANDOMKEY: finding out which keys there are, without opening a stream."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from respbroker.commands.arguments import Arguments, parse_int
+from respbroker.commands.table import CommandSpec, Flag
+from respbroker.errors import ReplyError, SyntaxRefused
+from respbroker.model.glob import compile_glob, is_everything
+from respbroker.resp.replies import EMPTY_ARRAY, array, bulk, bulk_array, null
+from respbroker.streams.key_order import KeyOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from respbroker.commands.context import Context
+    from respbroker.sessions.client import Reply
+    from respbroker.streams.keyspace import Database
+
+COUNT_DEFAULT: Final = 10
+U64_MAX: Final = 2**64 - 1
+
+_CURSOR: Final = re.compile(rb"[ \t-\r]*\+?[0-9]+", re.DOTALL)  # what strtoull takes of it, and nothing behind
+
+
+def keys(ctx: Context, words: list[bytes]) -> Reply:
+    database = ctx.keyspace.databases[ctx.client.db]
+    return bulk_array(_present(ctx, _matching(list(database.keys), words[1])))
+
+
+@attrs.frozen
+class Scan:
+    """What SCAN is asked for; ``pattern`` ``*`` and ``streams`` true where nothing is left out."""
+
+    cursor: int
+    count: int = COUNT_DEFAULT
+    pattern: bytes = b"*"
+    streams: bool = True
+
+    @classmethod
+    def parse(cls, words: list[bytes]) -> Scan:
+        options = Arguments(words, 2)
+        scan: dict[str, int | bytes] = {"cursor": parse_cursor(words[1])}
+        while options.more:
+            match options.option():
+                case b"COUNT":
+                    scan["count"] = _parse_count(options.value())
+                case b"MATCH":
+                    scan["pattern"] = options.value()
+                case b"TYPE":
+                    scan["streams"] = options.value().lower() == b"stream"
+                case b"NOVALUES":
+                    raise ReplyError("NOVALUES option can only be used in HSCAN")
+                case _:
+                    raise SyntaxRefused
+        return cls(**scan)  # type: ignore[arg-type]  # each value was made for its field above
+
+
+def parse_cursor(word: bytes) -> int:
+    """An unsigned 64-bit number as C's strtoull reads it."""
+    if _CURSOR.fullmatch(word) is None or len(word) > 40 or (cursor := int(word)) > U64_MAX:
+        raise ReplyError("invalid cursor")
+    return cursor
+
+
+def _parse_count(word: bytes) -> int:
+    count = parse_int(word)
+    if count < 1:
+        raise SyntaxRefused
+    return count
+
+
+def scan(ctx: Context, words: list[bytes]) -> Reply:
+    request = Scan.parse(words)
+    database = ctx.keyspace.databases[ctx.client.db]
+    cursor, page = order_of(database, request.cursor).page(database.keys, request.cursor, request.count)
+    if not cursor:
+        database.order = None
+    found = bulk_array(_present(ctx, _matching(page, request.pattern))) if request.streams else EMPTY_ARRAY
+    return array([bulk(b"%d" % cursor), found])
+
+
+def order_of(database: Database, cursor: int) -> KeyOrder:
+    """The order for a scan at ``cursor``, made anew where the one at hand will not do."""
+    if database.order is None or not database.order.covers(database.keys, cursor):
+        database.order = KeyOrder(database.keys)
+    return database.order
+
+
+def randomkey(ctx: Context, words: list[bytes]) -> Reply:
+    """Draws again while it finds expired keys, which are gone once found, so this ends."""
+    database = ctx.keyspace.databases[ctx.client.db]
+    while database.keys:
+        position = ctx.random.randrange(len(database.keys))
+        key = next(islice(database.keys, position, None))
+        if ctx.keyspace.exists(ctx.client.db, key, ctx.now_ms):
+            return bulk(key)
+    return null(ctx.client.protocol)
+
+
+def _matching(names: Iterable[bytes], pattern: bytes) -> Iterable[bytes]:
+    return names if is_everything(pattern) else filter(compile_glob(pattern), names)
+
+
+def _present(ctx: Context, names: Iterable[bytes]) -> list[bytes]:
+    """The keys of ``names`` without expired ones, which go."""
+    exists, db, now_ms = ctx.keyspace.exists, ctx.client.db, ctx.now_ms
+    return [name for name in names if exists(db, name, now_ms)]
+
+
+COMMANDS: Final = (
+    CommandSpec(
+        name="KEYS",
+        arity=2,
+        flags=Flag.READONLY,
+        handler=keys,
+        syntax="pattern",
+        group="generic",
+        categories=("keyspace", "dangerous"),
+        complexity="O(N) with N being the number of keys in the database, under the assumption that the key names in "
+        "the database and the given pattern have limited length.",
+        summary="Returns all key names that match a pattern.",
+    ),
+    CommandSpec(
+        name="SCAN",
+        arity=-2,
+        flags=Flag.READONLY,
+        handler=scan,
+        syntax="cursor [MATCH pattern] [COUNT count] [TYPE type]",
+        since="2.8.0",
+        group="generic",
+        categories=("keyspace",),
+        complexity="O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
+        "to return back to 0. N is the number of elements inside the collection.",
+        summary="Iterates over the key names in the database.",
+    ),
+    CommandSpec(
+        name="RANDOMKEY",
+        arity=1,
+        flags=Flag.READONLY,
+        handler=randomkey,
+        group="generic",
+        categories=("keyspace",),
+        summary="Returns a random key name from the database.",
+    ),
+)
