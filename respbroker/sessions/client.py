@@ -49,15 +49,16 @@ class Client:
     protocol: int = 2
     authenticated: bool = True
     user: str = "default"
-    #: True while the dispatcher may take the short way: nothing below differs from a plain connection.
+    #: True while the dispatcher may take the short way. Set by `settle` and nobody else.
     plain: bool = True
     reply_mode: ReplyMode = ReplyMode.ON
     transaction: Transaction | None = None
     watched: set[tuple[int, bytes]] = attrs.Factory(set)
     watch_broken: bool = False
-    channels: set[bytes] = attrs.Factory(set)
-    patterns: set[bytes] = attrs.Factory(set)
-    shard_channels: set[bytes] = attrs.Factory(set)
+    #: What it listens to, in the order of subscription (dictionaries without values: sets have no order).
+    channels: dict[bytes, None] = attrs.Factory(dict)
+    patterns: dict[bytes, None] = attrs.Factory(dict)
+    shard_channels: dict[bytes, None] = attrs.Factory(dict)
     monitor: bool = False
     blocked: bool = False
     no_evict: bool = False
@@ -86,3 +87,27 @@ class Client:
     @property
     def subscribed(self) -> bool:
         return bool(self.channels or self.patterns or self.shard_channels)
+
+    @property
+    def confined(self) -> bool:
+        """Whether only the commands of a subscriber are open to it: RESP2 cannot tell a message from a reply."""
+        return self.protocol == 2 and self.subscribed
+
+    @property
+    def replies_suppressed(self) -> bool:
+        """Whether the reply of the running command is to be left out. Pushes are sent all the same."""
+        return self.reply_mode is not ReplyMode.ON
+
+    def settle(self) -> None:
+        """Work out ``plain`` anew; to be called by whoever changed anything it depends on.
+
+        A client is not plain while one of its requests might have to be refused, queued, held back or left
+        unanswered for a reason that lies in the client and not in the request.
+        """
+        self.plain = (
+            self.authenticated
+            and self.reply_mode is ReplyMode.ON
+            and self.transaction is None
+            and not (self.monitor or self.blocked or self.closing or self.kill)
+            and not self.confined
+        )
