@@ -6,7 +6,7 @@ and idempotent, so that applying one twice in a row is applying it once. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -19,13 +19,13 @@ from respbroker.streams.pending import PendingEntries
 class Group:
     """One consumer group of a stream.
 
-    The cursor is kept twice, and its two forms always change together: ``cursor`` is the last delivered ID as clients
-    named it (it may name no entry, and may lie behind the stream's end), and ``next_ordinal`` the first entry not
-    delivered yet. ``entries_read`` is Redis' counter; None where Redis has -1 and answers nil.
+    The cursor is kept twice, and its two forms always change together: ``last_delivered_id`` as clients named it
+    (it may name no entry, and may lie behind the stream's end), and ``next_ordinal``, the first entry not delivered
+    yet. ``entries_read`` is Redis' counter; None where Redis has -1 and answers nil.
     """
 
     name: bytes
-    cursor: tuple[int, int] = (0, 0)
+    last_delivered_id: tuple[int, int] = (0, 0)
     next_ordinal: int = 0
     entries_read: int | None = None
     consumers: dict[bytes, Consumer] = attrs.field(factory=dict)
@@ -55,9 +55,9 @@ class Group:
 
     # -- effects: the cursor ------------------------------------------------------------------------------
 
-    def apply_cursor(self, cursor: tuple[int, int], next_ordinal: int, entries_read: int | None) -> None:
+    def apply_cursor(self, last_delivered_id: tuple[int, int], next_ordinal: int, entries_read: int | None) -> None:
         """The group has been given everything up to here (XREADGROUP), or is told so (XGROUP SETID)."""
-        self.cursor = cursor
+        self.last_delivered_id = last_delivered_id
         self.next_ordinal = next_ordinal
         self.entries_read = entries_read
 
@@ -73,20 +73,14 @@ class Group:
         self.consumers.pop(name, None)
         return self.pending.remove_consumer(name)
 
-    def apply_consumer_seen(self, name: bytes, seen_ms: int) -> None:
-        """The consumer, made if need be, tried to read or claim at ``seen_ms``."""
+    def apply_seen(self, name: bytes, seen_ms: int, *, active: bool = False) -> None:
+        """The consumer, made if need be, tried to read or claim; if ``active``, it was given something."""
         consumer = self.consumers.get(name)
         if consumer is None:
-            self.consumers[name] = Consumer(name, seen_ms)
-        else:
-            consumer.seen_ms = seen_ms
-
-    def apply_consumer_active(self, name: bytes, active_ms: int) -> None:
-        """The consumer, made if need be, was given something at ``active_ms``."""
-        consumer = self.consumers.get(name)
-        if consumer is None:
-            consumer = self.consumers[name] = Consumer(name, active_ms)
-        consumer.seen_ms = consumer.active_ms = active_ms
+            consumer = self.consumers[name] = Consumer(name, seen_ms)
+        consumer.seen_ms = seen_ms
+        if active:
+            consumer.active_ms = seen_ms
 
     # -- effects: pending entries ---------------------------------------------------------------------------
 
@@ -97,14 +91,13 @@ class Group:
 
         Entries that were pending already change hands. The cursor is an effect of its own.
         """
-        self.apply_consumer_active(consumer, time_ms)
+        self.apply_seen(consumer, time_ms, active=True)
         self.pending.deliver(first, end, consumer, time_ms, count, holes)
 
     def apply_claimed(self, consumer: bytes, spans: Iterable[tuple[int, int, int]], time_ms: int) -> None:
         """The entries of each ``(first, end, count)`` are pending with ``consumer`` since ``time_ms``.
 
-        The consumer must exist: a claim may set another delivery time than now, so ``apply_consumer_active`` comes
-        before it.
+        The consumer must exist: a claim may set another delivery time than now, so ``apply_seen`` comes before it.
         """
         assert consumer in self.consumers
         for first, end, count in spans:
@@ -115,7 +108,7 @@ class Group:
         for ordinal, count in released:
             self.pending.release(ordinal, count)
 
-    def apply_acknowledged(self, ordinals: Iterable[int]) -> int:
+    def apply_acknowledged(self, ordinals: Sequence[int]) -> int:
         """These entries are no longer pending; how many were."""
         return self.pending.acknowledge(ordinals)
 
@@ -127,7 +120,7 @@ class Group:
 
     def dump(self) -> list[Any]:
         """The whole state as lists, numbers and bytes."""
-        cursor = [*self.cursor, self.next_ordinal, self.entries_read]
+        cursor = [*self.last_delivered_id, self.next_ordinal, self.entries_read]
         return [self.name, cursor, [consumer.dump() for consumer in self.consumers.values()], self.pending.dump()]
 
     @classmethod

@@ -19,9 +19,9 @@ Nothing may be changed while an iteration is under way.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sortedcontainers import SortedList
@@ -35,9 +35,7 @@ from respbroker.streams.runs import (
     Block,
     Share,
     consecutive,
-    packed,
     stretches_of,
-    unpacked,
 )
 
 COUNT_MAX = (1 << 63) - 1  # what XNACK FATAL sets
@@ -107,7 +105,7 @@ class PendingEntries:
         """The highest pending ordinal."""
         for number in reversed(self._order):  # at most the tail is empty
             block = self._blocks[number]
-            if block.pending:
+            if block.starts:
                 return block.base + block.starts[-1] + block.masks[-1].bit_length() - 1
         return None
 
@@ -214,8 +212,8 @@ class PendingEntries:
 
         Entries in ``holes`` stay as they are.
         """
-        share = self._share(consumer)
-        for hole in sorted(holes):
+        share = self._shares.get(consumer) or self._share(consumer)
+        for hole in sorted(holes) if holes else ():
             if first <= hole < end:
                 self._put(first, hole, share, time_ms, count)
                 first = hole + 1
@@ -252,7 +250,6 @@ class PendingEntries:
             if stop > self._frontier:
                 self._frontier = stop
             self._place(block, index, start, FULL[stop - first], share, time_ms, count)
-            block.pending += stop - first
             share.count += stop - first
             self._count += stop - first
             first = stop
@@ -294,18 +291,26 @@ class PendingEntries:
         self._order.add(number)
         if number > self._tail:
             old, self._tail = self._blocks.get(self._tail), number
-            if old is not None and not old.pending:
+            if old is not None and not old.starts:
                 self._drop(old)
         return block
 
     # -- taking entries away ----------------------------------------------------------------------------------
 
-    def acknowledge(self, ordinals: Iterable[int]) -> int:
-        """These entries are no longer pending; how many of them were."""
+    def acknowledge(self, ordinals: Sequence[int]) -> int:
+        """These entries are no longer pending; how many of them were. Quickest if they follow one another."""
+        size = len(ordinals)
+        if (
+            size > 2
+            and ordinals[-1] - ordinals[0] == size - 1
+            and list(ordinals) == [*range(ordinals[0], ordinals[-1] + 1)]
+        ):
+            return self.acknowledge_range(ordinals[0], ordinals[-1] + 1)
         blocks, removed = self._blocks, 0
         for ordinal in ordinals:
-            block = blocks.get(ordinal >> BLOCK_BITS)
-            if block is None:
+            try:
+                block = blocks[ordinal >> BLOCK_BITS]
+            except KeyError:
                 continue
             offset = ordinal & OFFSET_MASK
             index = bisect_right(block.starts, offset) - 1
@@ -315,18 +320,17 @@ class PendingEntries:
             left = mask & ~(1 << (offset - block.starts[index]))
             if left == mask:
                 continue
+            removed += 1
             share = block.shares[index]
             share.count -= 1
-            if share.name is None:
+            if share is self._unowned:
                 del self._released[ordinal]
             if left:
                 block.masks[index] = left
             else:
                 block.remove(index)
-            block.pending -= 1
-            removed += 1
-            if not block.pending and block.number != self._tail:
-                self._drop(block)
+                if not block.starts and block.number != self._tail:
+                    self._drop(block)
         self._count -= removed
         return removed
 
@@ -354,9 +358,10 @@ class PendingEntries:
 
     def _remove_where(self, block: Block, start: int, end: int, only: Share | None) -> None:
         """Clear the offsets ``[start, end)`` of all runs, or of those of one share. Nothing is split."""
-        for index in range(len(block.starts) - 1, -1, -1):
+        lowest = block.first_reaching(start)
+        for index in range(bisect_left(block.starts, end) - 1, lowest - 1, -1):
             share, begin, mask = block.shares[index], block.starts[index], block.masks[index]
-            if begin >= end or (only is not None and share is not only):
+            if only is not None and share is not only:
                 continue
             gone = mask & FULL[end - begin] & ~FULL[max(start - begin, 0)]
             self._taken(block, begin, gone, share, share)
@@ -366,13 +371,12 @@ class PendingEntries:
                 block.remove(index)
             else:
                 block.masks[index] = mask ^ gone
-        if not block.pending and block.number != self._tail:
+        if not block.starts and block.number != self._tail:
             self._drop(block)
 
     def _taken(self, block: Block, begin: int, gone: int, share: Share, heir: Share) -> None:
         """Count the entries of ``gone``, a mask from ``begin``, as lost to ``share``."""
         removed = gone.bit_count()
-        block.pending -= removed
         share.count -= removed
         self._count -= removed
         if share is self._unowned and heir is not share:
@@ -391,24 +395,25 @@ class PendingEntries:
     # -- as plain values --------------------------------------------------------------------------------------
 
     def dump(self) -> list[Any]:
-        """The whole state as lists, numbers and bytes: names, the columns of all runs, the order of release."""
-        names = [name for name, _ in self.counts()]
-        place: dict[bytes | None, int] = {name: index for index, name in enumerate(names)}
-        place[None] = -1
-        rows = [
-            (first, packed(mask), place[share.name], *rest) for first, mask, share, *rest in self._runs(0, None, None)
-        ]
-        return [names, [list(column) for column in zip(*rows, strict=True)], list(self._released)]
+        """The whole state as lists, numbers and bytes: names, blocks, and the order of release."""
+        shares = [self._unowned, *(share for share in self._shares.values() if share.count)]
+        places = {share: place for place, share in enumerate(shares)}
+        blocks = [block.dump(places) for block in map(self._blocks.__getitem__, self._order) if block.starts]
+        return [[share.name for share in shares[1:]], blocks, list(self._released)]
 
     @classmethod
     def load(cls, state: list[Any]) -> PendingEntries:
         """The opposite of ``dump``."""
-        names, columns, released = state
+        names, blocks, released = state
         pending = cls()
-        shares = [*map(pending._share, names), pending._unowned]  # -1 is the unowned share
-        for first, mask, owner, time_ms, count in zip(*columns, strict=True):
-            for low, high in stretches_of(unpacked(mask)):
-                pending._put(first + low, first + high, shares[owner], time_ms, count)
+        shares = [pending._unowned, *map(pending._share, names)]
+        for each in blocks:
+            block = Block.load(each, shares)
+            pending._blocks[block.number] = block
+        pending._order.update(pending._blocks)
+        pending._tail = max(pending._blocks, default=-1)
+        pending._frontier = (pending._tail + 1) << BLOCK_BITS
+        pending._count = sum(share.count for share in shares)
         pending._released = OrderedDict.fromkeys(released)
         return pending
 
@@ -425,8 +430,8 @@ class PendingEntries:
     def check(self) -> None:
         """Assert every invariant, at the cost of a walk over everything."""
         assert [*self._order] == sorted(self._blocks)
-        assert self._count == sum(block.pending for block in self._blocks.values())
-        assert all(block.pending or block.number == self._tail for block in self._blocks.values())
+        assert self._count == sum(mask.bit_count() for block in self._blocks.values() for mask in block.masks)
+        assert all(block.starts or block.number == self._tail for block in self._blocks.values())
         for block in self._blocks.values():
             block.check()
             assert not block.starts or self._frontier >= block.base + block.starts[-1] + block.masks[-1].bit_length()
