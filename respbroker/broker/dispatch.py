@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.timing import Timing
-from respbroker.commands.monitor import monitor_line
+from respbroker.commands.monitor import feed_monitors, refuse_to_monitor
 from respbroker.commands.pubsub import refuse_while_subscribed
 from respbroker.commands.table import Command, CommandTable, Flag
 from respbroker.commands.transactions import queue
-from respbroker.errors import MisConf, NoAuth, ReplyError, UnknownCommand
+from respbroker.errors import ExecAbort, MisConf, NoAuth, ReplyError, UnknownCommand
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply, ReplyMode
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -79,7 +80,7 @@ class Dispatcher:
                 current = command
             try:
                 reply = command.handler(node, words)
-            except ReplyError as refusal:
+            except (ReplyError, StorageError) as refusal:
                 reply = self._failed(command, refusal)
             calls += 1
             done += 1
@@ -87,8 +88,8 @@ class Dispatcher:
                 out.append(reply)  # type: ignore[arg-type]
             elif reply is not None:
                 _extend(out, reply)
-            if node.ready:
-                node.serve_waiters()
+            if node.unfinished:
+                node.finish_command()
                 node.client = client
             if not client.plain or client.blocked or client.closing or self.disturbed:
                 break
@@ -104,17 +105,14 @@ class Dispatcher:
         skip = client.reply_mode is ReplyMode.SKIP_NEXT
         if skip:
             client.reply_mode = ReplyMode.SKIP
-        before = len(client.out)
         reply = self._checked(client, words)
-        if client.reply_mode is not ReplyMode.ON:
-            del client.out[before:]
-        elif reply is not None:
+        if reply is not None and not client.replies_suppressed:
             _extend(client.out, reply)
         if skip and client.reply_mode is ReplyMode.SKIP:
             client.reply_mode = ReplyMode.ON
             client.settle()
-        if node.ready:
-            node.serve_waiters()
+        if node.unfinished:
+            node.finish_command()
             node.client = client
 
     def resolve(self, words: list[bytes]) -> Command:
@@ -138,18 +136,16 @@ class Dispatcher:
             return self._rejected(client, words, refusal)
         if client.transaction is not None and command.name not in _NEVER_QUEUED:
             return queue(client, command, words)
-        if node.monitors and Flag.SKIP_MONITOR not in command.flags:
-            line = monitor_line(node.now_ms, client, words)
-            for monitor in list(node.monitors.values()):
-                node.push(monitor, line)
         return self._handle(client, command, words)
 
     def _refuse(self, client: Client, command: Command) -> None:
         """Raise what stands against running this command now."""
         if not client.authenticated and Flag.NO_AUTH not in command.flags:
             raise NoAuth
-        if client.protocol == 2 and client.subscribed:
+        if client.confined:
             refuse_while_subscribed(command)
+        if client.monitor:
+            refuse_to_monitor(command)
         if client.transaction is not None and Flag.NO_MULTI in command.flags:
             raise ReplyError("Command not allowed inside a transaction")
         if command.is_write and self._node.write_refusal:
@@ -160,12 +156,15 @@ class Dispatcher:
         began = clock()
         try:
             reply = command.handler(self._node, words)
-        except ReplyError as refusal:
+        except (ReplyError, StorageError) as refusal:
             reply = self._failed(command, refusal)
         self.timing.account(client, command, words, 1, clock() - began)
+        if self._node.monitors:
+            feed_monitors(self._node, list(self._node.monitors.values()), command, words)
         return reply
 
-    def _failed(self, command: Command, refusal: ReplyError) -> bytes:
+    def _failed(self, command: Command, error: ReplyError | StorageError) -> bytes:
+        refusal = error if isinstance(error, ReplyError) else self._node.durability.refusal_of(error)
         command.failed_calls += 1
         self._node.statistics.count_error(refusal.code)
         return replies.error(refusal)
@@ -175,7 +174,13 @@ class Dispatcher:
         if command is not None:
             command.rejected_calls += 1
         if client.transaction is not None:
-            client.transaction.broken = True
+            if command is not None and command.name == "exec":
+                refusal = ExecAbort(f"Transaction discarded because of: {refusal.code} {refusal.text}")
+                client.transaction = None
+                self._node.unwatch(client)
+                client.settle()
+            else:
+                client.transaction.broken = True
         self._node.statistics.count_error(refusal.code)
         return replies.error(refusal)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from random import Random
+
     from respbroker.commands.table import CommandTable
     from respbroker.model.settings import Settings
     from respbroker.sessions.channels import Channels
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from respbroker.sessions.latency import LatencyMonitor
     from respbroker.sessions.slowlog import SlowLog
     from respbroker.sessions.statistics import Statistics
+    from respbroker.sessions.watches import Watches
     from respbroker.streams.keyspace import Keyspace
     from respbroker.streams.stream import Stream
     from respbroker.streams.waiters import Waiters
@@ -25,6 +28,9 @@ class BlockedRequest(Protocol):
 
     def timed_out(self, client: Client) -> bytes:
         """The reply when the deadline passed."""
+
+    def retry_ms(self, ctx: Context) -> int | None:
+        """Wall time at which to try again though no key changes (a pending entry comes of age); None: never."""
 
 
 class Context(Protocol):
@@ -48,6 +54,8 @@ class Context(Protocol):
     statistics: Statistics
     slowlog: SlowLog
     latency: LatencyMonitor
+    watches: Watches
+    random: Random
     #: No waiter, no WATCH and no notification anywhere: handlers may skip `changed`.
     quiet: bool
     #: Keys changed since the start (rdb_changes_since_last_save counts from the last checkpoint).
@@ -65,14 +73,29 @@ class Context(Protocol):
         ``dirty`` is raised too. Call it once per change, after it.
         """
 
+    def notified(self, key: bytes, event: str, *, wake: bool = False) -> None:
+        """A change that WATCH does not see (groups): ``dirty`` and the notification; waiters if ``wake``."""
+
+    def wake(self, key: bytes) -> None:
+        """Try the waiters on the key again though it did not change."""
+
     def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int, *, group: bytes | None = None) -> None:
         """Let the client wait for any of ``keys`` (0: for ever). The handler then returns None."""
 
-    def unblock(self, client: Client, reply: bytes) -> None:
-        """End a client's waiting with ``reply``."""
+    def unblock(self, client: Client, reply: bytes | None) -> None:
+        """End a client's waiting with ``reply``, or as if its time were over."""
+
+    def refresh_quiet(self) -> None:
+        """Work out ``quiet`` anew: call it after WATCH."""
+
+    def unwatch(self, client: Client) -> None:
+        """The client watches nothing any more."""
+
+    def set_monitor(self, client: Client, on: bool) -> None:
+        """Whether the client sees every command (MONITOR)."""
 
     def push(self, client: Client, wire: bytes) -> None:
-        """Send something unasked (pub/sub, MONITOR) to any client."""
+        """Send something unasked (pub/sub, MONITOR) to any client; to the current one behind the running reply."""
 
     def execute(self, words: list[bytes]) -> Reply:
         """Run one request of the current client inside EXEC."""

@@ -87,7 +87,12 @@ def _parse_bound(word: bytes, missing_seq: int) -> StreamId:
 
 
 def _parse_u64(digits: bytes) -> int:
-    if not digits.isdigit() or len(digits) > 20:
+    """An unsigned number as ``strtoull`` reads it: leading zeros, blanks and a plus sign are let through."""
+    if not digits.isdigit():
+        digits = digits.lstrip(b" \t\n\v\f\r").removeprefix(b"+")
+        if not digits.isdigit():
+            raise InvalidStreamId
+    if len(digits) > 100:
         raise InvalidStreamId
     number = int(digits)
     if number > U64_MAX:

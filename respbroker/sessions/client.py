@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,11 +12,11 @@ import attrs
 if TYPE_CHECKING:
     from respbroker.sessions.transaction import Transaction
 
-#: A reply as handlers give it: wire bytes, pieces of them, or a lazy source of pieces for replies too large
+#: A reply as handlers give it: wire bytes, or a list of pieces of which the last may be lazy, for a reply too large
 #: to hold; None where nothing is said now (the client blocks, or replies are off).
 Buffer = bytes | memoryview
 Output = bytes | memoryview | Iterator[Buffer]
-Reply = bytes | list[Buffer] | Iterator[Buffer] | None
+Reply = bytes | Sequence[Output] | None
 
 
 class ReplyMode(enum.Enum):

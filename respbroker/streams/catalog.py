@@ -34,9 +34,13 @@ _SNAPSHOT_BYTES = 4 << 20  # a snapshot once this much log, and twice the last s
 
 @attrs.define(eq=False, slots=True)
 class KeyEntry:
-    """What the catalog knows of one key; ``stream`` while it is open. Times in Unix milliseconds."""
+    """What the catalog knows of one key; ``stream`` while it is open. Times in Unix milliseconds.
+
+    ``number`` names the stream's directory; ``place``, the number at creation, never changes (SCAN orders by it).
+    """
 
     number: int
+    place: int
     expires_ms: int = 0
     used_ms: int = 0
     stream: Stream | None = None
@@ -51,6 +55,7 @@ class Catalog:
         self._filesystem = filesystem
         self._streams_directory = f"{directory}/streams"
         self.databases: list[dict[bytes, KeyEntry]] = [{} for _ in range(databases)]
+        self.now_ms = now_ms
         self.next_number = 1
         self.on_disk_below = 0
         #: (expires_ms, db, key) of every key with an expiry, soonest first.
@@ -114,7 +119,7 @@ class Catalog:
 
     def _created(self, db: int, key: bytes, number: int) -> None:
         self._forget(self.databases[db].pop(key, None), db, key)
-        self.databases[db][key] = KeyEntry(number)
+        self.databases[db][key] = KeyEntry(number, number, used_ms=self.now_ms)
         self.next_number = max(self.next_number, number + 1)
 
     def _dropped(self, db: int, key: bytes) -> None:
@@ -203,7 +208,7 @@ class Catalog:
 
     def _dump(self) -> bytes:
         keys = [
-            [[key, entry.number, entry.expires_ms] for key, entry in database.items()] for database in self.databases
+            [[key, entry.number, entry.place, entry.expires_ms] for key, entry in database.items()] for database in self.databases
         ]
         return _pack([_SNAPSHOT_VERSION, self.next_number, self.on_disk_below, keys])
 
@@ -213,8 +218,8 @@ class Catalog:
         for index, keys in enumerate(databases):
             if keys and index >= len(self.databases):
                 raise CorruptLog(f"database {index} has keys but there are only {len(self.databases)}", "catalog", 0, 0)
-            for key, number, expires_ms in keys:
-                self.databases[index][key] = KeyEntry(number, expires_ms)
+            for key, number, place, expires_ms in keys:
+                self.databases[index][key] = KeyEntry(number, place, expires_ms, self.now_ms)
 
 
 _APPLY: Final[dict[int, Callable[..., None]]] = {

@@ -30,7 +30,7 @@ CONSUMER_DELETED: Final = 8  # [_, group, consumer]
 DELIVERED: Final = 9  # [_, group, consumer, [[first, end], ...], time_ms, cursor_ms, cursor_seq, next_ordinal, entries_read]
 CURSOR_MOVED: Final = 10  # as 9 without entries becoming pending (NOACK): [_, group, consumer, time_ms, cursor_ms, ...]
 ACKNOWLEDGED: Final = 11  # [_, group, [ordinal, ...]]
-ASSIGNED: Final = 12  # [_, group, consumer, [[[first, end], time_ms, count], ...], now_ms]
+ASSIGNED: Final = 12  # [_, group, consumer, [[[first, end], time_ms, count], ...], now_ms, active (true if absent)]
 RELEASED: Final = 13  # [_, group, [[ordinal, count], ...]]
 FORGOTTEN: Final = 14  # [_, group, [[first, end], ...]]   references dropped with the entries (DELREF)
 IDMP_CONFIGURED: Final = 15  # [_, duration_s, maxsize]
@@ -53,6 +53,8 @@ def apply(stream: Stream, effect: Effect) -> None:
 def _trimmed(stream: Stream, first_ordinal: int) -> None:
     stream.first_ordinal = max(stream.first_ordinal, first_ordinal)
     stream.deletions.trim(stream.first_ordinal)
+    if stream.first_ordinal >= stream.end_ordinal:
+        stream.node_origin = stream.first_ordinal
 
 
 def _deleted(stream: Stream, ranges: list[list[int]], max_ms: int, max_seq: int) -> None:
@@ -125,9 +127,9 @@ def _acknowledged(stream: Stream, name: bytes, ordinals: list[int]) -> None:
     stream.groups[name].pending.acknowledge(ordinals)
 
 
-def _assigned(stream: Stream, name: bytes, consumer: bytes, parts: list[list[Any]], now_ms: int) -> None:
+def _assigned(stream: Stream, name: bytes, consumer: bytes, parts: list[list[Any]], now_ms: int, active: bool = True) -> None:
     group = stream.groups[name]
-    group.apply_seen(consumer, now_ms, active=bool(parts))
+    group.apply_seen(consumer, now_ms, active=active and bool(parts))
     for (first, end), time_ms, count in parts:
         group.pending.deliver(first, end, consumer, time_ms, count)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, SWAPPED, Catalog, KeyEntry
+from respbroker.streams.key_order import KeyOrder
 from respbroker.streams.stream import Stream
 from storage import FileSystem, Log, LogConfig
 
@@ -26,6 +27,7 @@ class Database:
 
     index: int
     keys: dict[bytes, KeyEntry]
+    order: KeyOrder | None = None  #: cache of a running SCAN; may be dropped at any time
 
     @property
     def expires_count(self) -> int:

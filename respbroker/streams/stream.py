@@ -31,7 +31,8 @@ class Stream:
     """One stream. The log and the staged lists hold its entries; everything else is state rebuilt from effects.
 
     ``first_ordinal <= live entries < end_ordinal``; ``deletions`` lie in between. ``last_id`` is the last generated
-    ID, of an entry that may be gone. ``entries_added`` is ``end_ordinal + added_bias`` (XSETID may set it at will).
+    ID, of an entry that may be gone. ``node_origin`` is where the grid of nodes begins that ``~`` trims by.
+    ``recent_ids`` is a cache of the XACK command. ``entries_added`` is ``end_ordinal + added_bias`` (XSETID may set it at will).
     ``detached`` keeps the IDs of pending entries whose segment was dropped.
     """
 
@@ -57,7 +58,9 @@ class Stream:
         "last_id",
         "log",
         "max_deleted_id",
+        "node_origin",
         "number",
+        "recent_ids",
     )
 
     def __init__(self, db: int, key: bytes, number: int, log: Log, idmp_defaults: tuple[int, int], on_dirty: Any) -> None:
@@ -69,6 +72,8 @@ class Stream:
         self.detached: dict[int, Id] = {}
         self.first_ordinal = 0
         self.added_bias = 0
+        self.node_origin = 0
+        self.recent_ids: Any = None
         self.last_id: Id = ZERO
         self.max_deleted_id: Id = ZERO
         self._restore()
@@ -205,13 +210,6 @@ class Stream:
             sizes.extend(map(len, self._payloads[low : end - self._staged_from]))
         return sizes
 
-    def lag(self, group: Group) -> int:
-        """Live entries the group has not been given; always exact."""
-        first = max(group.next_ordinal, self.first_ordinal)
-        if first >= self.end_ordinal:
-            return 0
-        return self.end_ordinal - first - (self.deletions.count_between(first, self.end_ordinal) if self.deletions else 0)
-
     # -- changes ---------------------------------------------------------------------------------------------
 
     def append(self, entry_id: Id, payload: bytes) -> None:
@@ -257,9 +255,11 @@ class Stream:
 
     def delete(self, ordinals: Sequence[int]) -> None:
         """These live entries, in any order, are gone. A dead front is trimmed away."""
-        highest = max(ordinals)
-        max_deleted = max(self.max_deleted_id, self.id_at(highest))
-        self.commit([effects.DELETED, _as_ranges(sorted(ordinals)), *max_deleted])
+        self.remove(ordinals, max(self.max_deleted_id, self.id_at(max(ordinals))))
+
+    def remove(self, ordinals: Sequence[int], max_deleted_id: Id | None = None) -> None:
+        """The same, but trimming does not count as deleting: ``max_deleted_id`` stays unless given."""
+        self.commit([effects.DELETED, _as_ranges(sorted(ordinals)), *(max_deleted_id or self.max_deleted_id)])
         first = self.deletions.next_live(self.first_ordinal)
         if first > self.first_ordinal:
             self.trim(min(first, self.end_ordinal))
@@ -283,7 +283,8 @@ class Stream:
         self.deletions = Deletions()
         self.idmp = IdempotencyMaps(*self.idmp.defaults)
         self.detached.clear()
-        self.first_ordinal = self.added_bias = 0
+        self.first_ordinal = self.added_bias = self.node_origin = 0
+        self.recent_ids = None
         self.last_id = self.max_deleted_id = ZERO
         self._restore()
         self._forget_staged()

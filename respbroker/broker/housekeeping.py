@@ -1,0 +1,96 @@
+"""What is due at a time: expired keys, rates, checkpoints, directories to remove, segments to merge and to drop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from storage import StorageError
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+
+_PERIOD_SECONDS: Final = 0.1
+_EXPIRED_PER_PERIOD: Final = 200
+_RETENTION_SECONDS: Final = 10.0
+
+
+@attrs.define(eq=False)
+class Job:
+    """Something slow for a thread: ``run`` touches no state of the node, ``done`` gets its result in a later tick."""
+
+    name: str
+    run: Callable[[], Any]
+    done: Callable[[Any], None] = lambda result: None
+
+
+class Housekeeping:
+    """Runs at the end of a tick, at most once a period. Owns the jobs that wait for a thread."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.next_at = node.now + _PERIOD_SECONDS
+        self._retention_at = node.now
+        self._jobs: list[Job] = []
+        self._merging: set[str] = set()
+        self.active_expire = True
+        #: (level, sentence) for the log, taken by the edge.
+        self.reports: list[tuple[str, str]] = [("warning", finding) for finding in node.keyspace.findings]
+
+    def run(self) -> None:
+        """Do what is due."""
+        node = self._node
+        if node.now < self.next_at:
+            return
+        self.next_at = node.now + _PERIOD_SECONDS
+        node.statistics.sample(node.now)
+        if self.active_expire and not node.durability.refusal:
+            for db, key in node.keyspace.expired(node.now_ms, _EXPIRED_PER_PERIOD):
+                node.keyspace.expire(db, key)
+        if node.unfinished:
+            node.finish_command()
+        if node.now >= self._retention_at:
+            self._retention_at = node.now + _RETENTION_SECONDS
+            self._apply_retention()
+        self._remove_dropped()
+
+    def report(self, level: str, sentence: str) -> None:
+        """Tell the operator."""
+        self.reports.append((level, sentence))
+
+    def take_reports(self) -> list[tuple[str, str]]:
+        reports, self.reports = self.reports, []
+        return reports
+
+    def take_jobs(self) -> list[Job]:
+        jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def _remove_dropped(self) -> None:
+        """Remove the directories of dropped streams, behind a sync of the catalog that says so."""
+        keyspace = self._node.keyspace
+        if not keyspace.trash or keyspace.is_dirty:
+            return
+        numbers = keyspace.take_trash()
+        syncs = list(keyspace.catalog.log.unsynced())
+
+        def remove() -> None:
+            for file in syncs:
+                file.sync()
+            for number in numbers:
+                keyspace.filesystem.remove_tree(keyspace.path_of(number))
+
+        self._jobs.append(Job("remove dropped streams", remove))
+
+    def _apply_retention(self) -> None:
+        """Let whole old segments go, and start merging sealed ones."""
+        node = self._node
+        for stream in node.keyspace.opened():
+            if stream.is_dirty:
+                continue
+            try:
+                node.keyspace.maintain(stream, node.now_ms)
+            except StorageError as error:
+                self.report("error", str(error))

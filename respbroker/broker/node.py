@@ -1,0 +1,323 @@
+"""One node as a machine: what happened goes in, effects come out.
+
+The edge calls `Node.tick` with the requests that arrived and the time, then takes what there is to send, to sync and
+to run in threads. The node opens no socket and reads no clock; it owns every state of the server. Within a tick time
+stands still, and everything the tick wrote goes to disk in one append per stream, at its end.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from respbroker.broker.blocking import Blocking
+from respbroker.broker.clock import Now
+from respbroker.broker.dispatch import Dispatcher
+from respbroker.broker.durability import Durability
+from respbroker.broker.facts import facts
+from respbroker.broker.housekeeping import Housekeeping
+from respbroker.commands.catalogue import ALL_COMMANDS
+from respbroker.commands.context import BlockedRequest
+from respbroker.commands.table import CommandTable
+from respbroker.errors import ProtocolError
+from respbroker.model.settings import Settings
+from respbroker.resp import replies
+from respbroker.sessions.channels import Channels
+from respbroker.sessions.client import Client, Reply
+from respbroker.sessions.latency import LatencyMonitor
+from respbroker.sessions.notifications import Notifications
+from respbroker.sessions.slowlog import SlowLog
+from respbroker.sessions.statistics import Statistics
+from respbroker.sessions.watches import Watches
+from respbroker.streams.keyspace import Keyspace
+from respbroker.streams.stream import Stream
+from storage import FileSystem
+
+Batch = Sequence[tuple[Client, list[list[bytes]]]]
+
+
+class Node:
+    """A whole server without its sockets; see `respbroker.commands.context.Context` for what handlers see of it."""
+
+    def __init__(
+        self,
+        filesystem: FileSystem,
+        directory: str,
+        settings: Settings,
+        now: Now,
+        *,
+        clock: Callable[[], float],
+        seed: int,
+        memory_used: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.now_ms, self.now = now.ms, now.seconds
+        self.started_at = now
+        self.random = random.Random(seed)  # noqa: S311  # reason: no secret depends on it
+        self.memory_used = memory_used
+        self.in_exec = False
+        self.dirty = 0
+        self.unfinished = False
+        self.shutdown_requested: dict[str, bool] | None = None
+        self.next_client_id = 1
+        self.clients: dict[int, Client] = {}
+        self.held: dict[int, Client] = {}
+        self.monitors: dict[int, Client] = {}
+        self.client = Client(0)
+        self.paused_until = 0.0
+        self.pause_writes_only = False
+        self._speaking: dict[int, Client] = {}
+        self._deferred: list[tuple[Client, bytes]] = []
+        self.channels = Channels()
+        self.watches = Watches()
+        self.notifications = Notifications()
+        self.statistics = Statistics()
+        self.slowlog = SlowLog()
+        self.latency = LatencyMonitor()
+        self.commands = CommandTable(ALL_COMMANDS)
+        self.dispatcher = Dispatcher(self, self.commands, clock)
+        self.blocking = Blocking(self)
+        self.waiters = self.blocking.waiters
+        self.keyspace = Keyspace(filesystem, directory, settings, now.ms)
+        self.keyspace.on_expired = self._expired
+        self.durability = Durability(self)
+        self.housekeeping = Housekeeping(self)
+        self.settings_changed()
+
+    # -- what the edge calls -------------------------------------------------------------------------------------
+
+    def connect(self, now: Now, address: str = "", local: str = "", fd: int = -1) -> Client:
+        """A client has connected."""
+        client = Client(
+            self.next_client_id,
+            address,
+            local,
+            fd,
+            connected_at=now.seconds,
+            last_active=now.seconds,
+            authenticated=not self.settings.requirepass,
+        )
+        client.settle()
+        self.next_client_id += 1
+        self.clients[client.id] = client
+        self.statistics.connections_received += 1
+        return client
+
+    def disconnect(self, client: Client) -> None:
+        """A client is gone; whatever it waited for, listened to or watched goes with it."""
+        self.clients.pop(client.id, None)
+        self.held.pop(client.id, None)
+        self.monitors.pop(client.id, None)
+        self._speaking.pop(client.id, None)
+        client.backlog.clear()
+        client.out.clear()
+        client.kill = True
+        self.blocking.forget(client)
+        self.channels.remove_client(client)
+        self.unwatch(client)
+
+    def tick(self, batch: Batch, now: Now) -> None:
+        """Run what arrived; afterwards everything it changed is written, not synced."""
+        self.now_ms, self.now = now.ms, now.seconds
+        self.keyspace.now_ms = now.ms
+        self.durability.begin_tick()
+        self.refresh_quiet()
+        if self.held:
+            self._run_held()
+        run = self.dispatcher.run
+        speaking = self._speaking
+        for client, requests in batch:
+            speaking[client.id] = client
+            if client.backlog or client.blocked:
+                client.backlog.extend(requests)
+                self.held[client.id] = client
+            else:
+                run(client, requests)
+        self.blocking.expire()
+        self.housekeeping.run()
+        self.durability.flush(batch)
+
+    def take_outputs(self) -> list[Client]:
+        """Clients with something in ``out``, or that are to be closed."""
+        speaking, self._speaking = self._speaking, {}
+        return [client for client in speaking.values() if client.out or client.closing or client.kill]
+
+    def next_deadline(self) -> float | None:
+        """Monotonic seconds until when nothing happens by itself."""
+        deadlines = [self.housekeeping.next_at]
+        blocked = self.blocking.next_deadline()
+        if blocked is not None:
+            deadlines.append(blocked)
+        if self.held:
+            deadlines.append(self.paused_until if self.paused_until > self.now else self.now)
+        return min(deadlines)
+
+    def protocol_error(self, client: Client, error: ProtocolError) -> None:
+        """The client's bytes were not RESP: tell it, and close behind that."""
+        self.statistics.count_error("ERR")
+        client.out.append(replies.error(error))
+        self.close(client)
+
+    # -- what handlers call: keys --------------------------------------------------------------------------------
+
+    def lookup(self, key: bytes) -> Stream | None:
+        return self.keyspace.lookup(self.client.db, key, self.now_ms)
+
+    def lookup_or_create(self, key: bytes) -> Stream:
+        db = self.client.db
+        return self.keyspace.lookup(db, key, self.now_ms) or self.keyspace.create(db, key)
+
+    def changed(self, key: bytes, event: str, db: int | None = None) -> None:
+        if db is None:
+            db = self.client.db
+        self.dirty += 1
+        if self.watches:
+            self.watches.touched(db, key)
+        if self.notifications:
+            for channel, message in self.notifications.of(event, db, key):
+                self.channels.publish(channel, message, self.push)
+        if self.waiters:
+            self.blocking.key_changed(db, key)
+
+    def notified(self, key: bytes, event: str, *, wake: bool = False) -> None:
+        self.dirty += 1
+        if self.notifications:
+            for channel, message in self.notifications.of(event, self.client.db, key):
+                self.channels.publish(channel, message, self.push)
+        if wake:
+            self.wake(key)
+
+    def wake(self, key: bytes) -> None:
+        if self.waiters:
+            self.blocking.key_changed(self.client.db, key)
+
+    def _expired(self, db: int, key: bytes) -> None:
+        self.statistics.expired_keys += 1
+        self.changed(key, "expired", db)
+
+    def refresh_quiet(self) -> None:
+        """Work out ``quiet`` anew; whoever starts to watch, wait or be notified calls it."""
+        self.quiet = not (self.watches or self.notifications or self.waiters)
+
+    def unwatch(self, client: Client) -> None:
+        self.watches.unwatch(client)
+
+    def set_monitor(self, client: Client, on: bool) -> None:
+        client.monitor = on
+        if on:
+            self.monitors[client.id] = client
+        else:
+            self.monitors.pop(client.id, None)
+        client.settle()
+        self.settings_changed()
+
+    # -- what handlers call: clients -----------------------------------------------------------------------------
+
+    def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int, *, group: bytes | None = None) -> None:
+        self.blocking.block(self.client, request, keys, timeout_ms, group)
+
+    def unblock(self, client: Client, reply: bytes | None) -> None:
+        self.blocking.unblock(client, reply)
+
+    def answer(self, client: Client, reply: Reply) -> None:
+        """Reply to a client whose request was left unanswered earlier."""
+        if reply is not None and not client.replies_suppressed:
+            if isinstance(reply, list):
+                client.out.extend(reply)
+            else:
+                client.out.append(reply)
+        self._speaking[client.id] = client
+
+    def push(self, client: Client, wire: bytes) -> None:
+        if client is self.client:
+            self._deferred.append((client, wire))
+            self.unfinished = True
+            return
+        client.out.append(wire)
+        self._speaking[client.id] = client
+
+    def finish_command(self) -> None:
+        """What stands behind a command: pushes to the very client, and the waiters that its changes serve."""
+        self.unfinished = False
+        for client, wire in self._deferred:
+            client.out.append(wire)
+            self._speaking[client.id] = client
+        self._deferred.clear()
+        if not self.in_exec:
+            self.blocking.serve()
+
+    def close(self, client: Client, *, at_once: bool = False) -> None:
+        client.kill = client.kill or at_once
+        client.closing = True
+        client.plain = False
+        client.backlog.clear()
+        self._speaking[client.id] = client
+
+    def pause(self, until: float, *, writes_only: bool) -> None:
+        if until >= self.paused_until:
+            self.paused_until = until
+        self.pause_writes_only = writes_only
+        self.dispatcher.disturbed = True
+
+    def unpause(self) -> None:
+        self.paused_until = 0.0
+        self.settings_changed()
+
+    def execute(self, words: list[bytes]) -> Reply:
+        return self.dispatcher.execute(words)
+
+    def _run_held(self) -> None:
+        """Let clients go on that were blocked or paused, with the requests that piled up."""
+        held, self.held = self.held, {}
+        for client in held.values():
+            self._speaking[client.id] = client
+            if client.blocked:
+                self.held[client.id] = client
+                continue
+            requests = list(client.backlog)
+            client.backlog.clear()
+            self.dispatcher.run(client, requests)
+
+    # -- what handlers call: the node ----------------------------------------------------------------------------
+
+    def settings_changed(self) -> None:
+        """Act on the settings as they are now."""
+        settings = self.settings
+        self.notifications.configure(settings.notify_keyspace_events)
+        micros = settings.slowlog_log_slower_than
+        self.slow_seconds = micros / 1e6
+        self.slowlog.resize(settings.slowlog_max_len)
+        self.latency_threshold_seconds = settings.latency_monitor_threshold / 1e3
+        self.dispatcher.disturbed = bool(
+            self.monitors
+            or self.paused_until > self.now
+            or self.durability.refusal
+            or 0 <= micros < 1000
+            or 0 < settings.latency_monitor_threshold < 2
+        )
+        self.refresh_quiet()
+
+    def apply_setting(self, name: str) -> None:
+        self.settings_changed()
+
+    @property
+    def write_refusal(self) -> str:
+        """Why writes are refused at the moment; empty if they are not."""
+        return self.durability.refusal
+
+    def save(self, *, background: bool) -> None:
+        self.durability.checkpoint()
+
+    def reload(self) -> None:
+        self.durability.reload()
+
+    def shut_down(self, *, save: bool, now: bool, force: bool) -> None:
+        self.shutdown_requested = {"save": save, "now": now, "force": force}
+
+    def wait_for_sync(self, numlocal: int, timeout_ms: int) -> Reply:
+        return self.durability.wait_for_sync(self.client, numlocal, timeout_ms)
+
+    def facts(self) -> dict[str, Any]:
+        return facts(self)

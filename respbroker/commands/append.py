@@ -1,0 +1,199 @@
+"""XADD and XTRIM: entries in, and out at the front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from respbroker.commands.arguments import Arguments
+from respbroker.commands.context import Context
+from respbroker.commands.idempotency import Idempotency, take_idempotency
+from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.trim_options import TrimOptions
+from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, SyntaxRefused, WrongArity
+from respbroker.model.stream_id import U64_MAX, parse_id
+from respbroker.resp import replies
+from respbroker.resp.entry import encode_entry
+from respbroker.sessions.client import Reply
+from respbroker.streams.trimming import Trim
+
+if TYPE_CHECKING:
+    from respbroker.streams.stream import Id, Stream
+
+_LAST_ID: Final = (U64_MAX, U64_MAX)
+
+
+@attrs.frozen
+class AppendRequest:
+    """A parsed XADD. ``ms`` and ``seq`` are None where the server is to choose them."""
+
+    key: bytes
+    ms: int | None
+    seq: int | None
+    fields: list[bytes]
+    nomkstream: bool
+    trim: Trim | None
+    idempotency: Idempotency | None
+
+
+def xadd(ctx: Context, words: list[bytes]) -> Reply:
+    """Append an entry; by far most calls are ``XADD key * field value ...`` and take the short way."""
+    if words[2] != b"*":
+        return _append(ctx, _parse_append(ctx, words))
+    if not len(words) & 1:
+        raise WrongArity("xadd")
+    key = words[1]
+    stream = ctx.lookup(key) or ctx.lookup_or_create(key)
+    ms, seq = entry_id = _next_id(stream, ctx.now_ms)
+    id_text = b"%d-%d" % (ms, seq)
+    stream.append(entry_id, encode_entry(id_text, words[3:]))
+    if ctx.quiet:
+        ctx.dirty += 1
+    else:
+        ctx.changed(key, "xadd")
+    return b"$%d\r\n%b\r\n" % (len(id_text), id_text)
+
+
+def _parse_append(ctx: Context, words: list[bytes]) -> AppendRequest:
+    arguments = Arguments(words, 2)
+    trim = TrimOptions()
+    idempotency: Idempotency | None = None
+    nomkstream = False
+    while True:
+        word = arguments.value()
+        if word == b"*":
+            ms = seq = None
+            break
+        option = word.upper()
+        if option == b"NOMKSTREAM":
+            nomkstream = True
+        elif option in (b"IDMP", b"IDMPAUTO") and arguments.more:
+            idempotency = take_idempotency(option, arguments, idempotency)
+        elif not trim.take(option, arguments):
+            ms, seq = _parse_new_id(word)
+            break
+        if not arguments.more:
+            raise WrongArity("xadd")
+    node_entries = ctx.settings.stream_node_max_entries
+    trimming = trim.finish(node_entries)
+    fields = arguments.rest()
+    if not fields or len(fields) % 2:
+        raise WrongArity("xadd")
+    if ms == 0 and seq == 0:
+        raise IdIsZero
+    if idempotency is not None:
+        if ms is not None:
+            raise ReplyError("syntax error, IDMP/IDMPAUTO can be used only with auto-generated IDs")
+        idempotency = idempotency.of_fields(fields)
+    return AppendRequest(words[1], ms, seq, fields, nomkstream, trimming, idempotency)
+
+
+def _parse_new_id(word: bytes) -> tuple[int, int | None]:
+    """``ms-seq``, ``ms`` (its sequence is 0), or ``ms-*`` (None: to be chosen)."""
+    if word.endswith(b"-*"):
+        return parse_id(word[:-2]).ms, None
+    return parse_id(word)
+
+
+def _append(ctx: Context, request: AppendRequest) -> Reply:
+    stream = ctx.lookup(request.key)
+    if stream is None:
+        if request.nomkstream:
+            return replies.null(ctx.client.protocol)
+        stream = ctx.lookup_or_create(request.key)
+    if request.idempotency is not None:
+        known = request.idempotency.find(stream, ctx.now_ms)
+        if known is not None:
+            return replies.bulk(b"%d-%d" % known)
+    entry_id = _choose_id(stream, request.ms, request.seq, ctx.now_ms)
+    id_text = b"%d-%d" % entry_id
+    stream.append(entry_id, encode_entry(id_text, request.fields))
+    if request.idempotency is not None:
+        request.idempotency.record(stream, entry_id, ctx.now_ms)
+    ctx.changed(request.key, "xadd")
+    if request.trim is not None and request.trim.apply(stream, ctx.settings.stream_node_max_entries):
+        ctx.changed(request.key, "xtrim")
+    return replies.bulk(id_text)
+
+
+def _choose_id(stream: Stream, ms: int | None, seq: int | None, now_ms: int) -> Id:
+    """The new entry's ID.
+
+    Raises:
+        IdsExhausted: no ID is left behind the last one.
+        IdNotGreater: the ID asked for is not above the last one.
+    """
+    last_ms, last_seq = last = stream.last_id
+    if last == _LAST_ID:
+        raise IdsExhausted
+    if ms is None:
+        return _next_id(stream, now_ms)
+    if seq is None:
+        if ms != last_ms:
+            seq = 0
+        elif last_seq < U64_MAX:
+            seq = last_seq + 1
+        else:
+            raise IdNotGreater
+    if (ms, seq) <= last:
+        raise IdNotGreater
+    return ms, seq
+
+
+def _next_id(stream: Stream, now_ms: int) -> Id:
+    """The ID for ``*``: the clock's time, or the last ID's successor while the clock is not ahead of it."""
+    last_ms, last_seq = stream.last_id
+    if now_ms > last_ms:
+        return now_ms, 0
+    if last_seq < U64_MAX:
+        return last_ms, last_seq + 1
+    if last_ms == U64_MAX:
+        raise IdsExhausted
+    return last_ms + 1, 0
+
+
+def xtrim(ctx: Context, words: list[bytes]) -> Reply:
+    arguments = Arguments(words, 2)
+    options = TrimOptions()
+    while arguments.more:
+        if not options.take(arguments.option(), arguments):
+            raise SyntaxRefused
+    node_entries = ctx.settings.stream_node_max_entries
+    trim = options.finish(node_entries)
+    if trim is None:
+        raise ReplyError("syntax error, XTRIM must be called with MAXLEN or MINID")
+    stream = ctx.lookup(words[1])
+    if stream is None:
+        return replies.ZERO
+    trimmed = trim.apply(stream, node_entries)
+    if trimmed:
+        ctx.changed(words[1], "xtrim")
+    return replies.integer(trimmed)
+
+
+COMMANDS: Final = (
+    CommandSpec(
+        "XADD",
+        -5,
+        Flag.WRITE | Flag.DENYOOM | Flag.FAST,
+        xadd,
+        "Appends an entry to a stream; an unknown key becomes one.",
+        "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [IDMPAUTO producer-id | IDMP producer-id idempotent-id] "
+        "[<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
+        since="5.0.0",
+        complexity="O(1) to append, O(1) to trim",
+        keys=Keys(),
+    ),
+    CommandSpec(
+        "XTRIM",
+        -4,
+        Flag.WRITE,
+        xtrim,
+        "Removes entries from a stream's front.",
+        "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]",
+        since="5.0.0",
+        complexity="O(1); O(n) with DELREF or ACKED, for n entries looked at",
+        keys=Keys(),
+    ),
+)

@@ -1,0 +1,242 @@
+"""XLEN, XRANGE, XREVRANGE and XREAD: entries out, as slices of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
+from respbroker.commands.delivery import find_keys, framed
+from respbroker.commands.read_limits import Budget, parse_limit
+from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.errors import ReplyError, SyntaxRefused
+from respbroker.model.stream_id import MAX, ZERO, parse_id, parse_range_end, parse_range_start
+from respbroker.resp import replies
+from respbroker.sessions.client import Client, Output, Reply
+
+if TYPE_CHECKING:
+    from respbroker.commands.context import Context
+    from respbroker.streams.stream import Id, Range, Stream
+
+_CHUNK: Final = 1000  # entries read at a time for a long reply
+_EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
+
+
+def xlen(ctx: Context, words: list[bytes]) -> Reply:
+    stream = ctx.lookup(words[1])
+    return replies.ZERO if stream is None else replies.integer(stream.length)
+
+
+def xrange(ctx: Context, words: list[bytes]) -> Reply:
+    return _range(ctx, words, words[2], words[3], backwards=False)
+
+
+def xrevrange(ctx: Context, words: list[bytes]) -> Reply:
+    return _range(ctx, words, words[3], words[2], backwards=True)
+
+
+def _range(ctx: Context, words: list[bytes], start: bytes, end: bytes, *, backwards: bool) -> Reply:
+    first_id, last_id = parse_range_start(start), parse_range_end(end)
+    count: int | None = None
+    options = Arguments(words, 4)
+    while options.more:
+        if options.option() != b"COUNT":
+            raise SyntaxRefused
+        count = max(parse_int(options.value()), 0)
+    stream = ctx.lookup(words[1])
+    if stream is None:
+        return replies.EMPTY_ARRAY
+    if count == 0:
+        return replies.null_array(ctx.client.protocol)
+    first, stop = stream.ordinal_of(first_id), _first_behind(stream, last_id)
+    choose = stream.last_live_ranges if backwards else stream.live_ranges
+    return _entries(stream, choose(first, stop, count), backwards=backwards)
+
+
+def _first_behind(stream: Stream, entry_id: Id) -> int:
+    """The ordinal of the first entry whose ID is above ``entry_id``."""
+    if entry_id >= stream.last_id:
+        return stream.end_ordinal
+    ms, seq = entry_id
+    return stream.ordinal_of((ms, seq + 1))  # a sequence one too high compares as it should
+
+
+def _entries(stream: Stream, ranges: list[Range], *, backwards: bool = False) -> list[Output]:
+    """The array of these entries. What a long one holds beyond some megabytes is read while it is sent."""
+    count = 0
+    for first, end in ranges:
+        count += end - first
+    pieces: list[Output] = [b"*%d\r\n" % count]
+    if count <= _CHUNK and not backwards:
+        pieces.extend(stream.payloads(ranges))
+        return pieces
+    chunks = _chunks_backwards(stream, ranges) if backwards else _chunks(stream, ranges)
+    size = 0
+    for chunk in chunks:
+        pieces.extend(chunk)
+        size += sum(map(len, chunk))
+        if size > _EAGER_BYTES:
+            pieces.append(chain.from_iterable(chunks))
+            break
+    return pieces
+
+
+def _chunks(stream: Stream, ranges: list[Range]) -> Iterator[Sequence[bytes | memoryview]]:
+    for first, end in ranges:
+        for start in range(first, end, _CHUNK):
+            yield stream.payloads([(start, min(start + _CHUNK, end))])
+
+
+def _chunks_backwards(stream: Stream, ranges: list[Range]) -> Iterator[Sequence[bytes | memoryview]]:
+    for first, end in reversed(ranges):
+        for stop in range(end, first, -_CHUNK):
+            yield [b"".join(reversed(stream.payloads_each([(max(stop - _CHUNK, first), stop)])))]
+
+
+@attrs.frozen
+class ReadRequest:
+    """A parsed XREAD; ``after`` holds the ID behind which each stream is read (``$`` and ``+`` are resolved).
+
+    ``newest`` are the keys that were asked for with ``+``: one entry is wanted, whatever COUNT says.
+    """
+
+    keys: list[bytes]
+    after: list[Id]
+    newest: frozenset[int]
+    count: int | None
+    count_max: int | None
+    size_max: int | None
+
+    def retry(self, ctx: Context) -> Reply:
+        """What there is behind the IDs; None where nothing is."""
+        budget = Budget(self.count_max, self.size_max)
+        served: list[tuple[bytes, list[Output]]] = []
+        for index, (key, after) in enumerate(zip(self.keys, self.after, strict=True)):
+            stream = ctx.lookup(key)
+            if stream is None or after >= stream.last_id:
+                continue
+            count = 1 if index in self.newest else self.count
+            ranges = stream.live_ranges(_first_behind(stream, after), stream.end_ordinal, count)
+            if budget.bounded:
+                ranges = budget.cut(stream, ranges)
+            if ranges:
+                served.append((key, _entries(stream, ranges)))
+        return framed(served, ctx.client.protocol) if served else None
+
+    def timed_out(self, client: Client) -> bytes:
+        return replies.null_array(client.protocol)
+
+    def retry_ms(self, ctx: Context) -> int | None:
+        return None
+
+
+def xread(ctx: Context, words: list[bytes]) -> Reply:
+    count = count_max = size_max = timeout_ms = None
+    options = Arguments(words, 1)
+    while options.more:
+        match options.option():
+            case b"COUNT":
+                count = max(parse_int(options.value()), 0)
+            case b"STREAMS":
+                break
+            case b"BLOCK":
+                timeout_ms = parse_timeout_ms(options.value(), ctx.now_ms)
+            case b"MAXCOUNT":
+                count_max = parse_limit(options.value(), "MAXCOUNT")
+            case b"MAXSIZE":
+                size_max = parse_limit(options.value(), "MAXSIZE")
+            case b"GROUP" | b"NOACK" | b"CLAIM" as option:
+                raise ReplyError(
+                    f"The {option.decode()} option is only supported by XREADGROUP. You called XREAD instead."
+                )
+            case _:
+                raise SyntaxRefused
+    if not options.more:
+        raise SyntaxRefused
+    streams_count, odd = divmod(options.left, 2)
+    if odd:
+        raise ReplyError(
+            "Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified."
+        )
+    if count and count_max is not None and count_max < count:
+        raise ReplyError("MAXCOUNT must be greater than or equal to COUNT")
+    keys, ids = options.take(streams_count), options.rest()
+    after = [_resolve(ctx, key, word) for key, word in zip(keys, ids, strict=True)]
+    newest = frozenset(index for index, word in enumerate(ids) if word == b"+")
+    request = ReadRequest(keys, after, newest, count or None, count_max, size_max)
+    reply = request.retry(ctx)
+    if reply is not None:
+        return reply
+    if timeout_ms is None or ctx.in_exec:
+        return replies.null_array(ctx.client.protocol)
+    ctx.block(request, keys, timeout_ms)
+    return None
+
+
+def _resolve(ctx: Context, key: bytes, word: bytes) -> Id:
+    """The ID behind which to read."""
+    if word == b"$":
+        stream = ctx.lookup(key)
+        return ZERO if stream is None else stream.last_id
+    if word == b"+":
+        stream = ctx.lookup(key)
+        last = None if stream is None else stream.last_live()
+        if stream is None or last is None:
+            return ZERO if stream is None else stream.last_id
+        ms, seq = stream.id_at(last)
+        return (ms, seq - 1) if seq else (ms - 1, MAX.seq)
+    if word == b">":
+        raise ReplyError(
+            "The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+        )
+    return parse_id(word)
+
+
+COMMANDS: Final = (
+    CommandSpec(
+        "XLEN",
+        2,
+        Flag.READONLY | Flag.FAST,
+        xlen,
+        "Tells how many entries a stream has.",
+        "key",
+        since="5.0.0",
+        keys=Keys(),
+    ),
+    CommandSpec(
+        "XRANGE",
+        -4,
+        Flag.READONLY,
+        xrange,
+        "Returns the entries with IDs in a range.",
+        "key start end [COUNT count]",
+        since="5.0.0",
+        complexity="O(log n) to find the start, and the size of what is returned",
+        keys=Keys(),
+    ),
+    CommandSpec(
+        "XREVRANGE",
+        -4,
+        Flag.READONLY,
+        xrevrange,
+        "Returns the entries with IDs in a range, the last one first.",
+        "key end start [COUNT count]",
+        since="5.0.0",
+        complexity="O(log n) to find the end, and the size of what is returned",
+        keys=Keys(),
+    ),
+    CommandSpec(
+        "XREAD",
+        -4,
+        Flag.READONLY | Flag.BLOCKING | Flag.MOVABLEKEYS,
+        xread,
+        "Returns entries of several streams behind given IDs, and waits for some if asked to.",
+        "[COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+        since="5.0.0",
+        complexity="O(log n) for each stream, and the size of what is returned",
+        keys=Keys(find=find_keys),
+    ),
+)
