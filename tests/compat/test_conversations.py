@@ -1,0 +1,36 @@
+"""Hand-written conversations, told to our server and to Redis 8.2 and compared byte for byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compat import conversations
+from tests.compat.conversations import Conversation
+from tests.support.servers import Server
+
+ALL = conversations.load()
+CASES = [(conversation, protocol) for conversation in ALL for protocol in conversation.protocols]
+IDS = [f"{conversation.name} RESP{protocol}" for conversation, protocol in CASES]
+
+
+@pytest.mark.parametrize(("conversation", "protocol"), CASES, ids=IDS)
+def test_a_conversation_goes_as_with_redis(
+    respbroker_server: Server, redis_server: Server, conversation: Conversation, protocol: int
+) -> None:
+    difference = conversations.play(conversation, respbroker_server, redis_server, protocol)
+    if difference:
+        pytest.fail(difference, pytrace=False)
+
+
+@pytest.mark.parametrize(("conversation", "protocol"), CASES, ids=IDS)
+def test_a_conversation_goes_alike_with_two_redis(
+    second_redis: Server, redis_server: Server, conversation: Conversation, protocol: int
+) -> None:
+    difference = conversations.play(conversation, second_redis, redis_server, protocol)
+    if difference:
+        pytest.fail(difference, pytrace=False)
+
+
+def test_captions_are_unique() -> None:
+    names = [conversation.name for conversation in ALL]
+    assert len(names) == len(set(names))
