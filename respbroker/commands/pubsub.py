@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from respbroker.commands.context import Context
-from respbroker.commands.help import help_reply
+from respbroker.commands.help import ensure_words, help_reply, never_run
 from respbroker.commands.table import Command, CommandSpec, Flag, Handler, Keys
 from respbroker.errors import ReplyError
 from respbroker.model.glob import compile_glob
@@ -94,9 +94,7 @@ def active_channels(kind: Kind) -> Handler:
     """The handler of PUBSUB CHANNELS or SHARDCHANNELS."""
 
     def handler(ctx: Context, words: list[bytes]) -> Reply:
-        if len(words) > 3:
-            said, container = words[1].decode("latin-1"), words[0].decode("latin-1").upper()
-            raise ReplyError(f"unknown subcommand or wrong number of arguments for '{said}'. Try {container} HELP.")
+        ensure_words(words, 3)
         wanted: Callable[[bytes], object] = compile_glob(words[2]) if len(words) == 3 else lambda name: True
         return replies.bulk_array([name for name in ctx.channels.listeners(kind) if wanted(name)])
 
@@ -138,10 +136,6 @@ _TALK = Flag.PUBSUB | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
 _TELL = Flag.PUBSUB | Flag.LOADING | Flag.STALE | Flag.FAST
 _ASK = Flag.PUBSUB | Flag.LOADING | Flag.STALE
 _SHARD_KEYS = Keys(1, -1, 1)  # no keys, but a cluster sends the command where keys of that name would be
-
-
-def _unreached(ctx: Context, words: list[bytes]) -> Reply:
-    raise AssertionError("a container is never run")
 
 
 def _row(
@@ -187,7 +181,7 @@ COMMANDS = (
         keys=Keys(1, 1, 1),
     ),
     _row(
-        "PUBSUB", -2, Flag.NONE, _unreached, "A container for questions about subscriptions.", "", "2.8.0",
+        "PUBSUB", -2, Flag.NONE, never_run, "A container for questions about subscriptions.", "", "2.8.0",
         complexity="Depends on subcommand.",
         subcommands=(
             _row(
