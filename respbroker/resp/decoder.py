@@ -27,6 +27,9 @@ _MORE: Final = object()  # hiredis: nothing complete is left. RESP3 has a False 
 _LIST: Final = {list}
 _flatten = chain.from_iterable
 _FRAMES: Final = re.compile(rb"[|~=]\d+\r\n")  # RESP3 frames that come out of hiredis as lists and bytes
+#: hiredis makes the list before its words are there, and freeing one of 2**31 words takes it 10 seconds. No
+#: request of so many words arrives in one piece, so nothing is lost.
+_HUGE: Final = re.compile(rb"\*\d{6}")
 _HEADER_MAX: Final = 4096
 _HEADERS: Final = [len(b"$%d\r\n\r\n" % size) for size in range(_HEADER_MAX)]
 
@@ -83,7 +86,7 @@ _reader = hiredis.Reader(notEnoughData=_MORE)
 def _read_one(data: bytes) -> list[bytes] | None:
     """The request that ``data`` is, or None where that is not proven: the short way for clients without pipelining."""
     global _reader
-    if len(data) > _ONE_MAX or data[:1] != b"*":
+    if len(data) > _ONE_MAX or data[:1] != b"*" or _HUGE.search(data):
         return None
     reader = _reader
     try:
@@ -102,6 +105,8 @@ def _read_one(data: bytes) -> list[bytes] | None:
 def _read_whole(data: bytes) -> list[list[bytes]] | None:
     """The requests in ``data``, or None where it is not proven that they are all there and nothing else is."""
     global _reader
+    if _HUGE.search(data):
+        return None
     reader = _reader
     try:
         reader.feed(data)
