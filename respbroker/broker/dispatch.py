@@ -14,7 +14,7 @@ from respbroker.commands.monitor import feed_monitors, refuse_to_monitor
 from respbroker.commands.pubsub import refuse_while_subscribed
 from respbroker.commands.table import Command, CommandTable, Flag
 from respbroker.commands.transactions import queue
-from respbroker.errors import ExecAbort, MisConf, NoAuth, ReplyError, UnknownCommand
+from respbroker.errors import ExecAbort, MisConf, NoAuth, OutOfMemory, ReplyError, UnknownCommand
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply, ReplyMode
 from storage import StorageError
@@ -148,8 +148,12 @@ class Dispatcher:
             refuse_to_monitor(command)
         if client.transaction is not None and Flag.NO_MULTI in command.flags:
             raise ReplyError("Command not allowed inside a transaction")
-        if command.is_write and self._node.write_refusal:
-            raise MisConf(self._node.write_refusal)
+        node = self._node
+        if command.is_write and node.write_refusal:
+            raise MisConf(node.write_refusal)
+        maxmemory = node.settings.maxmemory
+        if maxmemory and Flag.DENYOOM in command.flags and node.process_facts().get("used_memory", 0) > maxmemory:
+            raise OutOfMemory
 
     def _handle(self, client: Client, command: Command, words: list[bytes]) -> Reply:
         clock = self.timing.clock

@@ -60,6 +60,8 @@ class Durability:
         self.writes_count = 0
         self.syncs_count = 0
         self.failed = False
+        self.save_failed = False
+        self.saves_count = 0
 
     # -- the tick --------------------------------------------------------------------------------------------
 
@@ -132,6 +134,11 @@ class Durability:
         """Whether a client waits for a sync whatever ``appendfsync`` says."""
         return bool(self._waiting) and self.needs_sync
 
+    @property
+    def syncs_outstanding(self) -> int:
+        """Syncs handed out and not yet reported."""
+        return self._ticket - self.synced_ticket
+
     def take_syncs(self) -> SyncRequest:
         """What to sync so that everything written so far is on disk: streams first, the catalog last."""
         self._ticket += 1
@@ -199,6 +206,7 @@ class Durability:
         self.flush()
         node.keyspace.checkpoint_all()
         self.last_save_ms = node.now_ms
+        self.saves_count += 1
         self.dirty_at_save = node.dirty
 
     def reload(self) -> None:

@@ -20,7 +20,7 @@ from respbroker.broker.housekeeping import Housekeeping
 from respbroker.commands.catalogue import ALL_COMMANDS
 from respbroker.commands.context import BlockedRequest
 from respbroker.commands.table import CommandTable
-from respbroker.errors import ProtocolError
+from respbroker.errors import ProtocolError, ReplyError
 from respbroker.model.settings import Settings
 from respbroker.resp import replies
 from respbroker.sessions.channels import Channels
@@ -49,14 +49,18 @@ class Node:
         *,
         clock: Callable[[], float],
         seed: int,
-        memory_used: Callable[[], int] = lambda: 0,
+        process_facts: Callable[[], dict[str, Any]] = dict,
+        config_writer: Callable[[Settings], None] | None = None,
     ) -> None:
         self.settings = settings
         self.directory = directory
         self.now_ms, self.now = now.ms, now.seconds
         self.started_at = now
         self.random = random.Random(seed)  # noqa: S311  # reason: no secret depends on it
-        self.memory_used = memory_used
+        self.run_id = f"{self.random.getrandbits(160):040x}"
+        self.process_facts = process_facts
+        self._config_writer = config_writer
+        self.ticks_count = 0
         self.in_exec = False
         self.dirty = 0
         self.unfinished = False
@@ -122,6 +126,7 @@ class Node:
         """Run what arrived; afterwards everything it changed is written, not synced."""
         self.now_ms, self.now = now.ms, now.seconds
         self.keyspace.now_ms = now.ms
+        self.ticks_count += 1
         self.durability.begin_tick()
         self.refresh_quiet()
         if self.held:
@@ -296,6 +301,7 @@ class Node:
             or self.durability.refusal
             or 0 <= micros < 1000
             or 0 < settings.latency_monitor_threshold < 2
+            or settings.maxmemory
         )
         self.refresh_quiet()
 
@@ -318,6 +324,30 @@ class Node:
 
     def wait_for_sync(self, numlocal: int, timeout_ms: int) -> Reply:
         return self.durability.wait_for_sync(self.client, numlocal, timeout_ms)
+
+    def cancel_shutdown(self) -> bool:
+        """SHUTDOWN ABORT: whether one was under way."""
+        requested, self.shutdown_requested = self.shutdown_requested, None
+        return requested is not None
+
+    def answer_at(self, seconds: float, reply: bytes) -> None:
+        """DEBUG SLEEP: the current client gets ``reply`` at that monotonic time, or at once inside EXEC."""
+        self.blocking.sleep(self.client, seconds, reply)
+
+    def rewrite_config(self) -> None:
+        """CONFIG REWRITE: bring the settings file up to date."""
+        if self._config_writer is None:
+            raise ReplyError("The server is running without a config file")
+        self._config_writer(self.settings)
+
+    @property
+    def active_expire(self) -> bool:
+        """Whether keys are expired in the background (DEBUG SET-ACTIVE-EXPIRE)."""
+        return self.housekeeping.active_expire
+
+    @active_expire.setter
+    def active_expire(self, on: bool) -> None:
+        self.housekeeping.active_expire = on
 
     def facts(self) -> dict[str, Any]:
         return facts(self)

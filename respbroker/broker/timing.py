@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from respbroker.commands.table import Flag
+
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.commands.table import Command
@@ -27,7 +29,7 @@ class Timing:
         command.seconds += seconds
         node = self._node
         node.statistics.observe(command, calls, seconds)
-        if 0 <= node.slow_seconds <= seconds:
+        if 0 <= node.slow_seconds <= seconds and Flag.SKIP_SLOWLOG not in command.flags:
             node.slowlog.add(node.now_ms, seconds, words, client)
         if 0 < node.latency_threshold_seconds <= seconds:
-            node.latency.add("command", node.now_ms, seconds)
+            node.latency.add("fast-command" if command.is_fast else "command", node.now_ms, seconds)

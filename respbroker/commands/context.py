@@ -124,5 +124,17 @@ class Context(Protocol):
     def wait_for_sync(self, numlocal: int, timeout_ms: int) -> Reply:
         """WAITAOF: answer once everything this client wrote has been synced to the local disk."""
 
+    def cancel_shutdown(self) -> bool:
+        """SHUTDOWN ABORT: whether one was under way."""
+
+    def answer_at(self, seconds: float, reply: bytes) -> None:
+        """The current client gets ``reply`` at that monotonic time (DEBUG SLEEP). The handler then returns None."""
+
+    def rewrite_config(self) -> None:
+        """CONFIG REWRITE: bring the settings file up to date; raises ReplyError if there is none."""
+
+    #: Whether keys are expired in the background (DEBUG SET-ACTIVE-EXPIRE).
+    active_expire: bool
+
     def facts(self) -> dict[str, Any]:
         """Numbers only the node knows (memory, uptime, files, syncs), for INFO; keys as INFO names them."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 
 from respbroker.streams.group import Group
+from respbroker.streams.idmp import IdempotencyMaps
 
 if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
@@ -35,6 +36,7 @@ RELEASED: Final = 13  # [_, group, [[ordinal, count], ...]]
 FORGOTTEN: Final = 14  # [_, group, [[first, end], ...]]   references dropped with the entries (DELREF)
 IDMP_CONFIGURED: Final = 15  # [_, duration_s, maxsize]
 IDMP_RECORDED: Final = 16  # [_, producer, idempotent_id, ms, seq, time_ms]
+IDMP_LOADED: Final = 17  # [_, all maps as IdempotencyMaps.dump gives them]   (COPY)
 
 pack: Final[Callable[[Effect], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
@@ -154,6 +156,10 @@ def _idmp_recorded(stream: Stream, producer: bytes, idempotent_id: bytes, ms: in
     stream.idmp.record(producer, idempotent_id, (ms, seq), time_ms)
 
 
+def _idmp_loaded(stream: Stream, maps: list[Any]) -> None:
+    stream.idmp = IdempotencyMaps.load(maps)
+
+
 _APPLY: Final[dict[int, Callable[..., None]]] = {
     TRIMMED: _trimmed,
     DELETED: _deleted,
@@ -171,4 +177,5 @@ _APPLY: Final[dict[int, Callable[..., None]]] = {
     FORGOTTEN: _forgotten,
     IDMP_CONFIGURED: _idmp_configured,
     IDMP_RECORDED: _idmp_recorded,
+    IDMP_LOADED: _idmp_loaded,
 }

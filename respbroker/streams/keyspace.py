@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, SWAPPED, Catalog, KeyEntry
+from respbroker.streams.copying import copy_stream
 from respbroker.streams.key_order import KeyOrder
 from respbroker.streams.stream import Stream
 from storage import FileSystem, Log, LogConfig
 
 if TYPE_CHECKING:
     from respbroker.model.settings import Settings
+
+_SNAPSHOT_BYTES = 16 << 20  # log behind the last snapshot of a stream that makes the next one due
 
 
 @attrs.define(eq=False)
@@ -42,12 +45,17 @@ class Keyspace:
     """
 
     def __init__(
-        self, filesystem: FileSystem, directory: str, settings: Settings, log_config: LogConfig, now_ms: int
+        self, filesystem: FileSystem, directory: str, settings: Settings, now_ms: int
     ) -> None:
         self.filesystem = filesystem
         self.directory = directory
         self.settings = settings
-        self.log_config = log_config
+        self.log_config = LogConfig(
+            segment_bytes=settings.segment_bytes,
+            segment_ms=settings.segment_ms,
+            retention_ms=settings.retention_ms,
+            retention_bytes=settings.retention_bytes,
+        )
         self.now_ms = now_ms
         self.dirty: list[Stream] = []
         self.open_streams: dict[int, Stream] = {}
@@ -55,10 +63,20 @@ class Keyspace:
         self.trash: list[int] = []
         #: Called with (db, key) when a key goes by expiry.
         self.on_expired: Callable[[int, bytes], None] = lambda db, key: None
-        filesystem.make_directory(f"{directory}/streams")
-        self.catalog = Catalog(filesystem, directory, settings.databases, log_config, now_ms)
+        self._open_catalog()
+
+    def _open_catalog(self) -> None:
+        self.filesystem.make_directory(f"{self.directory}/streams")
+        self.catalog = Catalog(
+            self.filesystem, self.directory, self.settings.databases, self.log_config, self.now_ms
+        )
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
-        self.trash.extend(self.catalog.leftovers)
+        self.trash = list(self.catalog.leftovers)
+
+    @property
+    def findings(self) -> list[str]:
+        """What recovery found that an operator should know."""
+        return self.catalog.findings
 
     # -- looking up ------------------------------------------------------------------------------------------
 
@@ -96,10 +114,13 @@ class Keyspace:
         """The streams that are open."""
         return iter(list(self.open_streams.values()))
 
-    def _open(self, db: int, key: bytes, entry: KeyEntry, *, create: bool = False) -> Stream:
-        log = Log.open(
-            self.filesystem, self.path_of(entry.number), self.log_config, clock_ms=self.now_ms, create=create
-        )
+    def _open(self, db: int, key: bytes, entry: KeyEntry) -> Stream:
+        return self._attach(db, key, entry, self._open_log(entry.number, create=False))
+
+    def _open_log(self, number: int, *, create: bool) -> Log:
+        return Log.open(self.filesystem, self.path_of(number), self.log_config, clock_ms=self.now_ms, create=create)
+
+    def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
         defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
         stream = Stream(db, key, entry.number, log, defaults, self.dirty.append)
         entry.stream = stream
@@ -115,8 +136,9 @@ class Keyspace:
     def create(self, db: int, key: bytes) -> Stream:
         """An empty stream at ``key``, where there is none."""
         number = self.catalog.next_number
+        log = self._open_log(number, create=True)  # first, for it may be refused
         self.catalog.commit([CREATED, db, key, number])
-        return self._open(db, key, self.databases[db].keys[key], create=True)
+        return self._attach(db, key, self.databases[db].keys[key], log)
 
     def delete(self, db: int, key: bytes) -> bool:
         """Drop a key and its stream; False if there is none."""
@@ -151,7 +173,7 @@ class Keyspace:
         expires_ms = self.expiry(db, key)
         self.delete(new_db, new_key)
         target = self.create(new_db, new_key)
-        source.copy_to(target)
+        copy_stream(source, target)
         if expires_ms:
             self.set_expiry(new_db, new_key, expires_ms)
 
@@ -190,23 +212,84 @@ class Keyspace:
 
     @property
     def is_dirty(self) -> bool:
+        """Whether anything is staged."""
         return bool(self.dirty) or self.catalog.is_dirty
+
+    def flush(self, now_ms: int, written: list[tuple[Log, int]]) -> None:
+        """Append what is staged, one write for each stream, the catalog last.
+
+        ``written`` receives each log with its end before, also when an append fails (StorageError): the caller then
+        truncates these and calls `forget_staged`.
+        """
+        for stream in self.dirty:
+            before = stream.log.end_offset
+            stream.flush(now_ms)
+            written.append((stream.log, before))
+        if self.catalog.is_dirty:
+            before = self.catalog.log.end_offset
+            self.catalog.flush(now_ms)
+            written.append((self.catalog.log, before))
+        for stream in self.dirty:
+            if stream.log.bytes_since_snapshot > stream.snapshot_due:
+                self.checkpoint(stream)
+        self.dirty.clear()
+
+    def forget_staged(self) -> None:
+        """The tick is refused: everything that it changed goes back to what the logs say."""
+        if self.catalog.is_dirty or any(stream.log.end_offset == 0 for stream in self.dirty):
+            self._reopen()
+            return
+        for stream in self.dirty:
+            stream.reload()
+        self.dirty.clear()
+
+    def _reopen(self) -> None:
+        """Read the catalog again, and every stream when it is next used."""
+        for stream in self.opened():
+            stream.log.close()
+        self.open_streams.clear()
+        self.dirty.clear()
+        self.catalog.log.close()
+        self._open_catalog()
+
+    def directories_synced(self, below: int) -> None:
+        """The directories of all streams numbered below are on disk: to be remembered with the next change."""
+        if below > self.catalog.on_disk_below:
+            self.catalog.commit([ON_DISK, below])
 
     def take_trash(self) -> list[int]:
         """Numbers of directories to remove, once what was flushed so far is synced."""
         trash, self.trash = self.trash, []
         return trash
 
-    def clean_stop(self, now_ms: int) -> None:
-        """Snapshots and checkpoints of everything open, then close it."""
+    def checkpoint(self, stream: Stream) -> None:
+        """Write the state of a stream next to its log, so that opening it replays little."""
+        if stream.log.bytes_since_snapshot:
+            state = stream.snapshot()
+            stream.log.write_snapshot(state, stream.log.end_offset)
+            stream.snapshot_due = max(_SNAPSHOT_BYTES, 4 * len(state))
+        stream.log.checkpoint()
+
+    def checkpoint_all(self) -> None:
+        """The same for everything open; nothing may be staged."""
         for stream in self.opened():
             self.checkpoint(stream)
-            stream.log.close()
         self.catalog.checkpoint()
-        self.catalog.log.close()
 
-    def checkpoint(self, stream: Stream) -> None:
-        """Write the state of a stream next to its log, so that opening it replays nothing."""
-        if stream.log.bytes_since_snapshot:
-            stream.log.write_snapshot(stream.snapshot(), stream.log.end_offset)
-        stream.log.checkpoint()
+    def maintain(self, stream: Stream, now_ms: int) -> None:
+        """Let segments go that are trimmed away or too old."""
+        log = stream.log
+        if self.log_config.retention_ms >= 0 or self.log_config.retention_bytes >= 0:
+            log.apply_retention(now_ms)
+            if log.first_ordinal > stream.first_ordinal:
+                stream.trim(log.first_ordinal)
+        elif stream.first_ordinal > log.first_ordinal:
+            stream.detach_below(stream.first_ordinal)
+            log.drop_before(stream.first_ordinal)
+
+    def close(self) -> None:
+        """Close all files; nothing may be staged."""
+        for stream in self.opened():
+            stream.log.close()
+        self.open_streams.clear()
+        self.catalog.log.close()

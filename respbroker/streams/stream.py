@@ -61,6 +61,7 @@ class Stream:
         "node_origin",
         "number",
         "recent_ids",
+        "snapshot_due",
     )
 
     def __init__(self, db: int, key: bytes, number: int, log: Log, idmp_defaults: tuple[int, int], on_dirty: Any) -> None:
@@ -76,6 +77,7 @@ class Stream:
         self.recent_ids: Any = None
         self.last_id: Id = ZERO
         self.max_deleted_id: Id = ZERO
+        self.snapshot_due = 16 << 20
         self._restore()
         self._forget_staged()
 
@@ -263,6 +265,13 @@ class Stream:
         first = self.deletions.next_live(self.first_ordinal)
         if first > self.first_ordinal:
             self.trim(min(first, self.end_ordinal))
+
+    def detach_below(self, ordinal: int) -> None:
+        """Remember the IDs of pending entries below ``ordinal``, whose segments are about to go."""
+        for group in self.groups.values():
+            for pending, *_ in group.pending.iterate(0, ordinal):
+                if pending not in self.detached:
+                    self.detached[pending] = self.log.id_at(pending)
 
     # -- the log behind it -------------------------------------------------------------------------------------
 
