@@ -7,6 +7,7 @@ ACKED (XADD, XTRIM, XDELEX, XACKDEL) differ in what they do about that.
 from __future__ import annotations
 
 import enum
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -63,9 +64,7 @@ def lag(stream: Stream, group: Group) -> int:
 
 def is_referenced(stream: Stream, ordinal: int) -> bool:
     """Whether some group has not done with the entry. Without groups nothing is referenced."""
-    return any(
-        ordinal in group.pending or ordinal >= unread_from(stream, group) for group in stream.groups.values()
-    )
+    return any(ordinal in group.pending or ordinal >= unread_from(stream, group) for group in stream.groups.values())
 
 
 def unreferenced(stream: Stream, ordinals: Iterable[int]) -> list[int]:
@@ -92,8 +91,8 @@ def drop_references(stream: Stream, ordinals: Sequence[int]) -> None:
             stream.commit([effects.FORGOTTEN, group.name, ranges])
 
 
-def read_counter(stream: Stream, group: Group, first: int, last: int, count: int) -> int | None:
-    """``entries_read`` after ``group`` is given ``count`` live entries, from ordinal ``first`` to ``last``.
+def read_counter(stream: Stream, group: Group, first: int, last_id: Id, count: int) -> int | None:
+    """``entries_read`` after ``group`` is given ``count`` live entries from ordinal ``first`` up to ``last_id``.
 
     Redis counts reads as long as no deletion lies ahead of the group, and otherwise knows the number at the stream's
     first and last entry only; None is "not known".
@@ -105,8 +104,23 @@ def read_counter(stream: Stream, group: Group, first: int, last: int, count: int
         fragmented = first_live is not None and stream.id_at(first_live) <= deleted
     if group.entries_read is not None and not (fragmented and group.last_delivered_id <= deleted):
         return group.entries_read + count
-    if stream.id_at(last) == stream.last_id:
+    if last_id == stream.last_id:
         return stream.entries_added
     if not fragmented and first == stream.first_live():
         return stream.entries_added - stream.length + count
     return None
+
+
+def known_from(stream: Stream, entry_id: Id) -> int:
+    """The lowest ordinal at or behind ``entry_id`` of all whose ID is still known, gone entries too.
+
+    What `Stream.ordinal_of` is to entries, this is to pending lists, which outlive them.
+    """
+    ordinal = stream.ordinal_of(entry_id)
+    if ordinal > stream.first_ordinal:
+        return ordinal
+    for detached in sorted(stream.detached):
+        if stream.detached[detached] >= entry_id:
+            return detached
+    lowest = min(stream.log.first_ordinal, stream.first_ordinal)
+    return lowest + bisect_left(range(lowest, stream.first_ordinal), entry_id, key=stream.id_at)

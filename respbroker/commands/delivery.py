@@ -1,0 +1,296 @@
+"""XREADGROUP: giving new entries to consumers, claiming old ones on the way, and telling what a consumer holds.
+
+A read of new entries is a slice of the log, one effect, and no work for single entries. With CLAIM, entries that
+have been pending for long come first, and every entry says for how long and how often it was given away before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
+from respbroker.commands.entries import array_of_ranges
+from respbroker.commands.groups import see_consumer
+from respbroker.commands.read_limits import Budget, parse_limit
+from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.errors import NoGroup, ReplyError, SyntaxRefused
+from respbroker.model.stream_id import MAX, StreamId, parse_id
+from respbroker.resp import replies
+from respbroker.sessions.client import Output, Reply
+from respbroker.streams import effects
+from respbroker.streams.assignments import Part, joined
+from respbroker.streams.pending import COUNT_MAX
+from respbroker.streams.references import known_from, read_counter, unread_from
+
+if TYPE_CHECKING:
+    from respbroker.commands.context import Context
+    from respbroker.sessions.client import Client
+    from respbroker.streams.group import Group
+    from respbroker.streams.stream import Range, Stream
+
+NEW: Final = b">"
+
+
+@attrs.frozen
+class GroupRead:
+    """A parsed XREADGROUP. ``ids`` are as sent: only a stream that exists has its ID looked at."""
+
+    group: bytes
+    consumer: bytes
+    keys: list[bytes]
+    ids: list[bytes]
+    count: int | None
+    count_max: int | None
+    size_max: int | None
+    claim_ms: int | None
+    no_ack: bool
+    timeout_ms: int | None
+
+    def retry(self, ctx: Context) -> Reply:
+        """Serve what there is; None where nothing is to be had."""
+        sources = [self._source(ctx, key, word) for key, word in zip(self.keys, self.ids, strict=True)]
+        budget = Budget(self.count_max, self.size_max)
+        served: list[tuple[bytes, list[Output]]] = []
+        for key, (stream, group, after) in zip(self.keys, sources, strict=True):
+            see_consumer(ctx, stream, group, self.consumer)
+            if after is not None:
+                entries = _history(ctx, stream, group, self, after, budget)
+            elif self.claim_ms is not None:
+                entries = _claim_and_deliver(ctx, stream, group, self, budget)
+            else:
+                entries = _deliver(ctx, stream, group, self, budget)
+            if entries is not None:
+                served.append((key, entries))
+        return framed(served, ctx.client.protocol) if served else None
+
+    def timed_out(self, client: Client) -> bytes:
+        return replies.null_array(client.protocol)
+
+    def retry_ms(self, ctx: Context) -> int | None:
+        """With CLAIM: when the oldest pending entry comes of age; where nothing is pending, one min-idle-time on."""
+        if self.claim_ms is None:
+            return None
+        oldest = ctx.now_ms
+        for key in self.keys:
+            stream = ctx.lookup(key)
+            group = stream.groups.get(self.group) if stream is not None else None
+            if stream is not None and group is not None:
+                pending = group.pending.oldest_first(ctx.now_ms)
+                oldest = min(oldest, next((time for o, _, time, _ in pending if stream.is_live(o)), oldest))
+        return max(oldest + self.claim_ms, ctx.now_ms + 1)
+
+    def _source(self, ctx: Context, key: bytes, word: bytes) -> tuple[Stream, Group, StreamId | None]:
+        """The stream and group to read, and the ID behind which history begins (None: new entries)."""
+        stream = ctx.lookup(key)
+        group = stream.groups.get(self.group) if stream is not None else None
+        if stream is None or group is None:
+            raise NoGroup.of_reader(key, self.group)
+        if word == NEW:
+            return stream, group, None
+        if word in (b"$", b"+"):
+            sign = word.decode()
+            raise ReplyError(
+                f"The {sign} ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+                "consumer by specifying a proper ID, or use the > ID to get new messages. "
+                f"The {sign} ID would just return an empty result set."
+            )
+        after = parse_id(word)
+        return stream, group, None if after == MAX else after
+
+
+def parse_group_read(words: list[bytes], now_ms: int) -> GroupRead:
+    """The options stand in any order before STREAMS, and may repeat: the last one counts."""
+    group = consumer = None
+    count = count_max = size_max = claim_ms = timeout_ms = None
+    no_ack = False
+    options = Arguments(words, 1)
+    while options.more:
+        match options.option():
+            case b"COUNT":
+                count = max(parse_int(options.value()), 0)
+            case b"STREAMS":
+                break
+            case b"BLOCK":
+                timeout_ms = parse_timeout_ms(options.value(), now_ms)
+            case b"GROUP":
+                group, consumer = options.take(2)
+            case b"NOACK":
+                no_ack = True
+            case b"CLAIM":
+                claim_ms = _parse_min_idle(options.value())
+            case b"MAXCOUNT":
+                count_max = parse_limit(options.value(), "MAXCOUNT")
+            case b"MAXSIZE":
+                size_max = parse_limit(options.value(), "MAXSIZE")
+            case _:
+                raise SyntaxRefused
+    if not options.more:
+        raise SyntaxRefused
+    sources, odd = divmod(options.left, 2)
+    if odd:
+        raise ReplyError("Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.")
+    if group is None or consumer is None:
+        raise ReplyError("Missing GROUP option for XREADGROUP")
+    if count and count_max is not None and count_max < count:
+        raise ReplyError("MAXCOUNT must be greater than or equal to COUNT")
+    keys, ids = options.take(sources), options.rest()
+    return GroupRead(group, consumer, keys, ids, count or None, count_max, size_max, claim_ms, no_ack, timeout_ms)
+
+
+def _parse_min_idle(word: bytes) -> int:
+    min_idle = parse_int(word, "min-idle-time is not an integer or out of range")
+    if min_idle < 0:
+        raise ReplyError("min-idle-time must be a positive integer")
+    return min_idle
+
+
+def xreadgroup(ctx: Context, words: list[bytes]) -> Reply:
+    request = parse_group_read(words, ctx.now_ms)
+    reply = request.retry(ctx)
+    if reply is not None:
+        return reply
+    if request.timeout_ms is None or ctx.in_exec:
+        return replies.null_array(ctx.client.protocol)
+    ctx.block(request, request.keys, request.timeout_ms, group=request.group)
+    return None
+
+
+# -- serving one stream ------------------------------------------------------------------------------------
+
+
+def _deliver(ctx: Context, stream: Stream, group: Group, request: GroupRead, budget: Budget) -> list[Output] | None:
+    """Give out new entries: all that is wanted, as slices of the log."""
+    first = unread_from(stream, group)
+    end = stream.end_ordinal
+    if first >= end:
+        return None
+    ranges = stream.live_ranges(first, end, request.count)
+    if budget.bounded:
+        ranges = budget.cut(stream, ranges)
+    if not ranges:
+        return None
+    _hand_over(ctx, stream, group, request, ranges)
+    return array_of_ranges(stream, ranges)
+
+
+def _hand_over(ctx: Context, stream: Stream, group: Group, request: GroupRead, ranges: list[Range]) -> int:
+    """Move the group's cursor behind ``ranges`` of new entries, which become pending unless NOACK; their number."""
+    taken = 0
+    for low, high in ranges:
+        taken += high - low
+    next_ordinal = ranges[-1][1]
+    last_id = stream.id_at(next_ordinal - 1)
+    counter = read_counter(stream, group, ranges[0][0], last_id, taken)
+    ms, seq = last_id
+    if request.no_ack:
+        stream.commit([effects.GROUP_ID_SET, group.name, ms, seq, next_ordinal, counter])
+    else:
+        stream.commit(
+            [effects.DELIVERED, group.name, request.consumer, ranges, ctx.now_ms, ms, seq, next_ordinal, counter]
+        )
+    ctx.dirty += taken
+    return taken
+
+
+def _claim_and_deliver(
+    ctx: Context, stream: Stream, group: Group, request: GroupRead, budget: Budget
+) -> list[Output] | None:
+    """With CLAIM: entries nobody owns, then those pending for long enough, then new ones; COUNT covers all."""
+    assert request.claim_ms is not None
+    now_ms = ctx.now_ms
+    claimed: list[tuple[int, int, int]] = []  # ordinal, idle time, earlier deliveries
+    for ordinal, owner, time_ms, deliveries in group.pending.oldest_first(now_ms - request.claim_ms):
+        if len(claimed) == request.count or not budget.left:
+            break
+        if not stream.is_live(ordinal):
+            continue
+        if budget.bounded and not budget.take(stream.sizes(ordinal, ordinal + 1)[0]):
+            break
+        claimed.append((ordinal, -1 if owner is None else max(now_ms - time_ms, 0), deliveries))
+    entries: list[Output] = []
+    if claimed:
+        parts = [(o, o + 1, now_ms, min(deliveries + 1, COUNT_MAX)) for o, _, deliveries in claimed]
+        stream.commit([effects.ASSIGNED, group.name, request.consumer, joined(parts), now_ms])
+        ctx.dirty += len(claimed)
+        payloads = stream.payloads_each([(o, o + 1) for o, _, _ in claimed])
+        for payload, (_, idle, deliveries) in zip(payloads, claimed, strict=True):
+            entries.append(b"*4%b:%d\r\n:%d\r\n" % (payload[2:], idle, deliveries))
+    left = None if request.count is None else request.count - len(claimed)
+    ranges = stream.live_ranges(unread_from(stream, group), stream.end_ordinal, left)
+    if budget.bounded:
+        ranges = budget.cut(stream, ranges)
+    if ranges:
+        _hand_over(ctx, stream, group, request, ranges)
+        entries += [b"*4%b:0\r\n:0\r\n" % payload[2:] for payload in stream.payloads_each(ranges)]
+    return [b"*%d\r\n" % len(entries), *entries] if entries else None
+
+
+def _history(
+    ctx: Context, stream: Stream, group: Group, request: GroupRead, after: StreamId, budget: Budget
+) -> list[Output] | None:
+    """What is pending with the consumer behind ``after``; live entries count as delivered once more."""
+    if not budget.left:
+        return None
+    start = known_from(stream, (after.ms, after.seq + 1))
+    held = group.pending.iterate(start, None, request.consumer, request.count)
+    gone = replies.null_array(ctx.client.protocol)
+    entries: list[Output] = []
+    parts: list[Part] = []
+    for ordinal, _, _, deliveries in held:
+        live = stream.is_live(ordinal)
+        if live:
+            entry = stream.payloads_each([(ordinal, ordinal + 1)])[0]
+        else:
+            entry = b"*2\r\n%b%b" % (replies.bulk(b"%d-%d" % stream.id_at(ordinal)), gone)
+        if budget.bounded and not budget.take(len(entry)):
+            break
+        entries.append(entry)
+        if live:
+            parts.append((ordinal, ordinal + 1, ctx.now_ms, min(deliveries + 1, COUNT_MAX)))
+    if parts:
+        stream.commit([effects.ASSIGNED, group.name, request.consumer, joined(parts), ctx.now_ms, False])
+    return [b"*%d\r\n" % len(entries), *entries]
+
+
+def framed(served: Sequence[tuple[bytes, list[Output]]], protocol: int) -> list[Output]:
+    """Keys with their entries: pairs in an array, or a map in RESP3."""
+    head = b"%%%d\r\n" if protocol == 3 else b"*%d\r\n"
+    pair = b"$%d\r\n%b\r\n" if protocol == 3 else b"*2\r\n$%d\r\n%b\r\n"
+    key, entries = served[0]
+    pieces: list[Output] = [head % len(served) + pair % (len(key), key), *entries]
+    for key, entries in served[1:]:
+        pieces.append(pair % (len(key), key))
+        pieces.extend(entries)
+    return pieces
+
+
+def find_keys(words: list[bytes]) -> list[bytes]:
+    """The keys of a request: the first half of what follows STREAMS; a group or consumer may have that name."""
+    position = 1
+    while position < len(words):
+        option = words[position].upper()
+        if option == b"STREAMS":
+            names = words[position + 1 :]
+            return names[: len(names) // 2]
+        position += 3 if option == b"GROUP" else 1 if option == b"NOACK" else 2
+    return []
+
+
+COMMANDS: Final = (
+    CommandSpec(
+        "XREADGROUP",
+        arity=-7,
+        flags=Flag.WRITE | Flag.BLOCKING | Flag.MOVABLEKEYS,
+        handler=xreadgroup,
+        summary="Returns new or historical messages from a stream for a consumer in a group. "
+        "Blocks until a message is available otherwise.",
+        syntax="GROUP group consumer [COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] "
+        "[CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
+        since="5.0.0",
+        complexity="O(1) for a run of consecutive entries, O(M) with M entries claimed or read again.",
+        keys=Keys(find=find_keys),
+    ),
+)

@@ -1,0 +1,60 @@
+"""Replies made of a stream's entries, or of their IDs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from respbroker.resp import replies
+from respbroker.sessions.client import Buffer, Output
+from respbroker.streams.runs import consecutive
+
+if TYPE_CHECKING:
+    from respbroker.streams.stream import Id, Range, Stream
+
+CHUNK: Final = 1000  # entries read at a time for a long reply
+EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
+
+
+def array_of_ranges(stream: Stream, ranges: list[Range]) -> list[Output]:
+    """The array of these live entries. What a long one holds beyond some megabytes is read while it is sent."""
+    count = 0
+    for first, end in ranges:
+        count += end - first
+    pieces: list[Output] = [b"*%d\r\n" % count]
+    if count <= CHUNK:
+        pieces.extend(stream.payloads(ranges))
+        return pieces
+    chunks, size = _chunks(stream, ranges), 0
+    for chunk in chunks:
+        pieces.extend(chunk)
+        size += sum(map(len, chunk))
+        if size > EAGER_BYTES:
+            pieces.append(chain.from_iterable(chunks))
+            break
+    return pieces
+
+
+def _chunks(stream: Stream, ranges: list[Range]) -> Iterator[list[Buffer]]:
+    for first, end in ranges:
+        for start in range(first, end, CHUNK):
+            yield stream.payloads([(start, min(start + CHUNK, end))])
+
+
+def array_of_entries(stream: Stream, ordinals: Sequence[int]) -> list[Output]:
+    """Live entries in the order given, as XRANGE has them."""
+    return [b"*%d\r\n" % len(ordinals), *stream.payloads(consecutive(ordinals))]
+
+
+def array_of_ids(stream: Stream, ordinals: Sequence[int]) -> list[Output]:
+    """The IDs of live entries in the order given."""
+    texts = [b"%d-%d" % each for first, end in consecutive(ordinals) for each in stream.ids(first, end)]
+    return [replies.bulk_array(texts)]
+
+
+def known_ids(stream: Stream, first: int, end: int) -> list[Id]:
+    """The IDs of entries in ``[first, end)`` that are, or were, here."""
+    if first < stream.log.first_ordinal:
+        return [stream.id_at(ordinal) for ordinal in range(first, end)]
+    return stream.ids(first, end)
