@@ -1,7 +1,8 @@
 """MULTI, EXEC, DISCARD, WATCH, UNWATCH: queue commands, then run them with nothing in between.
 
 Nothing runs between two commands of an EXEC for the simple reason that the node runs one request at a time; a
-transaction is a list. Other clients' changes before EXEC are what WATCH is for.
+transaction is a list. Other clients' changes before EXEC are what WATCH is for. What may be queued at all is the
+dispatcher's to say.
 """
 
 from __future__ import annotations
@@ -14,40 +15,24 @@ from respbroker.resp.replies import OK, QUEUED, error, null_array
 from respbroker.sessions.transaction import Transaction
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from respbroker.commands.context import Context
     from respbroker.commands.table import Command
     from respbroker.sessions.client import Buffer, Client, Reply
 
-#: Commands that a client in MULTI runs at once; the dispatcher queues all others.
-NEVER_QUEUED: Final = frozenset({"multi", "exec", "discard", "watch", "quit", "reset"})
-
-
-# -- what the dispatcher does with a client in MULTI -----------------------------------------------------------
-
 
 def queue(client: Client, command: Command, words: list[bytes]) -> bytes:
-    """Keep a checked request for EXEC."""
+    """Keep a request for EXEC, which the dispatcher has checked as if it ran now."""
     assert client.transaction is not None
     client.transaction.queue.append((command, words))
     return QUEUED
 
 
-def refuse(client: Client) -> None:
-    """A request was refused before it could be queued: EXEC will refuse the whole. Nothing outside MULTI."""
-    if client.transaction is not None:
-        client.transaction.broken = True
-
-
-def abort(ctx: Context, refusal: ReplyError) -> ExecAbort:
-    """EXEC itself was refused (its arity, memory, disk): the transaction is over, and the client is told why."""
-    end(ctx, ctx.client)
-    return ExecAbort(f"Transaction discarded because of: {refusal.text}")
-
-
-def end(ctx: Context, client: Client) -> None:
-    """Forget queue and watches: DISCARD, RESET and the end of every EXEC."""
+def _end(ctx: Context, client: Client) -> None:
+    """Forget queue and watches."""
     client.transaction = None
-    ctx.watches.unwatch(client)
+    ctx.unwatch(client)
     client.settle()
 
 
@@ -66,7 +51,7 @@ def multi(ctx: Context, words: list[bytes]) -> Reply:
 def discard(ctx: Context, words: list[bytes]) -> Reply:
     if ctx.client.transaction is None:
         raise ReplyError("DISCARD without MULTI")
-    end(ctx, ctx.client)
+    _end(ctx, ctx.client)
     return OK
 
 
@@ -76,7 +61,7 @@ def exec_(ctx: Context, words: list[bytes]) -> Reply:
     if transaction is None:
         raise ReplyError("EXEC without MULTI")
     changed = _watch_is_broken(ctx)
-    end(ctx, client)
+    _end(ctx, client)
     if transaction.broken:
         raise ExecAbort
     if changed:
@@ -111,11 +96,16 @@ def _execute(ctx: Context, words: list[bytes]) -> Reply:
         return error(refusal)
 
 
-def _pieces(reply: Reply) -> list[Buffer]:
-    """A lazy reply is drawn out here: it must tell the state before the next request."""
-    if reply is None:
-        return []
-    return [reply] if isinstance(reply, bytes) else list(reply)
+def _pieces(reply: Reply) -> Iterator[Buffer]:
+    """The whole reply. A lazy one is drawn out here: it must tell the state before the next request."""
+    if isinstance(reply, bytes):
+        yield reply
+        return
+    for piece in reply or ():
+        if isinstance(piece, bytes | memoryview):
+            yield piece
+        else:
+            yield from piece
 
 
 def watch(ctx: Context, words: list[bytes]) -> Reply:
@@ -125,11 +115,12 @@ def watch(ctx: Context, words: list[bytes]) -> Reply:
     for key in words[1:]:
         ctx.keyspace.exists(client.db, key, ctx.now_ms)  # an expired key goes now, not under the watch
         ctx.watches.watch(client, client.db, key)
+    ctx.refresh_quiet()
     return OK
 
 
 def unwatch(ctx: Context, words: list[bytes]) -> Reply:
-    ctx.watches.unwatch(ctx.client)
+    ctx.unwatch(ctx.client)
     return OK
 
 
