@@ -70,7 +70,7 @@ def client_setinfo(ctx: Context, words: list[bytes]) -> Reply:
     option, value = words[2].lower(), words[3]
     if option not in (b"lib-name", b"lib-ver"):
         raise ReplyError(f"Unrecognized option '{quoted(words[2])}'")
-    ensure_printable(value, option.decode())
+    ensure_printable(value, quoted(words[2]))
     if option == b"lib-name":
         ctx.client.library_name = value
     else:

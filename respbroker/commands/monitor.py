@@ -10,8 +10,8 @@ from respbroker.commands.table import Command, CommandSpec, Flag
 from respbroker.errors import ReplyError
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply
+from respbroker.sessions.secrets import redact
 
-_REDACTED: Final = b"(redacted)"
 _NOT_SHOWN: Final = Flag.ADMIN | Flag.SKIP_MONITOR
 
 _ESCAPES: Final = [b"\\x%02x" % n if not 0x20 <= n < 0x7F else bytes([n]) for n in range(256)]
@@ -38,7 +38,7 @@ def feed_monitors(ctx: Context, monitors: Iterable[Client], command: Command, wo
     """Show the command just run (its database is the one it left behind) to all who look on."""
     if command.flags & _NOT_SHOWN:
         return
-    line = monitor_line(ctx.now_ms, ctx.client, redacted(command, words))
+    line = monitor_line(ctx.now_ms, ctx.client, redact(words))
     for onlooker in monitors:
         ctx.push(onlooker, line)
 
@@ -53,38 +53,6 @@ def monitor_line(now_ms: int, client: Client, words: list[bytes]) -> bytes:
 def quoted_word(word: bytes) -> bytes:
     """A word in quotes, all in printable ASCII."""
     return b'"%b"' % b"".join([_ESCAPES[byte] for byte in word])
-
-
-def redacted(command: Command, words: list[bytes]) -> list[bytes]:
-    """``words`` as they may be shown and logged: without passwords. MONITOR and the slow log show these."""
-    if command.name == "auth":
-        return [words[0], *[_REDACTED] * (len(words) - 1)]
-    if command.name == "hello":
-        return _redacted_hello(words)
-    if command.name == "config|set":
-        return _redacted_settings(words)
-    return words
-
-
-def _redacted_hello(words: list[bytes]) -> list[bytes]:
-    shown = list(words)
-    position = 2
-    while position < len(words):
-        if words[position].upper() == b"AUTH":
-            shown[position + 1 : position + 3] = [_REDACTED] * len(words[position + 1 : position + 3])
-            position += 2
-        elif words[position].upper() == b"SETNAME":
-            position += 1
-        position += 1
-    return shown
-
-
-def _redacted_settings(words: list[bytes]) -> list[bytes]:
-    shown = list(words)
-    for position in range(2, len(words) - 1, 2):
-        if words[position].lower() in (b"requirepass", b"masterauth"):
-            shown[position + 1] = _REDACTED
-    return shown
 
 
 COMMANDS = (

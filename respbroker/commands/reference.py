@@ -22,8 +22,9 @@ GROUPS: Final = {
 _HEAD: Final = f"""\
 # Commands
 
-Every command this server knows, printed from its command table. Replies and refusals are those of Redis {REDIS_VERSION};
-[differences](differences.md) lists where they are not. Anything else is answered with `ERR unknown command`.
+Every command this server knows, printed from its command table. Replies and refusals are those of Redis
+{REDIS_VERSION}; [differences](differences.md) lists where they are not. Anything else is answered with
+`ERR unknown command`.
 """
 
 
