@@ -22,6 +22,7 @@ OFFSET_MASK = BLOCK_SIZE - 1
 
 # The offsets in a block, one object for each: a list of them is searched twice as fast as an array (measured).
 OFFSETS = list(range(BLOCK_SIZE + 1))
+BITS = [1 << offset for offset in range(BLOCK_SIZE)]
 FULL = [(1 << width) - 1 for width in range(BLOCK_SIZE + 1)]  # FULL[n]: n ones
 
 

@@ -1,0 +1,230 @@
+"""The runs of a group's pending entries, and every way of changing them.
+
+This is the writing half of `PendingEntries`, which adds the questions. All changes of runs happen here, and so does all
+counting: what a share holds, what the list holds, what is nobody's, and what the index by age must learn of.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from sortedcontainers import SortedList
+
+from respbroker.streams.ages import AgeIndex
+from respbroker.streams.runs import (
+    BITS,
+    BLOCK_BITS,
+    BLOCK_SIZE,
+    FULL,
+    OFFSET_MASK,
+    Block,
+    Share,
+    consecutive,
+    stretches_of,
+)
+
+
+class PendingRuns:
+    """Blocks of runs, the shares of consumers in them, and the entries that are nobody's."""
+
+    __slots__ = ("_ages", "_blocks", "_count", "_frontier", "_order", "_released", "_shares", "_tail", "_unowned")
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, Block] = {}
+        self._order: SortedList[int] = SortedList()  # the keys of _blocks
+        self._tail = -1  # the highest block ever; it stays while empty, for the next read lands there
+        self._frontier = 0  # no run reaches up to here
+        self._count = 0
+        self._shares: dict[bytes, Share] = {}
+        self._unowned = Share(None)
+        self._released: OrderedDict[int, None] = OrderedDict()  # unowned entries in the order they were given up
+        self._ages: AgeIndex | None = None
+
+    # -- giving entries to consumers -----------------------------------------------------------------------
+
+    def deliver(
+        self, first: int, end: int, consumer: bytes, time_ms: int, count: int = 1, holes: Iterable[int] = ()
+    ) -> None:
+        """The entries ``[first, end)`` except ``holes`` are pending with ``consumer``, whoever had them before.
+
+        Entries in ``holes`` stay as they are.
+        """
+        share = self._shares.get(consumer) or self._share(consumer)
+        for hole in sorted(holes) if holes else ():
+            if first <= hole < end:
+                self._put(first, hole, share, time_ms, count)
+                first = hole + 1
+        self._put(first, end, share, time_ms, count)
+
+    def assign(self, ordinals: Iterable[int], consumer: bytes, time_ms: int, count: int) -> None:
+        """These entries are pending with ``consumer``; quickest with rising ordinals."""
+        share = self._share(consumer)
+        for first, end in consecutive(ordinals):
+            self._put(first, end, share, time_ms, count)
+
+    def release(self, ordinal: int, count: int) -> None:
+        """The entry is pending with nobody, behind those given up before it; one that already is keeps its place."""
+        self._put(ordinal, ordinal + 1, self._unowned, 0, count)
+        self._released.setdefault(ordinal)
+
+    def _share(self, consumer: bytes) -> Share:
+        share = self._shares.get(consumer)
+        if share is None:
+            share = self._shares[consumer] = Share(consumer)
+        return share
+
+    def _put(self, first: int, end: int, share: Share, time_ms: int, count: int) -> None:
+        """Make all of ``[first, end)`` pending as said."""
+        while first < end:
+            number = first >> BLOCK_BITS
+            stop = min(end, (number + 1) << BLOCK_BITS)
+            block = self._blocks.get(number) or self._new_block(number)
+            start = first & OFFSET_MASK
+            if first >= self._frontier:
+                index = len(block.starts)
+            else:
+                index = self._clear_for(block, start, start + stop - first, share)
+            if stop > self._frontier:
+                self._frontier = stop
+            self._place(block, index, start, FULL[stop - first], share, time_ms, count)
+            share.count += stop - first
+            self._count += stop - first
+            first = stop
+
+    def _place(self, block: Block, index: int, start: int, mask: int, share: Share, time_ms: int, count: int) -> None:
+        """Add a run between its neighbours, or extend those it agrees with."""
+        if index and block.is_like(index - 1, share, time_ms, count):
+            index -= 1
+            block.masks[index] |= mask << (start - block.starts[index])
+        else:
+            block.insert(index, start, mask, share, time_ms, count)
+            if self._ages is not None and share is not self._unowned:
+                self._ages.push(time_ms, block.base + start)
+        block.join(index)
+
+    def _clear_for(self, block: Block, start: int, end: int, heir: Share) -> int:
+        """Free the offsets ``[start, end)``, splitting a run that reaches over them; the index where a run fits."""
+        index = block.first_reaching(start)
+        while index < len(block.starts) and block.starts[index] < end:
+            begin, mask, share = block.starts[index], block.masks[index], block.shares[index]
+            low, high = max(start - begin, 0), end - begin
+            left, right = mask & FULL[low], mask >> high
+            self._taken(block, begin, mask & FULL[high] ^ left, share, heir)
+            time_ms, count = block.times[index], block.counts[index]
+            if left:
+                block.masks[index] = left
+                index += 1
+            else:
+                block.remove(index)
+            if right:
+                block.insert(index, end, right, share, time_ms, count)
+                if self._ages is not None and share is not self._unowned:
+                    self._ages.push(time_ms, block.base + end)
+                break
+        return index
+
+    def _new_block(self, number: int) -> Block:
+        block = self._blocks[number] = Block(number)
+        self._order.add(number)
+        if number > self._tail:
+            old, self._tail = self._blocks.get(self._tail), number
+            if old is not None and not old.starts:
+                self._drop(old)
+        return block
+
+    # -- taking entries away ----------------------------------------------------------------------------------
+
+    def acknowledge(self, ordinals: Sequence[int]) -> int:
+        """These entries are no longer pending; how many of them were. Quickest if they follow one another."""
+        size = len(ordinals)
+        if size == 1:
+            return self.acknowledge_one(ordinals[0])
+        if size and ordinals[-1] - ordinals[0] == size - 1 and [*ordinals] == [*range(ordinals[0], ordinals[-1] + 1)]:
+            return self.acknowledge_range(ordinals[0], ordinals[-1] + 1)
+        return sum(map(self.acknowledge_one, ordinals))
+
+    def acknowledge_one(self, ordinal: int) -> int:
+        """The entry is no longer pending; 1 if it was, else 0. The hot one."""
+        block = self._blocks.get(ordinal >> BLOCK_BITS)
+        if block is None:
+            return 0
+        offset = ordinal & OFFSET_MASK
+        index = bisect_right(block.starts, offset) - 1
+        if index < 0:
+            return 0
+        masks = block.masks
+        mask, bit = masks[index], BITS[offset - block.starts[index]]
+        if not mask & bit:
+            return 0
+        share = block.shares[index]
+        share.count -= 1
+        self._count -= 1
+        if share.name is None:
+            del self._released[ordinal]
+        if mask != bit:
+            masks[index] = mask ^ bit
+        else:
+            block.remove(index)
+            if not block.starts and block.number != self._tail:
+                self._drop(block)
+        return 1
+
+    def acknowledge_range(self, first: int, end: int) -> int:
+        """Nothing in ``[first, end)`` is pending any more; how many entries were."""
+        before = self._count
+        for number in list(self._order.irange(first >> BLOCK_BITS, (end - 1) >> BLOCK_BITS)):
+            block = self._blocks[number]
+            self._remove_where(block, max(first - block.base, 0), min(end - block.base, BLOCK_SIZE), None)
+        return before - self._count
+
+    def remove_consumer(self, consumer: bytes) -> int:
+        """Nothing is pending with ``consumer`` any more, and its share is forgotten; how many entries were."""
+        share = self._shares.pop(consumer, None)
+        if share is None:
+            return 0
+        removed = share.count
+        for number in list(share.blocks):
+            block = self._blocks[number]
+            self._remove_where(block, 0, BLOCK_SIZE, share)
+            if share in block.members:
+                block.members.remove(share)
+                share.blocks.remove(number)
+        return removed
+
+    def _remove_where(self, block: Block, start: int, end: int, only: Share | None) -> None:
+        """Clear the offsets ``[start, end)`` of all runs, or of those of one share. Nothing is split."""
+        lowest = block.first_reaching(start)
+        for index in range(bisect_left(block.starts, end) - 1, lowest - 1, -1):
+            share, begin, mask = block.shares[index], block.starts[index], block.masks[index]
+            if only is not None and share is not only:
+                continue
+            gone = mask & FULL[end - begin] & ~FULL[max(start - begin, 0)]
+            self._taken(block, begin, gone, share, share)
+            if share is self._unowned:
+                self._forget_released(block.base + begin, gone)
+            if gone == mask:
+                block.remove(index)
+            else:
+                block.masks[index] = mask ^ gone
+        if not block.starts and block.number != self._tail:
+            self._drop(block)
+
+    def _taken(self, block: Block, begin: int, gone: int, share: Share, heir: Share) -> None:
+        """Count the entries of ``gone``, a mask from ``begin``, as lost to ``share``."""
+        removed = gone.bit_count()
+        share.count -= removed
+        self._count -= removed
+        if share is self._unowned and heir is not share:
+            self._forget_released(block.base + begin, gone)
+
+    def _forget_released(self, first: int, mask: int) -> None:
+        for low, high in stretches_of(mask):
+            for ordinal in range(first + low, first + high):
+                del self._released[ordinal]
+
+    def _drop(self, block: Block) -> None:
+        del self._blocks[block.number]
+        self._order.remove(block.number)
+        block.leave()
