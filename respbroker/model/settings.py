@@ -346,7 +346,10 @@ def _rows() -> Iterable[Setting]:
 
 #: Every setting by its name.
 SETTINGS: Final = {row.name: row for row in _rows()}
-ALIASES: Final = {row.alias: row for row in SETTINGS.values() if row.alias}
+#: Other names that the file and the command line may use: ``--host``, ``--segment-bytes``.
+ALIASES: Final = {row.alias: row for row in SETTINGS.values() if row.alias} | {
+    row.attribute.replace("_", "-"): row for row in SETTINGS.values()
+}
 
 #: Settings of Redis that tune what is not here (lists, hashes, scripts, RDB files …): a redis.conf may keep them, they
 #: are passed over with a warning. What promises something (TLS, replicas, ACL files) is refused like any unknown name.

@@ -48,7 +48,7 @@ class Histogram:
         return 0.0
 
     def doublings(self) -> list[tuple[int, int]]:
-        """``(microseconds, calls that took no longer)`` at bounds that double; a bound without new calls is left out."""
+        """``(microseconds, calls that took no longer)`` at bounds that double, where there are any more of them."""
         bounds = self._bounds()
         found: list[tuple[int, int]] = []
         seen = at = 0
