@@ -124,7 +124,14 @@ class Dispatcher:
 
     def execute(self, words: list[bytes]) -> Reply:
         """Run a queued request of the current client inside EXEC; a refusal becomes its reply."""
-        return self._handle(self._node.client, self.resolve(words), words)
+        node = self._node
+        command = self.resolve(words)
+        if command.is_write and command.spec.keys is not None:
+            db = node.client.db
+            node.exec_keys.update((db, key) for key in command.spec.keys.of(words))
+            if len(node.exec_keys) > 1:
+                node.keyspace.atomic = True
+        return self._handle(node.client, command, words)
 
     def _checked(self, client: Client, words: list[bytes]) -> Reply:
         node = self._node

@@ -32,6 +32,7 @@ class SyncRequest:
     logs: list[Log]
     files: list[Syncable]
     streams_below: int
+    journal_ticks: int
 
 
 @attrs.define(eq=False)
@@ -144,7 +145,8 @@ class Durability:
         self._ticket += 1
         logs, self._written = list(self._written.values()), {}
         files = [file for log in logs for file in log.unsynced()]
-        return SyncRequest(self._ticket, logs, files, self._node.keyspace.catalog.next_number)
+        keyspace = self._node.keyspace
+        return SyncRequest(self._ticket, logs, files, keyspace.catalog.next_number, keyspace.journal_ticks)
 
     def synced(self, request: SyncRequest) -> None:
         """The edge has synced all files of the request."""
@@ -152,7 +154,10 @@ class Durability:
         self.syncs_count += 1
         for log in request.logs:
             log.synced(request.files)
-        self._node.keyspace.directories_synced(request.streams_below)
+        keyspace = self._node.keyspace
+        keyspace.directories_synced(request.streams_below)
+        if request.journal_ticks == keyspace.journal_ticks:
+            keyspace.journal.clear()
         self._answer_waiting()
 
     def sync_failed(self, request: SyncRequest, error: OSError) -> None:

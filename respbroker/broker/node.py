@@ -61,7 +61,9 @@ class Node:
         self.process_facts = process_facts
         self._config_writer = config_writer
         self.ticks_count = 0
-        self.in_exec = False
+        #: Keys written to by the EXEC that runs.
+        self.exec_keys: set[tuple[int, bytes]] = set()
+        self._in_exec = False
         self.dirty = 0
         self.unfinished = False
         self.shutdown_requested: dict[str, bool] | None = None
@@ -269,6 +271,15 @@ class Node:
     def unpause(self) -> None:
         self.paused_until = 0.0
         self.settings_changed()
+
+    @property
+    def in_exec(self) -> bool:
+        return self._in_exec
+
+    @in_exec.setter
+    def in_exec(self, on: bool) -> None:
+        self._in_exec = on
+        self.exec_keys.clear()
 
     def execute(self, words: list[bytes]) -> Reply:
         return self.dispatcher.execute(words)

@@ -14,7 +14,8 @@ import attrs
 import msgpack
 from sortedcontainers import SortedList
 
-from storage import CorruptLog, FileSystem, Log, LogConfig
+from respbroker.streams.journal import CATALOG, Part
+from storage import CorruptLog, FileSystem, Log
 
 if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
@@ -50,7 +51,7 @@ class Catalog:
     """Owns ``databases``: for each, the keys in order of creation. Changed only by `commit`."""
 
     def __init__(
-        self, filesystem: FileSystem, directory: str, databases: int, log_config: LogConfig, now_ms: int
+        self, filesystem: FileSystem, directory: str, databases: int, log: Log, now_ms: int
     ) -> None:
         self._filesystem = filesystem
         self._streams_directory = f"{directory}/streams"
@@ -66,7 +67,7 @@ class Catalog:
         self.findings: list[str] = []
         #: Numbers of streams that were dropped but whose directories are still there.
         self.leftovers: list[int] = []
-        self.log = Log.open(filesystem, f"{directory}/catalog", log_config, clock_ms=now_ms)
+        self.log = log
         self._recover()
 
     # -- changes -----------------------------------------------------------------------------------------------
@@ -87,9 +88,9 @@ class Catalog:
         if self.log.bytes_since_snapshot > max(_SNAPSHOT_BYTES, 2 * self._snapshot_size):
             self.checkpoint()
 
-    def take_staged(self) -> list[bytes]:
-        """The effects staged so far, for the journal; they stay staged."""
-        return self._effects
+    def staged(self) -> Part:
+        """What `flush` will append, for the journal."""
+        return Part(CATALOG, self.log.end_offset, (), (), (), self._effects)
 
     def expired(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
         """Up to ``limit`` keys (with their databases) whose expiry has come."""
@@ -185,7 +186,7 @@ class Catalog:
 
     def _compare_with_directories(self) -> None:
         """Match keys with the streams' directories; see the module's first lines for what each mismatch means."""
-        present = {int(name) for name in self._filesystem.list(self._streams_directory) if name.isdigit()}
+        present = {int(name) for name in self._filesystem.list_directories(self._streams_directory) if name.isdigit()}
         known = 0
         for db, keys in enumerate(self.databases):
             for key, entry in list(keys.items()):

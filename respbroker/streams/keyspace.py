@@ -8,12 +8,13 @@ any bytes may be a key. Changes are effects in the catalog's own log, written at
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
-from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, SWAPPED, Catalog, KeyEntry
+from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, ON_DISK, SWAPPED, Catalog, KeyEntry
 from respbroker.streams.copying import copy_stream
+from respbroker.streams.journal import CATALOG, Journal
 from respbroker.streams.key_order import KeyOrder
 from respbroker.streams.stream import Stream
 from storage import FileSystem, Log, LogConfig
@@ -58,6 +59,8 @@ class Keyspace:
         )
         self.now_ms = now_ms
         self.dirty: list[Stream] = []
+        #: Set when the tick holds an EXEC that writes to several keys: all of the tick is then written as one.
+        self.atomic = False
         self.open_streams: dict[int, Stream] = {}
         #: Numbers of dropped streams whose directories may go once the catalog is synced.
         self.trash: list[int] = []
@@ -66,12 +69,29 @@ class Keyspace:
         self._open_catalog()
 
     def _open_catalog(self) -> None:
-        self.filesystem.make_directory(f"{self.directory}/streams")
-        self.catalog = Catalog(
-            self.filesystem, self.directory, self.settings.databases, self.log_config, self.now_ms
-        )
+        self.filesystem.mkdir(f"{self.directory}/streams")
+        log = Log.open(self.filesystem, f"{self.directory}/catalog", self.log_config, clock_ms=self.now_ms)
+        self.journal = Journal(self.filesystem, self.directory, self.log_config, self.now_ms)
+        if not self.journal.is_empty:
+            self._recover_journal(log)
+        self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
         self.trash = list(self.catalog.leftovers)
+
+    def _recover_journal(self, catalog_log: Log) -> None:
+        """Complete or undo the ticks in the journal, before anything is read from the logs."""
+        present = {int(name) for name in self.filesystem.list_directories(f"{self.directory}/streams") if name.isdigit()}
+        opened: dict[int, Log] = {CATALOG: catalog_log}
+
+        def open_log(number: int) -> Log | None:
+            if number not in opened and number in present:
+                opened[number] = self._open_log(number, create=False)
+            return opened.get(number)
+
+        self.journal.recover(open_log)
+        for number, log in opened.items():
+            if number != CATALOG:
+                log.close()
 
     @property
     def findings(self) -> list[str]:
@@ -221,6 +241,9 @@ class Keyspace:
         ``written`` receives each log with its end before, also when an append fails (StorageError): the caller then
         truncates these and calls `forget_staged`.
         """
+        if self.atomic:
+            self.atomic = False
+            self._journal(now_ms)
         for stream in self.dirty:
             before = stream.log.end_offset
             stream.flush(now_ms)
@@ -233,6 +256,15 @@ class Keyspace:
             if stream.log.bytes_since_snapshot > stream.snapshot_due:
                 self.checkpoint(stream)
         self.dirty.clear()
+
+    def _journal(self, now_ms: int) -> None:
+        """Record the tick before it is appended."""
+        parts = [stream.staged() for stream in self.dirty]
+        if self.catalog.is_dirty:
+            parts.append(self.catalog.staged())
+        if len(parts) > 1:
+            self.journal.record(parts, now_ms, sync=self.settings.appendfsync != "no")
+            self.journal_ticks += 1
 
     def forget_staged(self) -> None:
         """The tick is refused: everything that it changed goes back to what the logs say."""
@@ -250,6 +282,7 @@ class Keyspace:
         self.open_streams.clear()
         self.dirty.clear()
         self.catalog.log.close()
+        self.journal.close()
         self._open_catalog()
 
     def directories_synced(self, below: int) -> None:
@@ -293,3 +326,4 @@ class Keyspace:
             stream.log.close()
         self.open_streams.clear()
         self.catalog.log.close()
+        self.journal.close()

@@ -18,6 +18,7 @@ from respbroker.streams.deletions import Deletions
 from respbroker.streams.effects import Effect
 from respbroker.streams.group import Group
 from respbroker.streams.idmp import IdempotencyMaps
+from respbroker.streams.journal import Part
 from storage import Log
 
 Id = tuple[int, int]
@@ -285,6 +286,12 @@ class Stream:
             self._close_acks()
         self.log.append(self._ms, self._seqs, self._payloads, self._effects, now_ms=now_ms)
         self._forget_staged()
+
+    def staged(self) -> Part:
+        """What `flush` will append, for the journal."""
+        if self._acks:
+            self._close_acks()
+        return Part(self.number, self.log.end_offset, self._ms, self._seqs, self._payloads, self._effects)
 
     def reload(self) -> None:
         """Forget memory, staged changes too, and recover the state from the log."""
