@@ -94,21 +94,19 @@ def drop_references(stream: Stream, ordinals: Sequence[int]) -> None:
 def read_counter(stream: Stream, group: Group, first: int, last_id: Id, count: int) -> int | None:
     """``entries_read`` after ``group`` is given ``count`` live entries from ordinal ``first`` up to ``last_id``.
 
-    Redis counts reads as long as no deletion lies ahead of the group, and otherwise knows the number at the stream's
-    first and last entry only; None is "not known".
+    Redis counts on while the group has read some entry that is still there and no deletion lies ahead of it;
+    otherwise it knows the number at the stream's first and last entry only. None is "not known".
     """
+    first_live = stream.first_live()
+    assert first_live is not None
     deleted = stream.max_deleted_id
-    fragmented = False
-    if deleted != (0, 0):
-        first_live = stream.first_live()
-        fragmented = first_live is not None and stream.id_at(first_live) <= deleted
-    if group.entries_read is not None and not (fragmented and group.last_delivered_id <= deleted):
+    fragmented = deleted != (0, 0) and stream.id_at(first_live) <= deleted
+    behind = fragmented and group.last_delivered_id <= deleted
+    if group.entries_read is not None and first_live < first and not behind:
         return group.entries_read + count
-    if last_id == stream.last_id:
-        return stream.entries_added
-    if not fragmented and first == stream.first_live():
+    if first == first_live and not fragmented:
         return stream.entries_added - stream.length + count
-    return None
+    return stream.entries_added if last_id == stream.last_id else None
 
 
 def known_from(stream: Stream, entry_id: Id) -> int:
