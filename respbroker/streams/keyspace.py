@@ -54,11 +54,13 @@ class Keyspace:
         self.log_config = LogConfig(
             segment_bytes=settings.segment_bytes,
             segment_ms=settings.segment_ms,
-            retention_ms=settings.retention_ms,
-            retention_bytes=settings.retention_bytes,
+            retention_ms=None if settings.retention_ms < 0 else settings.retention_ms,
+            retention_bytes=None if settings.retention_bytes < 0 else settings.retention_bytes,
         )
         self.now_ms = now_ms
         self.dirty: list[Stream] = []
+        #: Ticks written through the journal so far.
+        self.journal_ticks = 0
         #: Set when the tick holds an EXEC that writes to several keys: all of the tick is then written as one.
         self.atomic = False
         self.open_streams: dict[int, Stream] = {}
@@ -312,7 +314,7 @@ class Keyspace:
     def maintain(self, stream: Stream, now_ms: int) -> None:
         """Let segments go that are trimmed away or too old."""
         log = stream.log
-        if self.log_config.retention_ms >= 0 or self.log_config.retention_bytes >= 0:
+        if self.log_config.retention_ms is not None or self.log_config.retention_bytes is not None:
             log.apply_retention(now_ms)
             if log.first_ordinal > stream.first_ordinal:
                 stream.trim(log.first_ordinal)
