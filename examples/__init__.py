@@ -1,0 +1,1 @@
+"""Programs to start from; the numbered ones stand alone, flights is the whole thing."""
