@@ -98,8 +98,8 @@ def parse_lines(text: str) -> Iterator[Line]:
 def rewrite_lines(text: str, values: Iterable[tuple[str, list[tuple[str, bool]]]]) -> str:
     """``text`` with the lines of the named settings replaced, as CONFIG REWRITE does.
 
-    A setting keeps the places of its lines; lines too many become empty, lines too few are added at the end if
-    they must be there (second of the pair). Comments and lines of other names stay as they are.
+    A setting keeps the places of its lines; lines too many become empty. Where there are too few, only what must be
+    there (second of the pair) is written, at the end if need be. Comments and lines of other names stay as they are.
     """
     lines = text.split("\n")
     places: dict[str, list[int]] = {}
@@ -108,10 +108,10 @@ def rewrite_lines(text: str, values: Iterable[tuple[str, list[tuple[str, bool]]]
     added = []
     for name, wanted in values:
         free = places.get(name, [])
-        for value, needed in wanted:
+        for value in [value for value, needed in wanted if needed or len(free) >= len(wanted)]:
             if free:
                 lines[free.pop(0)] = f"{name} {value}"
-            elif needed:
+            else:
                 added.append(f"{name} {value}")
         for place in free:
             lines[place] = ""

@@ -355,7 +355,7 @@ ALIASES: Final = {row.alias: row for row in SETTINGS.values() if row.alias} | {
 #: are passed over with a warning. What promises something (TLS, replicas, ACL files) is refused like any unknown name.
 PASSED_OVER: Final = re.compile(
     r"(hash|list|set|zset|hll)-(max|sparse|compress).*|lua-time-limit|busy-reply-threshold|(replica|slave|repl)-.*"
-    r"|rdb.*|dbfilename|append(filename|dirname)|auto-aof-.*|aof-.*|active-?defrag.*|lf[uo]-.*|lazyfree-.*|jemalloc-.*"
+    r"|rdb.*|dbfilename|append(filename|dirname)|auto-aof-.*|aof-(load|rewrite|timestamp)-.*|active-?defrag.*|lf[uo]-.*|lazyfree-.*|jemalloc-.*"
     r"|activerehashing|dynamic-hz|pidfile|always-show-logo|set-proc-title|proc-title-template|locale-collate"
     r"|oom-score-.*|disable-thp|acllog-max-len|maxmemory-samples|crash-.*|sanitize-dump-payload|tracking-table-max-keys"
 )

@@ -17,19 +17,24 @@ def redact(words: Sequence[bytes]) -> list[bytes]:
         case b"auth":
             _hide(shown, 1)
         case b"hello":
-            for at, word in enumerate(shown):
-                if at >= 2 and word.lower() == b"auth":
-                    shown[at + 1 : at + 3] = [REDACTED] * len(shown[at + 1 : at + 3])
-                    break
+            _hide_login(shown)
         case b"config" if len(shown) > 2 and shown[1].lower() == b"set":
             for at in range(2, len(shown) - 1, 2):
                 if shown[at].lower() in _SECRET_SETTINGS:
                     shown[at + 1] = REDACTED
         case b"acl" if len(shown) > 2 and shown[1].lower() == b"setuser":
             _hide(shown, 2)
-        case b"migrate":
-            _hide(shown, 6)
     return shown
+
+
+def _hide_login(words: list[bytes]) -> None:
+    """HELLO: what follows AUTH, which may also be the name given by SETNAME."""
+    at = 2
+    while at < len(words):
+        option = words[at].lower()
+        if option == b"auth":
+            words[at + 1 : at + 3] = [REDACTED] * len(words[at + 1 : at + 3])
+        at += {b"auth": 3, b"setname": 2}.get(option, 1)
 
 
 def _hide(words: list[bytes], first: int) -> None:
