@@ -117,7 +117,7 @@ class PendingRuns:
                 block.masks[index] = left
                 index += 1
             else:
-                block.remove(index)
+                block.remove(index, index + 1)
             if right:
                 block.insert(index, end, right, share, time_ms, count)
                 if self._ages is not None and share is not self._unowned:
@@ -166,53 +166,63 @@ class PendingRuns:
         if mask != bit:
             masks[index] = mask ^ bit
         else:
-            block.remove(index)
+            block.remove(index, index + 1)
             if not block.starts and block.number != self._tail:
                 self._drop(block)
         return 1
 
     def acknowledge_range(self, first: int, end: int) -> int:
         """Nothing in ``[first, end)`` is pending any more; how many entries were."""
-        before = self._count
-        for number in list(self._order.irange(first >> BLOCK_BITS, (end - 1) >> BLOCK_BITS)):
-            block = self._blocks[number]
-            self._remove_where(block, max(first - block.base, 0), min(end - block.base, BLOCK_SIZE), None)
+        before, low, high = self._count, first >> BLOCK_BITS, (end - 1) >> BLOCK_BITS
+        for number in (low,) if low == high else list(self._order.irange(low, high)):
+            block = self._blocks.get(number)
+            if block is not None:
+                self._clear(block, max(first - block.base, 0), min(end - block.base, BLOCK_SIZE))
+                if not block.starts and block.number != self._tail:
+                    self._drop(block)
         return before - self._count
+
+    def _clear(self, block: Block, start: int, end: int) -> None:
+        """Clear the offsets ``[start, end)``: cut the runs at both ends, and take those between away at once."""
+        low, high = block.first_reaching(start), bisect_left(block.starts, end)
+        if low < high and block.starts[low] < start:
+            if self._cut(block, low, start, end):
+                low += 1
+            else:
+                high -= 1
+        if low < high and block.starts[high - 1] + block.masks[high - 1].bit_length() > end:
+            high -= 1
+            self._cut(block, high, start, end)
+        for index in range(low, high):
+            self._taken(block, block.starts[index], block.masks[index], block.shares[index], None)
+        block.remove(low, high)
+
+    def _cut(self, block: Block, index: int, start: int, end: int) -> bool:
+        """Clear the offsets ``[start, end)`` of one run; whether anything is left of it."""
+        begin, mask = block.starts[index], block.masks[index]
+        gone = mask & FULL[end - begin] & ~FULL[max(start - begin, 0)]
+        self._taken(block, begin, gone, block.shares[index], None)
+        if gone == mask:
+            block.remove(index, index + 1)
+            return False
+        block.masks[index] = mask ^ gone
+        return True
 
     def remove_consumer(self, consumer: bytes) -> int:
         """Nothing is pending with ``consumer`` any more, and its share is forgotten; how many entries were."""
         share = self._shares.pop(consumer, None)
         if share is None:
             return 0
-        removed = share.count
         for number in list(share.blocks):
             block = self._blocks[number]
-            self._remove_where(block, 0, BLOCK_SIZE, share)
-            if share in block.members:
-                block.members.remove(share)
-                share.blocks.remove(number)
-        return removed
+            block.expel(share)
+            if not block.starts and block.number != self._tail:
+                self._drop(block)
+        self._count -= share.count
+        return share.count
 
-    def _remove_where(self, block: Block, start: int, end: int, only: Share | None) -> None:
-        """Clear the offsets ``[start, end)`` of all runs, or of those of one share. Nothing is split."""
-        lowest = block.first_reaching(start)
-        for index in range(bisect_left(block.starts, end) - 1, lowest - 1, -1):
-            share, begin, mask = block.shares[index], block.starts[index], block.masks[index]
-            if only is not None and share is not only:
-                continue
-            gone = mask & FULL[end - begin] & ~FULL[max(start - begin, 0)]
-            self._taken(block, begin, gone, share, share)
-            if share is self._unowned:
-                self._forget_released(block.base + begin, gone)
-            if gone == mask:
-                block.remove(index)
-            else:
-                block.masks[index] = mask ^ gone
-        if not block.starts and block.number != self._tail:
-            self._drop(block)
-
-    def _taken(self, block: Block, begin: int, gone: int, share: Share, heir: Share) -> None:
-        """Count the entries of ``gone``, a mask from ``begin``, as lost to ``share``."""
+    def _taken(self, block: Block, begin: int, gone: int, share: Share, heir: Share | None) -> None:
+        """Count the entries of ``gone``, a mask from ``begin``, as lost to ``share``; ``heir`` is to count them."""
         removed = gone.bit_count()
         share.count -= removed
         self._count -= removed

@@ -133,13 +133,25 @@ class Block:
             self.members.add(share)
             share.blocks.add(self.number)
 
-    def remove(self, index: int) -> None:
-        """Take a run out of the columns; the caller keeps the share's count."""
-        del self.starts[index]
-        del self.masks[index]
-        del self.shares[index]
-        del self.times[index]
-        del self.counts[index]
+    def remove(self, low: int, high: int) -> None:
+        """Take the runs ``[low, high)`` out of the columns; the caller keeps the shares' counts."""
+        del self.starts[low:high]
+        del self.masks[low:high]
+        del self.shares[low:high]
+        del self.times[low:high]
+        del self.counts[low:high]
+
+    def expel(self, share: Share) -> None:
+        """Take all runs of a member out, and its membership; the caller keeps its count."""
+        kept = [index for index, owner in enumerate(self.shares) if owner is not share]
+        if len(kept) < len(self.shares):
+            self.starts = [self.starts[index] for index in kept]
+            self.masks = [self.masks[index] for index in kept]
+            self.shares = [self.shares[index] for index in kept]
+            self.times = array("q", [self.times[index] for index in kept])
+            self.counts = array("Q", [self.counts[index] for index in kept])
+        self.members.remove(share)
+        share.blocks.remove(self.number)
 
     def is_like(self, index: int, share: Share, time_ms: int, count: int) -> bool:
         """Whether run ``index`` was delivered to ``share`` at that time for that count, and so may be extended."""
@@ -150,7 +162,7 @@ class Block:
         right = index + 1
         if right < len(self.starts) and self.is_like(index, self.shares[right], self.times[right], self.counts[right]):
             self.masks[index] |= self.masks[right] << (self.starts[right] - self.starts[index])
-            self.remove(right)
+            self.remove(right, right + 1)
 
     def leave(self) -> None:
         """Strike this block from the lists of its members; it is not used any more."""
