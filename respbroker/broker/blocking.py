@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
-
-from respbroker.commands.context import BlockedRequest, Context
+from respbroker.commands.context import BlockedRequest
 from respbroker.errors import ReplyError
 from respbroker.resp import replies
-from respbroker.sessions.client import Client, Reply
+from respbroker.sessions.client import Client
 from respbroker.streams.waiters import Waiter, Waiters
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
-
-
-@attrs.frozen
-class Sleep:
-    """A request that nothing but time answers."""
-
-    reply: bytes
-
-    def retry(self, ctx: Context) -> Reply:
-        return None
-
-    def timed_out(self, client: Client) -> bytes:
-        return self.reply
-
-    def retry_ms(self, ctx: Context) -> int | None:
-        return None
 
 
 class Blocking:
@@ -53,12 +35,6 @@ class Blocking:
         client.blocked = True
         client.plain = False
         node.quiet = False
-
-    def sleep(self, client: Client, seconds: float, reply: bytes) -> None:
-        """Let ``client`` wait until the monotonic time ``seconds`` and then be given ``reply``."""
-        self.waiters.add(Waiter(client, [], Sleep(reply), seconds))
-        client.blocked = True
-        client.plain = False
 
     def key_changed(self, db: int, key: bytes) -> None:
         """Waiters on the key are to be tried again once the running command is done."""

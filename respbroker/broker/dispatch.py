@@ -16,7 +16,7 @@ from respbroker.commands.table import Command, CommandTable, Flag
 from respbroker.commands.transactions import queue
 from respbroker.errors import ExecAbort, MisConf, NoAuth, OutOfMemory, ReplyError, UnknownCommand
 from respbroker.resp import replies
-from respbroker.sessions.client import Client, Reply, ReplyMode
+from respbroker.sessions.client import Client, Output, Reply, ReplyMode
 from storage import StorageError
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class Dispatcher:
             calls += 1
             done += 1
             if reply.__class__ is bytes:
-                out.append(reply)  # type: ignore[arg-type]
+                out.append(reply)  # type: ignore[arg-type]  # reason: known to be bytes
             elif reply is not None:
-                _extend(out, reply)
+                extend(out, reply)
             if node.unfinished:
                 node.finish_command()
                 node.client = client
@@ -107,7 +107,7 @@ class Dispatcher:
             client.reply_mode = ReplyMode.SKIP
         reply = self._checked(client, words)
         if reply is not None and not client.replies_suppressed:
-            _extend(client.out, reply)
+            extend(client.out, reply)
         if skip and client.reply_mode is ReplyMode.SKIP:
             client.reply_mode = ReplyMode.ON
             client.settle()
@@ -186,7 +186,8 @@ class Dispatcher:
             command.rejected_calls += 1
         if client.transaction is not None:
             if command is not None and command.name == "exec":
-                refusal = ExecAbort(f"Transaction discarded because of: {refusal.code} {refusal.text}")
+                code = "" if refusal.code == "ERR" else f"{refusal.code} "
+                refusal = ExecAbort(f"Transaction discarded because of: {code}{refusal.text}")
                 client.transaction = None
                 self._node.unwatch(client)
                 client.settle()
@@ -211,8 +212,9 @@ class Dispatcher:
         return any(one.is_write or one.name in ("publish", "spublish") for one, _ in queued)
 
 
-def _extend(out: list[object], reply: Reply) -> None:
-    if isinstance(reply, list):
-        out.extend(reply)
-    else:
+def extend(out: list[Output], reply: Reply) -> None:
+    """Append a reply to what is to be sent."""
+    if isinstance(reply, bytes):
         out.append(reply)
+    elif reply is not None:
+        out.extend(reply)

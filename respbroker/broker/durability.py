@@ -143,7 +143,8 @@ class Durability:
     def take_syncs(self) -> SyncRequest:
         """What to sync so that everything written so far is on disk: streams first, the catalog last."""
         self._ticket += 1
-        logs, self._written = list(self._written.values()), {}
+        catalog = self._node.keyspace.catalog.log
+        logs, self._written = sorted(self._written.values(), key=lambda log: log is catalog), {}
         files = [file for log in logs for file in log.unsynced()]
         keyspace = self._node.keyspace
         return SyncRequest(self._ticket, logs, files, keyspace.catalog.next_number, keyspace.journal_ticks)

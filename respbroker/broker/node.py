@@ -13,7 +13,7 @@ from typing import Any
 
 from respbroker.broker.blocking import Blocking
 from respbroker.broker.clock import Now
-from respbroker.broker.dispatch import Dispatcher
+from respbroker.broker.dispatch import Dispatcher, extend
 from respbroker.broker.durability import Durability
 from respbroker.broker.facts import facts
 from respbroker.broker.housekeeping import Housekeeping
@@ -56,7 +56,7 @@ class Node:
         self.directory = directory
         self.now_ms, self.now = now.ms, now.seconds
         self.started_at = now
-        self.random = random.Random(seed)  # noqa: S311  # reason: no secret depends on it
+        self.random = random.Random(seed)  # no secret depends on it
         self.run_id = f"{self.random.getrandbits(160):040x}"
         self.process_facts = process_facts
         self._config_writer = config_writer
@@ -182,7 +182,7 @@ class Node:
         self.dirty += 1
         if self.watches:
             self.watches.touched(db, key)
-        if self.notifications:
+        if event and self.notifications:
             for channel, message in self.notifications.of(event, db, key):
                 self.channels.publish(channel, message, self.push)
         if self.waiters:
@@ -231,10 +231,7 @@ class Node:
     def answer(self, client: Client, reply: Reply) -> None:
         """Reply to a client whose request was left unanswered earlier."""
         if reply is not None and not client.replies_suppressed:
-            if isinstance(reply, list):
-                client.out.extend(reply)
-            else:
-                client.out.append(reply)
+            extend(client.out, reply)
         self._speaking[client.id] = client
 
     def push(self, client: Client, wire: bytes) -> None:
@@ -340,10 +337,6 @@ class Node:
         """SHUTDOWN ABORT: whether one was under way."""
         requested, self.shutdown_requested = self.shutdown_requested, None
         return requested is not None
-
-    def answer_at(self, seconds: float, reply: bytes) -> None:
-        """DEBUG SLEEP: the current client gets ``reply`` at that monotonic time, or at once inside EXEC."""
-        self.blocking.sleep(self.client, seconds, reply)
 
     def rewrite_config(self) -> None:
         """CONFIG REWRITE: bring the settings file up to date."""

@@ -127,9 +127,6 @@ class Context(Protocol):
     def cancel_shutdown(self) -> bool:
         """SHUTDOWN ABORT: whether one was under way."""
 
-    def answer_at(self, seconds: float, reply: bytes) -> None:
-        """The current client gets ``reply`` at that monotonic time (DEBUG SLEEP). The handler then returns None."""
-
     def rewrite_config(self) -> None:
         """CONFIG REWRITE: bring the settings file up to date; raises ReplyError if there is none."""
 

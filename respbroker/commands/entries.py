@@ -26,7 +26,18 @@ def array_of_ranges(stream: Stream, ranges: list[Range]) -> list[Output]:
     if count <= CHUNK:
         pieces.extend(stream.payloads(ranges))
         return pieces
-    chunks, size = _chunks(stream, ranges), 0
+    return _eager(pieces, _chunks(stream, ranges))
+
+
+def array_of_ranges_backwards(stream: Stream, ranges: list[Range]) -> list[Output]:
+    """The same with the last entry first."""
+    count = sum(end - first for first, end in ranges)
+    return _eager([b"*%d\r\n" % count], _chunks_backwards(stream, ranges))
+
+
+def _eager(pieces: list[Output], chunks: Iterator[list[Buffer]]) -> list[Output]:
+    """``pieces`` with the first megabytes of ``chunks`` behind them, and a source of the rest."""
+    size = 0
     for chunk in chunks:
         pieces.extend(chunk)
         size += sum(map(len, chunk))
@@ -40,6 +51,12 @@ def _chunks(stream: Stream, ranges: list[Range]) -> Iterator[list[Buffer]]:
     for first, end in ranges:
         for start in range(first, end, CHUNK):
             yield stream.payloads([(start, min(start + CHUNK, end))])
+
+
+def _chunks_backwards(stream: Stream, ranges: list[Range]) -> Iterator[list[Buffer]]:
+    for first, end in reversed(ranges):
+        for stop in range(end, first, -CHUNK):
+            yield [b"".join(reversed(stream.payloads_each([(max(stop - CHUNK, first), stop)])))]
 
 
 def array_of_entries(stream: Stream, ordinals: Sequence[int]) -> list[Output]:

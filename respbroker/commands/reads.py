@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
 from respbroker.commands.delivery import find_keys, framed
+from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwards
 from respbroker.commands.read_limits import Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import ReplyError, SyntaxRefused
@@ -19,10 +18,7 @@ from respbroker.sessions.client import Client, Output, Reply
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
-    from respbroker.streams.stream import Id, Range, Stream
-
-_CHUNK: Final = 1000  # entries read at a time for a long reply
-_EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
+    from respbroker.streams.stream import Id, Stream
 
 
 def xlen(ctx: Context, words: list[bytes]) -> Reply:
@@ -52,8 +48,9 @@ def _range(ctx: Context, words: list[bytes], start: bytes, end: bytes, *, backwa
     if count == 0:
         return replies.null_array(ctx.client.protocol)
     first, stop = stream.ordinal_of(first_id), _first_behind(stream, last_id)
-    choose = stream.last_live_ranges if backwards else stream.live_ranges
-    return _entries(stream, choose(first, stop, count), backwards=backwards)
+    if backwards:
+        return array_of_ranges_backwards(stream, stream.last_live_ranges(first, stop, count))
+    return array_of_ranges(stream, stream.live_ranges(first, stop, count))
 
 
 def _first_behind(stream: Stream, entry_id: Id) -> int:
@@ -62,38 +59,6 @@ def _first_behind(stream: Stream, entry_id: Id) -> int:
         return stream.end_ordinal
     ms, seq = entry_id
     return stream.ordinal_of((ms, seq + 1))  # a sequence one too high compares as it should
-
-
-def _entries(stream: Stream, ranges: list[Range], *, backwards: bool = False) -> list[Output]:
-    """The array of these entries. What a long one holds beyond some megabytes is read while it is sent."""
-    count = 0
-    for first, end in ranges:
-        count += end - first
-    pieces: list[Output] = [b"*%d\r\n" % count]
-    if count <= _CHUNK and not backwards:
-        pieces.extend(stream.payloads(ranges))
-        return pieces
-    chunks = _chunks_backwards(stream, ranges) if backwards else _chunks(stream, ranges)
-    size = 0
-    for chunk in chunks:
-        pieces.extend(chunk)
-        size += sum(map(len, chunk))
-        if size > _EAGER_BYTES:
-            pieces.append(chain.from_iterable(chunks))
-            break
-    return pieces
-
-
-def _chunks(stream: Stream, ranges: list[Range]) -> Iterator[Sequence[bytes | memoryview]]:
-    for first, end in ranges:
-        for start in range(first, end, _CHUNK):
-            yield stream.payloads([(start, min(start + _CHUNK, end))])
-
-
-def _chunks_backwards(stream: Stream, ranges: list[Range]) -> Iterator[Sequence[bytes | memoryview]]:
-    for first, end in reversed(ranges):
-        for stop in range(end, first, -_CHUNK):
-            yield [b"".join(reversed(stream.payloads_each([(max(stop - _CHUNK, first), stop)])))]
 
 
 @attrs.frozen
@@ -123,7 +88,7 @@ class ReadRequest:
             if budget.bounded:
                 ranges = budget.cut(stream, ranges)
             if ranges:
-                served.append((key, _entries(stream, ranges)))
+                served.append((key, array_of_ranges(stream, ranges)))
         return framed(served, ctx.client.protocol) if served else None
 
     def timed_out(self, client: Client) -> bytes:

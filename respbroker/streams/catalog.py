@@ -50,9 +50,7 @@ class KeyEntry:
 class Catalog:
     """Owns ``databases``: for each, the keys in order of creation. Changed only by `commit`."""
 
-    def __init__(
-        self, filesystem: FileSystem, directory: str, databases: int, log: Log, now_ms: int
-    ) -> None:
+    def __init__(self, filesystem: FileSystem, directory: str, databases: int, log: Log, now_ms: int) -> None:
         self._filesystem = filesystem
         self._streams_directory = f"{directory}/streams"
         self.databases: list[dict[bytes, KeyEntry]] = [{} for _ in range(databases)]
@@ -209,7 +207,8 @@ class Catalog:
 
     def _dump(self) -> bytes:
         keys = [
-            [[key, entry.number, entry.place, entry.expires_ms] for key, entry in database.items()] for database in self.databases
+            [[key, entry.number, entry.place, entry.expires_ms] for key, entry in database.items()]
+            for database in self.databases
         ]
         return _pack([_SNAPSHOT_VERSION, self.next_number, self.on_disk_below, keys])
 

@@ -28,7 +28,7 @@ GROUP_DESTROYED: Final = 5  # [_, group]
 GROUP_ID_SET: Final = 6  # [_, group, cursor_ms, cursor_seq, next_ordinal, entries_read or nil]
 CONSUMER_CREATED: Final = 7  # [_, group, consumer, now_ms]
 CONSUMER_DELETED: Final = 8  # [_, group, consumer]
-DELIVERED: Final = 9  # [_, group, consumer, [[first, end], ...], time_ms, cursor_ms, cursor_seq, next_ordinal, entries_read]
+DELIVERED: Final = 9  # [_, group, consumer, [[first, end], ...], time_ms, cursor_ms, cursor_seq, next_ordinal, read]
 CURSOR_MOVED: Final = 10  # as 9 without entries becoming pending (NOACK): [_, group, consumer, time_ms, cursor_ms, ...]
 ACKNOWLEDGED: Final = 11  # [_, group, [ordinal, ...]]
 ASSIGNED: Final = 12  # [_, group, consumer, [[[first, end], time_ms, count], ...], now_ms, active (true if absent)]
@@ -65,9 +65,7 @@ def _deleted(stream: Stream, ranges: list[list[int]], max_ms: int, max_seq: int)
     stream.max_deleted_id = max(stream.max_deleted_id, (max_ms, max_seq))
 
 
-def _id_set(
-    stream: Stream, ms: int, seq: int, entries_added: int, max_ms: int, max_seq: int, end_ordinal: int
-) -> None:
+def _id_set(stream: Stream, ms: int, seq: int, entries_added: int, max_ms: int, max_seq: int, end_ordinal: int) -> None:
     stream.last_id = (ms, seq)
     stream.added_bias = entries_added - end_ordinal
     stream.max_deleted_id = (max_ms, max_seq)
@@ -129,7 +127,9 @@ def _acknowledged(stream: Stream, name: bytes, ordinals: list[int]) -> None:
     stream.groups[name].pending.acknowledge(ordinals)
 
 
-def _assigned(stream: Stream, name: bytes, consumer: bytes, parts: list[list[Any]], now_ms: int, active: bool = True) -> None:
+def _assigned(
+    stream: Stream, name: bytes, consumer: bytes, parts: list[list[Any]], now_ms: int, active: bool = True
+) -> None:
     group = stream.groups[name]
     group.apply_seen(consumer, now_ms, active=active and bool(parts))
     for (first, end), time_ms, count in parts:

@@ -45,9 +45,7 @@ class Keyspace:
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
     """
 
-    def __init__(
-        self, filesystem: FileSystem, directory: str, settings: Settings, now_ms: int
-    ) -> None:
+    def __init__(self, filesystem: FileSystem, directory: str, settings: Settings, now_ms: int) -> None:
         self.filesystem = filesystem
         self.directory = directory
         self.settings = settings
@@ -82,7 +80,8 @@ class Keyspace:
 
     def _recover_journal(self, catalog_log: Log) -> None:
         """Complete or undo the ticks in the journal, before anything is read from the logs."""
-        present = {int(name) for name in self.filesystem.list_directories(f"{self.directory}/streams") if name.isdigit()}
+        names = self.filesystem.list_directories(f"{self.directory}/streams")
+        present = {int(name) for name in names if name.isdigit()}
         opened: dict[int, Log] = {CATALOG: catalog_log}
 
         def open_log(number: int) -> Log | None:

@@ -8,7 +8,7 @@ through `effects.apply`; the methods named by verbs here decide what the effect 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgpack
@@ -32,8 +32,8 @@ class Stream:
     """One stream. The log and the staged lists hold its entries; everything else is state rebuilt from effects.
 
     ``first_ordinal <= live entries < end_ordinal``; ``deletions`` lie in between. ``last_id`` is the last generated
-    ID, of an entry that may be gone. ``node_origin`` is where the grid of nodes begins that ``~`` trims by.
-    ``recent_ids`` is a cache of the XACK command. ``entries_added`` is ``end_ordinal + added_bias`` (XSETID may set it at will).
+    ID, of an entry that may be gone. ``entries_added`` is ``end_ordinal + added_bias`` (XSETID may set it at will).
+    ``node_origin`` is where the grid of nodes begins that ``~`` trims by. ``recent_ids`` is a cache of XACK.
     ``detached`` keeps the IDs of pending entries whose segment was dropped.
     """
 
@@ -65,7 +65,15 @@ class Stream:
         "snapshot_due",
     )
 
-    def __init__(self, db: int, key: bytes, number: int, log: Log, idmp_defaults: tuple[int, int], on_dirty: Any) -> None:
+    def __init__(
+        self,
+        db: int,
+        key: bytes,
+        number: int,
+        log: Log,
+        idmp_defaults: tuple[int, int],
+        on_dirty: Callable[[Stream], None],
+    ) -> None:
         self.db, self.key, self.number, self.log = db, key, number, log
         self._on_dirty = on_dirty
         self.groups: dict[bytes, Group] = {}
@@ -79,8 +87,15 @@ class Stream:
         self.last_id: Id = ZERO
         self.max_deleted_id: Id = ZERO
         self.snapshot_due = 16 << 20
+        self._ms: list[int] = []
+        self._seqs: list[int] = []
+        self._payloads: list[bytes] = []
+        self._effects: list[bytes] = []
+        self._acks: list[int] = []
+        self._acks_group: bytes | None = None
+        self.is_dirty = False
         self._restore()
-        self._forget_staged()
+        self._staged_from = self.end_ordinal
 
     # -- questions -------------------------------------------------------------------------------------------
 
@@ -352,12 +367,9 @@ class Stream:
         self._acks_group = None
 
     def _forget_staged(self) -> None:
-        self._ms: list[int] = []
-        self._seqs: list[int] = []
-        self._payloads: list[bytes] = []
-        self._effects: list[bytes] = []
-        self._acks: list[int] = []
-        self._acks_group: bytes | None = None
+        self._ms, self._seqs, self._payloads = [], [], []
+        self._effects, self._acks = [], []
+        self._acks_group = None
         self._staged_from = self.end_ordinal = self.log.end_ordinal
         self.is_dirty = False
 

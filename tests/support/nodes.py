@@ -78,9 +78,7 @@ def open_node(directory: str | Path, filesystem: FileSystem | None = None, **set
     """A node on ``directory``; ``settings`` by attribute name."""
     clock = TestClock()
     configured = Settings.load("", [(name.replace("_", "-"), str(value)) for name, value in settings.items()])
-    node = Node(
-        filesystem or OsFileSystem(), str(directory), configured, clock.now(), clock=time.perf_counter, seed=1
-    )
+    node = Node(filesystem or OsFileSystem(), str(directory), configured, clock.now(), clock=time.perf_counter, seed=1)
     return NodeUnderTest(node, clock)
 
 
