@@ -1,0 +1,102 @@
+"""The command line: `respbroker serve`, with every setting as an option, as redis-server has it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+import respbroker
+from respbroker.model.settings import SETTINGS, Settings, SettingsError
+
+
+NOTHING = '""'
+
+
+class Refused(click.ClickException):
+    """The server could not start; the message says why and what to do."""
+
+
+@click.group()
+@click.version_option(respbroker.__version__, prog_name="respbroker")
+def main() -> None:
+    """Kafka's log behind Redis Streams' protocol."""
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[CONFIG FILE] [--NAME VALUE]...")
+def serve(words: tuple[str, ...]) -> None:
+    """Run a server until SIGTERM, SIGINT or SHUTDOWN.
+
+    \b
+    --host ADDRESS   listen there (default 127.0.0.1)
+    --port PORT      6379; 0 takes any free port
+    --dir DIR        directory of all data
+
+    Any other setting can be given the same way (--appendfsync always); `respbroker settings` lists them. Options win
+    over the configuration file, which is written as redis.conf is.
+    """
+    try:
+        config_file, overrides = split_words(words)
+        text = Path(config_file).read_text(encoding="utf-8") if config_file else ""
+        settings = Settings.load(text, overrides)
+    except (SettingsError, OSError) as refusal:
+        raise Refused(str(refusal)) from None
+    start(settings, str(Path(config_file).resolve()) if config_file else "")
+
+
+def start(settings: Settings, config_file: str) -> None:
+    """Run the server, telling in one sentence why it cannot if it cannot."""
+    from respbroker.server import logs, main  # so that `--help` need not load all of it
+    from storage import StorageError
+
+    logs.configure(settings)
+    try:
+        main.run(settings, config_file)
+    except (OSError, StorageError) as refusal:
+        raise Refused(str(refusal)) from None
+
+
+@main.command("settings")
+def list_settings() -> None:
+    """Print every setting with its default and what it means."""
+    for name, row in SETTINGS.items():
+        click.echo(f"{name} {row.default_text or NOTHING}\n    {row.summary}")
+
+
+def split_words(words: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
+    """The configuration file (or "") and the settings in a command line of ``[FILE] [--name value ...]...``.
+
+    Several words behind one name are one value, as in the file.
+
+    Raises:
+        SettingsError: a value without a name, or a name without a value.
+    """
+    words = [part for word in words for part in _parts(word)]
+    config_file = words.pop(0) if words and not words[0].startswith("--") else ""
+    pairs: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word.startswith("--") and len(word) > 2:
+            pairs.append((word[2:], []))
+        elif pairs:
+            pairs[-1][1].append(word)
+        else:
+            raise SettingsError(f"unexpected word '{word}'")
+    for name, values in pairs:
+        if not values:
+            raise SettingsError(f"option --{name}: a value is missing")
+    return config_file, [(name, " ".join(values)) for name, values in pairs]
+
+
+def _parts(word: str) -> list[str]:
+    """``--name=value`` is two words."""
+    if word.startswith("--") and "=" in word:
+        name, _, value = word.partition("=")
+        return [name, value]
+    return [word]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

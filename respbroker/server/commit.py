@@ -1,0 +1,133 @@
+"""Output commit: no reply leaves before what it speaks of is as durable as `appendfsync` says.
+
+With `always` the outputs of a tick that wrote, and of all ticks behind it, are held until the sync that covers them is
+done; meanwhile the next ticks are read and run, and their writes share the sync after it. Outputs leave in the order
+of ticks, always.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import attrs
+
+from respbroker.server.connection import Connection
+from respbroker.sessions.client import Output
+
+_log = logging.getLogger("respbroker.disk")
+SYNC_SECONDS: Final = 1.0  # everysec
+SLOW_SECONDS: Final = 2.0  # a sync that takes longer is worth a line in the log
+
+
+@attrs.define(eq=False)
+class Sending:
+    """What one tick says to one connection, and whether the connection ends with it."""
+
+    connection: Connection
+    pieces: list[Output]
+    closing: bool
+
+
+class Durability(Protocol):
+    """The node's side: what was written and not synced (see `respbroker.broker.durability`)."""
+
+    @property
+    def needs_sync(self) -> bool: ...
+    @property
+    def wants_sync_now(self) -> bool: ...
+    def take_syncs(self) -> Any: ...
+    def synced(self, request: Any) -> None: ...
+    def sync_failed(self, request: Any, error: OSError) -> None: ...
+
+
+class OutputCommit:
+    """Starts syncs and holds outputs. At most one sync runs at a time; its thread is behind ``submit``."""
+
+    def __init__(self, durability: Durability, submit: Callable[[Any], None]) -> None:
+        self._durability = durability
+        self._submit = submit
+        self._held: deque[tuple[int, list[Sending]]] = deque()  # with the number of the sync that covers them
+        self._coming = 1  # number of the sync that starts next
+        self._running: Any = None
+        self._started_at = 0.0
+        self._warned = False
+        self._failed = False  # after that nothing is synced any more, and nothing waits for it
+        self._next_at = 0.0  # everysec: when the next sync is due
+
+    @property
+    def holding(self) -> bool:
+        return bool(self._held)
+
+    @property
+    def syncing(self) -> bool:
+        return self._running is not None
+
+    def after_tick(self, sendings: list[Sending], policy: str, now: float) -> list[Sending]:
+        """Take the outputs of a tick; gives back what may leave now."""
+        held = self._held
+        if policy == "always" and not self._failed and self._durability.needs_sync:
+            held.append((self._coming, sendings))
+            sendings = []
+        elif held:
+            held.append((held[-1][0], sendings))
+            sendings = []
+        self.start_due(policy, now)
+        return sendings
+
+    def start_due(self, policy: str, now: float) -> None:
+        """Start a sync if there is reason to."""
+        if self._running is not None:
+            self._warn_if_slow(now)
+            return
+        durability = self._durability
+        if self._failed or not durability.needs_sync:
+            return
+        due = policy == "always" or (policy == "everysec" and now >= self._next_at)
+        if due or self._held or durability.wants_sync_now:
+            self._running = durability.take_syncs()
+            self._coming += 1
+            self._started_at, self._warned = now, False
+            self._next_at = now + SYNC_SECONDS
+            self._submit(self._running)
+
+    def finished(self, error: Exception | None) -> list[Sending]:
+        """The running sync is done: gives back what may leave now.
+
+        If it failed, nobody knows what is on disk: connections whose replies were held are closed without them.
+        """
+        request, self._running = self._running, None
+        if error is not None:
+            _log.error("sync failed: %s. Writes are refused until a restart.", error)
+            self._failed = True
+            failure = error if isinstance(error, OSError) else OSError(str(error))
+            self._durability.sync_failed(request, failure)
+        else:
+            self._durability.synced(request)
+        released: list[Sending] = []
+        while self._held and (self._held[0][0] < self._coming or error is not None):
+            released += self._held.popleft()[1]
+        if error is not None:
+            for sending in released:
+                sending.pieces, sending.closing = [], True
+                sending.connection.client.kill = True
+        return released
+
+    def release_all(self) -> list[Sending]:
+        """At the end, when everything has been synced: all that was held."""
+        released = [sending for _, sendings in self._held for sending in sendings]
+        self._held.clear()
+        return released
+
+    def next_deadline(self, policy: str) -> float | None:
+        """When `start_due` should be called at the latest."""
+        if policy == "everysec" and self._running is None and not self._failed and self._durability.needs_sync:
+            return self._next_at
+        return None
+
+    def _warn_if_slow(self, now: float) -> None:
+        if not self._warned and now - self._started_at > SLOW_SECONDS:
+            self._warned = True
+            _log.warning("a sync takes more than %d seconds: is the disk busy?", SLOW_SECONDS)

@@ -1,0 +1,96 @@
+"""One connection: its socket, its decoder, its unsent replies. No task of its own, no buffers while idle."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from respbroker.model.settings import OutputLimit
+from respbroker.resp.decoder import Decoder
+from respbroker.resp.limits import Limits
+from respbroker.server.outputs import Outbox, joined
+from respbroker.server.poller import PEER_CLOSED, READ
+from respbroker.sessions.client import Client, Output
+
+LISTENING: Final = READ | PEER_CLOSED
+#: A client that leaves this much unread is not read from until it takes some of it. Clients write a whole pipeline
+#: before they read its first reply, so the mark must be far above the replies of any pipeline.
+UNREAD_MAX: Final = 64 * 1024 * 1024
+_LINGER_BYTES: Final = 1 << 20
+
+
+class Connection:
+    """Owned by the loop. ``mask`` is what the poller awaits of the socket; ``fd`` is -1 once closed."""
+
+    __slots__ = ("client", "decoder", "fd", "mask", "outbox", "over_soft_since", "sock")
+
+    def __init__(self, sock: socket.socket, client: Client, limits: Limits) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.client = client
+        self.decoder = Decoder(limits)
+        self.outbox: Outbox | None = None
+        self.mask = LISTENING
+        self.over_soft_since = 0.0  # when the soft limit was passed; 0: it is not
+
+    @property
+    def unsent_bytes(self) -> int:
+        return 0 if self.outbox is None else self.outbox.size
+
+    def send(self, pieces: list[Output]) -> None:
+        """Send now what the socket takes, keep the rest in the outbox.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        if self.outbox is not None:
+            self.outbox.add(pieces)
+            return
+        data = joined(pieces)
+        if data is None:
+            self.outbox = Outbox(pieces)
+            self.flush()
+            return
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        self.client.bytes_out += sent
+        if sent < len(data):
+            self.outbox = Outbox([memoryview(data)[sent:]])
+
+    def flush(self) -> None:
+        """Send on from the outbox.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        if self.outbox is not None:
+            self.client.bytes_out += self.outbox.send(self.sock)
+            if not self.outbox.pieces:
+                self.outbox = None
+
+    def passes(self, limit: OutputLimit, now: float) -> bool:
+        """Whether the client leaves more unread than ``limit`` allows."""
+        unsent = self.unsent_bytes
+        if limit.hard and unsent > limit.hard:
+            return True
+        if not limit.soft or unsent <= limit.soft:
+            self.over_soft_since = 0.0
+            return False
+        if not self.over_soft_since:
+            self.over_soft_since = now
+        return now - self.over_soft_since > limit.soft_seconds
+
+    def close(self) -> None:
+        """Close the socket; a reply that was just sent is not taken back by what the peer still sends."""
+        if self.client.closing and not self.client.kill:
+            try:
+                self.sock.shutdown(socket.SHUT_WR)
+                while self.sock.recv(_LINGER_BYTES):
+                    pass
+            except OSError:  # nothing more to read, or broken anyway
+                pass
+        self.fd = -1
+        self.outbox = None
+        self.sock.close()
