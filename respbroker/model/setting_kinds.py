@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -124,7 +124,7 @@ class Integer(Kind):
         return number
 
     def describe(self) -> str:
-        return f"{self.lowest} to {self.highest}"
+        return f"{self.lowest} and more" if self.highest >= I32_MAX else f"{self.lowest} to {self.highest}"
 
 
 @attrs.frozen
@@ -151,7 +151,7 @@ class Memory(Integer):
         return [(str(value), value != default)]
 
     def describe(self) -> str:
-        return f"bytes ({self.lowest} to {self.highest}), or with unit: `100mb`"
+        return f"bytes, `{self.lines(self.lowest, 0)[0][0]}` and more" if self.lowest else "bytes"
 
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})")
@@ -305,12 +305,12 @@ class Limited(Kind):
     """A kind of which only some values can be honoured here; the others are refused with ``reason``."""
 
     kind: Kind
-    honoured: Callable[[Any], bool]
+    honoured: tuple[Any, ...]
     reason: str
 
     def parse(self, text: str, old: Any) -> Any:
         value = self.kind.parse(text, old)
-        if not self.honoured(value):
+        if value not in self.honoured:
             raise ValueError(self.reason)
         return value
 
@@ -321,9 +321,9 @@ class Limited(Kind):
         return self.kind.lines(value, default)
 
     def describe(self) -> str:
-        return f"{self.kind.describe()}; {self.reason}"
+        return f"only {' or '.join(f'`{self.format(value)}`' for value in self.honoured)}: {self.reason}"
 
 
 def only(kind: Kind, *values: Any, reason: str) -> Limited:
     """``kind`` of which nothing but ``values`` can be honoured."""
-    return Limited(kind, lambda value: value in values, reason)
+    return Limited(kind, values, reason)

@@ -130,7 +130,6 @@ class Settings:
         "plain", Choice(("plain", "json")), "Lines for people, or one JSON object a line.", fixed=True
     )
     hz: int = setting(10, Clamped(1, 500), "How often a second background work is looked for.")
-    active_expire_effort: int = setting(1, Integer(1, 10), "How hard to look for expired keys, from 1 to 10.")
     enable_debug_command: str = setting(
         "local",
         Choice(("no", "yes", "local")),
@@ -171,9 +170,7 @@ class Settings:
     maxmemory: int = setting(0, Memory(), "Refuse writes that need memory while the process has more; 0 for no limit.")
     maxmemory_policy: str = setting(
         "noeviction",
-        only(
-            Choice(EVICTIONS), "noeviction", reason="streams are on disk and never evicted: only noeviction is honoured"
-        ),
+        only(Choice(EVICTIONS), "noeviction", reason="streams are on disk and never evicted"),
         "What happens at maxmemory: writes are refused.",
     )
 
@@ -356,6 +353,6 @@ ALIASES: Final = {row.alias: row for row in SETTINGS.values() if row.alias} | {
 PASSED_OVER: Final = re.compile(
     r"(hash|list|set|zset|hll)-(max|sparse|compress).*|lua-time-limit|busy-reply-threshold|(replica|slave|repl)-.*"
     r"|rdb.*|dbfilename|append(filename|dirname)|auto-aof-.*|aof-(load|rewrite|timestamp)-.*|active-?defrag.*|lf[uo]-.*|lazyfree-.*|jemalloc-.*"
-    r"|activerehashing|dynamic-hz|pidfile|always-show-logo|set-proc-title|proc-title-template|locale-collate"
+    r"|activerehashing|active-expire-effort|dynamic-hz|pidfile|always-show-logo|set-proc-title|proc-title-template|locale-collate"
     r"|oom-score-.*|disable-thp|acllog-max-len|maxmemory-samples|crash-.*|sanitize-dump-payload|tracking-table-max-keys"
 )
