@@ -134,7 +134,6 @@ class Dispatcher:
         return self._handle(node.client, command, words)
 
     def _checked(self, client: Client, words: list[bytes]) -> Reply:
-        node = self._node
         try:
             command = self.resolve(words)
             client.last_command = command.name

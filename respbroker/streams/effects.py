@@ -29,7 +29,6 @@ GROUP_ID_SET: Final = 6  # [_, group, cursor_ms, cursor_seq, next_ordinal, entri
 CONSUMER_CREATED: Final = 7  # [_, group, consumer, now_ms]
 CONSUMER_DELETED: Final = 8  # [_, group, consumer]
 DELIVERED: Final = 9  # [_, group, consumer, [[first, end], ...], time_ms, cursor_ms, cursor_seq, next_ordinal, read]
-CURSOR_MOVED: Final = 10  # as 9 without entries becoming pending (NOACK): [_, group, consumer, time_ms, cursor_ms, ...]
 ACKNOWLEDGED: Final = 11  # [_, group, [ordinal, ...]]
 ASSIGNED: Final = 12  # [_, group, consumer, [[[first, end], time_ms, count], ...], now_ms, active (true if absent)]
 RELEASED: Final = 13  # [_, group, [[ordinal, count], ...]]
@@ -108,21 +107,6 @@ def _delivered(
     group.apply_cursor((ms, seq), next_ordinal, entries_read)
 
 
-def _cursor_moved(
-    stream: Stream,
-    name: bytes,
-    consumer: bytes,
-    time_ms: int,
-    ms: int,
-    seq: int,
-    next_ordinal: int,
-    entries_read: int | None,
-) -> None:
-    group = stream.groups[name]
-    group.apply_seen(consumer, time_ms, active=True)
-    group.apply_cursor((ms, seq), next_ordinal, entries_read)
-
-
 def _acknowledged(stream: Stream, name: bytes, ordinals: list[int]) -> None:
     stream.groups[name].pending.acknowledge(ordinals)
 
@@ -170,7 +154,6 @@ _APPLY: Final[dict[int, Callable[..., None]]] = {
     CONSUMER_CREATED: _consumer_created,
     CONSUMER_DELETED: _consumer_deleted,
     DELIVERED: _delivered,
-    CURSOR_MOVED: _cursor_moved,
     ACKNOWLEDGED: _acknowledged,
     ASSIGNED: _assigned,
     RELEASED: _released,
