@@ -68,7 +68,7 @@ _KEY_FLAGS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "type": (("RO",),),
     "unlink": (("RM", "delete"),),
     "watch": (("RO",),),
-    "xackdel": (("RW", "delete"),),
+    "xackdel": (("RW", "update", "delete"),),
     "xautoclaim": (("RW", "delete"),),
     "xdel": (("RW", "delete"),),
     "xdelex": (("RW", "delete"),),
