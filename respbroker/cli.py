@@ -11,7 +11,6 @@ import click
 import respbroker
 from respbroker.model.settings import SETTINGS, Settings, SettingsError
 
-
 NOTHING = '""'
 
 

@@ -17,4 +17,3 @@ class Limits:
     """Shared by all decoders of a server, so that CONFIG SET reaches every connection at once."""
 
     bulk_bytes_max: int = 512 * 1024 * 1024  # proto-max-bulk-len
-    query_bytes_max: int = 1024 * 1024 * 1024  # client-query-buffer-limit; compared with Decoder.pending_bytes

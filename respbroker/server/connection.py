@@ -82,9 +82,9 @@ class Connection:
             self.over_soft_since = now
         return now - self.over_soft_since > limit.soft_seconds
 
-    def close(self) -> None:
-        """Close the socket; a reply that was just sent is not taken back by what the peer still sends."""
-        if self.client.closing and not self.client.kill:
+    def close(self, *, linger: bool) -> None:
+        """Close the socket; with ``linger`` what was just sent is not taken back by what the peer still sends."""
+        if linger:
             try:
                 self.sock.shutdown(socket.SHUT_WR)
                 while self.sock.recv(_LINGER_BYTES):

@@ -164,7 +164,7 @@ class Loop:
                 batch.append((client, requests))
             if decoder.error is not None:
                 self._violations.append(connection)
-            elif not decoder.at_border and decoder.pending_bytes > node_limit(self.node):
+            elif not decoder.at_border and decoder.pending_bytes > self.node.settings.client_query_buffer_limit:
                 self.node.statistics.query_limit_disconnections += 1
                 _log.warning("closing %s: it passed client-query-buffer-limit", client.address)
                 self._drop(connection)
@@ -280,8 +280,10 @@ class Loop:
         del self.connections[connection.fd]
         self._poller.unregister(connection.fd)
         self._paused.discard(connection)
-        connection.close()
-        self.node.disconnect(connection.client)
+        client = connection.client
+        said_goodbye = client.closing and not client.kill
+        self.node.disconnect(client)
+        connection.close(linger=said_goodbye)
 
     def _sweep(self, now: float) -> None:
         """Once a second: connections idle for too long, or over the soft limit for too long."""
@@ -390,10 +392,6 @@ class Loop:
         self._poller.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
-
-
-def node_limit(node: Node) -> int:
-    return node.settings.client_query_buffer_limit
 
 
 def _may_idle(client: Client) -> bool:

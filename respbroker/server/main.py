@@ -44,7 +44,7 @@ def run(settings: Settings, config_file: str = "") -> None:
     try:
         node = open_node(settings, config_file, port_of(listeners))
         announce(node, listeners)
-        trio.run(serve, node, listeners, clients_max)
+        trio.run(serve, Loop(node, listeners, clients_max))
     finally:
         for listener in listeners:
             listener.close()
@@ -53,24 +53,17 @@ def run(settings: Settings, config_file: str = "") -> None:
     _log.info("stopped")
 
 
-async def serve(
-    node: Node,
-    listeners: list[socket.socket],
-    clients_max: int,
-    task_status: trio.TaskStatus[Loop] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Run the node behind these sockets until it is asked to stop; then write and sync everything, and say goodbye.
+async def serve(loop: Loop) -> None:
+    """Run the loop until it is asked to stop; then write and sync everything, and say goodbye.
 
     Owns every task of the process: a crash in any of them ends the server.
     """
-    loop = Loop(node, listeners, clients_max)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_at_signal, loop.stop)
-            task_status.started(loop)
             await loop.run()
             nursery.cancel_scope.cancel()
     finally:

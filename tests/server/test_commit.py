@@ -1,0 +1,145 @@
+"""Output commit: replies wait for the sync that covers them, in the order of ticks."""
+
+from __future__ import annotations
+
+import threading
+
+from respbroker.server.commit import OutputCommit, Sending
+from tests.server.edge import ask, edge, receive, receive_all
+from tests.server.toy_node import ToyDurability, ToyNode
+
+
+class Disk:
+    """A sync that a test ends when it wants to."""
+
+    def __init__(self):
+        self.started = threading.Semaphore(0)
+        self.may_end = threading.Semaphore(0)
+        self.error = None
+
+    def sync(self):
+        self.started.release()
+        self.may_end.acquire()
+        if self.error:
+            raise self.error
+
+
+def sending(name):
+    return Sending(connection=name, pieces=[], closing=False)
+
+
+def names(sendings):
+    return [one.connection for one in sendings]
+
+
+class Bench:
+    def __init__(self):
+        self.durability = ToyDurability(ToyNode())
+        self.submitted = []
+        self.commit = OutputCommit(self.durability, self.submitted.append)
+
+    def tick(self, name, *, wrote, policy="always", now=0.0):
+        self.durability.needs_sync = self.durability.needs_sync or wrote
+        return names(self.commit.after_tick([sending(name)], policy, now))
+
+    def finish(self, policy="always", now=0.0):
+        released = names(self.commit.finished(None))
+        self.commit.start_due(policy, now)
+        return released
+
+
+def test_a_tick_that_wrote_nothing_is_answered_at_once():
+    assert Bench().tick("a", wrote=False) == ["a"]
+
+
+def test_outputs_wait_for_their_sync_and_keep_their_order():
+    bench = Bench()
+    assert bench.tick("a", wrote=True) == []
+    assert len(bench.submitted) == 1
+    assert bench.tick("b", wrote=True) == []  # not covered by the running sync
+    assert bench.tick("c", wrote=False) == []  # a reader behind it may have seen what b wrote
+    assert bench.tick("d", wrote=True) == []
+    assert len(bench.submitted) == 1
+    assert bench.finish() == ["a"]
+    assert len(bench.submitted) == 2  # one sync for b and d
+    assert bench.tick("e", wrote=False) == []
+    assert bench.finish() == ["b", "c", "d", "e"]
+    assert not bench.commit.holding
+    assert bench.tick("f", wrote=False) == ["f"]
+    assert len(bench.submitted) == 2
+
+
+def test_a_reader_behind_a_running_sync_waits_only_for_that_one():
+    bench = Bench()
+    bench.tick("a", wrote=True)
+    assert bench.tick("b", wrote=False) == []
+    assert bench.tick("c", wrote=True) == []
+    assert bench.finish() == ["a", "b"]
+
+
+def test_everysec_answers_at_once_and_syncs_once_a_second():
+    bench = Bench()
+    assert bench.tick("a", wrote=True, policy="everysec", now=10.0) == ["a"]
+    assert len(bench.submitted) == 1
+    bench.finish("everysec", 10.1)
+    assert bench.tick("b", wrote=True, policy="everysec", now=10.2) == ["b"]
+    assert len(bench.submitted) == 1
+    assert bench.commit.next_deadline("everysec") == 11.0
+    bench.commit.start_due("everysec", 11.0)
+    assert len(bench.submitted) == 2
+
+
+def test_no_syncs_only_when_somebody_waits_for_it():
+    bench = Bench()
+    assert bench.tick("a", wrote=True, policy="no") == ["a"]
+    assert bench.submitted == []
+    bench.durability.wants_sync_now = True
+    assert bench.tick("b", wrote=False, policy="no") == ["b"]
+    assert len(bench.submitted) == 1
+
+
+def test_a_policy_that_becomes_laxer_does_not_overtake_what_is_held():
+    bench = Bench()
+    bench.tick("a", wrote=True)
+    assert bench.tick("b", wrote=True, policy="no") == []
+    assert bench.finish("no") == ["a", "b"]
+
+
+def test_replies_are_held_on_the_socket_until_the_sync_is_done():
+    disk = Disk()
+    node = ToyNode(sync=disk.sync)
+    with edge(("appendfsync", "always"), node=node) as server, server.connect() as writer, server.connect() as reader:
+        ask(reader, b"PING\r\n", b"+PONG\r\n")
+        writer.sendall(b"WRITE\r\n")
+        disk.started.acquire()
+        ticks = node.ticks
+        reader.sendall(b"PING\r\n")
+        while node.ticks == ticks:
+            pass
+        reader.setblocking(False)
+        try:
+            assert reader.recv(100) == b"nothing yet"
+        except BlockingIOError:
+            pass
+        reader.settimeout(20)
+        disk.may_end.release()
+        assert receive(writer, 5) == b"+OK\r\n"
+        assert receive(reader, 7) == b"+PONG\r\n"
+        for _ in range(10):
+            disk.may_end.release()
+
+
+def test_a_failed_sync_closes_whoever_waits_for_it_and_is_never_tried_again():
+    disk = Disk()
+    disk.error = OSError(5, "Input/output error")
+    node = ToyNode(sync=disk.sync)
+    with edge(("appendfsync", "always"), node=node) as server, server.connect() as writer, server.connect() as reader:
+        ask(reader, b"PING\r\n", b"+PONG\r\n")
+        writer.sendall(b"WRITE\r\n")
+        disk.started.acquire()
+        disk.may_end.release()
+        assert receive_all(writer) == b""
+        ask(reader, b"PING\r\n", b"+PONG\r\n")
+        assert node.durability.log == ["failed: [Errno 5] Input/output error"]
+        disk.error = None
+        disk.may_end.release()
