@@ -15,7 +15,7 @@ from respbroker.resp import replies
 from respbroker.sessions.client import Reply
 from respbroker.streams import effects
 from respbroker.streams.pending import COUNT_MAX
-from respbroker.streams.recent_ids import ordinals_of
+from respbroker.streams.recent_ids import window_of
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -30,7 +30,15 @@ def xack(ctx: Context, words: list[bytes]) -> Reply:
     group = stream.groups.get(words[2])
     if group is None:
         return replies.ZERO
-    removed = stream.acknowledge(group, ordinals_of(stream, words[3:]))
+    window = stream.recent_ids or window_of(stream)
+    if len(words) == 4:  # the hot path: one entry, known from a neighbour's acknowledgement
+        ordinal = window.known.pop(words[3], None)
+        if ordinal is not None:
+            if stream.acknowledge(group, (ordinal,)):
+                ctx.dirty += 1
+                return replies.ONE
+            return replies.ZERO
+    removed = stream.acknowledge(group, window.take(stream, words[3:]))
     ctx.dirty += removed
     return replies.integer(removed)
 

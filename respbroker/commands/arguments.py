@@ -74,9 +74,14 @@ def parse_timeout_ms(word: bytes, now_ms: int = 0) -> int:
         raise TimeoutNotAnInteger from None
     if timeout < 0:
         raise NegativeTimeout
-    if timeout > I64_MAX - now_ms:
-        raise ReplyError("timeout is out of range")
+    ensure_timeout(timeout, now_ms)
     return timeout
+
+
+def ensure_timeout(timeout_ms: int, now_ms: int) -> None:
+    """Refuse a timeout whose end is no 64-bit number."""
+    if timeout_ms > I64_MAX - now_ms:
+        raise ReplyError("timeout is out of range")
 
 
 @attrs.define(slots=True, eq=False)

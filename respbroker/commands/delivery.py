@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
+from respbroker.commands.arguments import Arguments, ensure_timeout, parse_int, parse_timeout_ms
 from respbroker.commands.entries import array_of_ranges
 from respbroker.commands.groups import see_consumer
 from respbroker.commands.read_limits import Budget, parse_limit
@@ -51,10 +51,12 @@ class GroupRead:
 
     def retry(self, ctx: Context) -> Reply:
         """Serve what there is; None where nothing is to be had."""
-        sources = [self._source(ctx, key, word) for key, word in zip(self.keys, self.ids, strict=True)]
-        budget = Budget(self.count_max, self.size_max)
+        sources = [self._source(ctx, key, word) for key, word in zip(self.keys, self.ids)]  # noqa: B905  # of one length
+        budget = None
+        if self.count_max is not None or self.size_max is not None:
+            budget = Budget(self.count_max, self.size_max)
         served: list[tuple[bytes, list[Output]]] = []
-        for key, (stream, group, after) in zip(self.keys, sources, strict=True):
+        for stream, group, after in sources:
             see_consumer(ctx, stream, group, self.consumer)
             if after is not None:
                 entries = _history(ctx, stream, group, self, after, budget)
@@ -63,7 +65,7 @@ class GroupRead:
             else:
                 entries = _deliver(ctx, stream, group, self, budget)
             if entries is not None:
-                served.append((key, entries))
+                served.append((stream.key, entries))
         return framed(served, ctx.client.protocol) if served else None
 
     def timed_out(self, client: Client) -> bytes:
@@ -101,7 +103,7 @@ class GroupRead:
         return stream, group, None if after == MAX else after
 
 
-def parse_group_read(words: list[bytes], now_ms: int) -> GroupRead:
+def parse_group_read(words: list[bytes]) -> GroupRead:
     """The options stand in any order before STREAMS, and may repeat: the last one counts."""
     group = consumer = None
     count = count_max = size_max = claim_ms = timeout_ms = None
@@ -114,7 +116,7 @@ def parse_group_read(words: list[bytes], now_ms: int) -> GroupRead:
             case b"STREAMS":
                 break
             case b"BLOCK":
-                timeout_ms = parse_timeout_ms(options.value(), now_ms)
+                timeout_ms = parse_timeout_ms(options.value())
             case b"GROUP":
                 group, consumer = options.take(2)
             case b"NOACK":
@@ -147,8 +149,27 @@ def _parse_min_idle(word: bytes) -> int:
     return min_idle
 
 
+#: Consumers ask the same thing again and again. Parsing is pure, so what a request means can be remembered.
+_PARSED: Final[dict[tuple[bytes, ...], GroupRead]] = {}
+_PARSED_MAX: Final = 256
+_PARSED_BYTES_MAX: Final = 1024
+
+
+def _parsed(words: list[bytes]) -> GroupRead:
+    parsed = _PARSED.get(key := tuple(words))
+    if parsed is None:
+        parsed = parse_group_read(words)
+        if sum(map(len, words)) <= _PARSED_BYTES_MAX:
+            if len(_PARSED) >= _PARSED_MAX:
+                _PARSED.clear()
+            _PARSED[key] = parsed
+    return parsed
+
+
 def xreadgroup(ctx: Context, words: list[bytes]) -> Reply:
-    request = parse_group_read(words, ctx.now_ms)
+    request = _parsed(words)
+    if request.timeout_ms is not None:
+        ensure_timeout(request.timeout_ms, ctx.now_ms)
     reply = request.retry(ctx)
     if reply is not None:
         return reply
@@ -161,14 +182,16 @@ def xreadgroup(ctx: Context, words: list[bytes]) -> Reply:
 # -- serving one stream ------------------------------------------------------------------------------------
 
 
-def _deliver(ctx: Context, stream: Stream, group: Group, request: GroupRead, budget: Budget) -> list[Output] | None:
+def _deliver(
+    ctx: Context, stream: Stream, group: Group, request: GroupRead, budget: Budget | None
+) -> list[Output] | None:
     """Give out new entries: all that is wanted, as slices of the log."""
     first = unread_from(stream, group)
     end = stream.end_ordinal
     if first >= end:
         return None
     ranges = stream.live_ranges(first, end, request.count)
-    if budget.bounded:
+    if budget is not None:
         ranges = budget.cut(stream, ranges)
     if not ranges:
         return None
@@ -196,18 +219,18 @@ def _hand_over(ctx: Context, stream: Stream, group: Group, request: GroupRead, r
 
 
 def _claim_and_deliver(
-    ctx: Context, stream: Stream, group: Group, request: GroupRead, budget: Budget
+    ctx: Context, stream: Stream, group: Group, request: GroupRead, budget: Budget | None
 ) -> list[Output] | None:
     """With CLAIM: entries nobody owns, then those pending for long enough, then new ones; COUNT covers all."""
     assert request.claim_ms is not None
     now_ms = ctx.now_ms
     claimed: list[tuple[int, int, int]] = []  # ordinal, idle time, earlier deliveries
     for ordinal, owner, time_ms, deliveries in group.pending.oldest_first(now_ms - request.claim_ms):
-        if len(claimed) == request.count or not budget.left:
+        if len(claimed) == request.count or (budget is not None and not budget.left):
             break
         if not stream.is_live(ordinal):
             continue
-        if budget.bounded and not budget.take(stream.sizes(ordinal, ordinal + 1)[0]):
+        if budget is not None and not budget.take(stream.sizes(ordinal, ordinal + 1)[0]):
             break
         claimed.append((ordinal, -1 if owner is None else max(now_ms - time_ms, 0), deliveries))
     entries: list[Output] = []
@@ -220,7 +243,7 @@ def _claim_and_deliver(
             entries.append(b"*4%b:%d\r\n:%d\r\n" % (payload[2:], idle, deliveries))
     left = None if request.count is None else request.count - len(claimed)
     ranges = stream.live_ranges(unread_from(stream, group), stream.end_ordinal, left)
-    if budget.bounded:
+    if budget is not None:
         ranges = budget.cut(stream, ranges)
     if ranges:
         _hand_over(ctx, stream, group, request, ranges)
@@ -229,10 +252,10 @@ def _claim_and_deliver(
 
 
 def _history(
-    ctx: Context, stream: Stream, group: Group, request: GroupRead, after: StreamId, budget: Budget
+    ctx: Context, stream: Stream, group: Group, request: GroupRead, after: StreamId, budget: Budget | None
 ) -> list[Output] | None:
     """What is pending with the consumer behind ``after``; live entries count as delivered once more."""
-    if not budget.left:
+    if budget is not None and not budget.left:
         return None
     start = known_from(stream, (after.ms, after.seq + 1))
     held = group.pending.iterate(start, None, request.consumer, request.count)
@@ -245,7 +268,7 @@ def _history(
             entry = stream.payloads_each([(ordinal, ordinal + 1)])[0]
         else:
             entry = b"*2\r\n%b%b" % (replies.bulk(b"%d-%d" % stream.id_at(ordinal)), gone)
-        if budget.bounded and not budget.take(len(entry)):
+        if budget is not None and not budget.take(len(entry)):
             break
         entries.append(entry)
         if live:
