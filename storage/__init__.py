@@ -1,1 +1,53 @@
-"""A segmented log as a library: the public names."""
+"""A segmented log as a library: the public names.
+
+>>> from storage import Log, LogConfig, OsFileSystem
+>>> log = Log.open(OsFileSystem(), directory, LogConfig())
+>>> log.append([1000, 1000], [0, 1], [b"first", b"second"], now_ms=1000)
+2
+>>> log.read_each(log.ordinal_of((1000, 1)), log.end_ordinal)
+[b'second']
+>>> pending = log.unsynced(); pending.sync(); log.synced(pending)
+>>> log.close()
+"""
+
+from storage.caches import Caches
+from storage.config import LogConfig
+from storage.errors import (
+    CorruptLog,
+    DiskFailed,
+    DiskFull,
+    LogLocked,
+    LogPoisoned,
+    MissingLog,
+    MissingSegment,
+    NotABatchBorder,
+    OutOfRange,
+    StorageError,
+)
+from storage.filesystem import FileSystem, OsFileSystem
+from storage.log import Log
+from storage.recovery import RecoveryReport
+from storage.scan import Effect
+from storage.sync import Syncable, Unsynced
+
+__all__ = [
+    "Caches",
+    "CorruptLog",
+    "DiskFailed",
+    "DiskFull",
+    "Effect",
+    "FileSystem",
+    "Log",
+    "LogConfig",
+    "LogLocked",
+    "LogPoisoned",
+    "MissingLog",
+    "MissingSegment",
+    "NotABatchBorder",
+    "OsFileSystem",
+    "OutOfRange",
+    "RecoveryReport",
+    "StorageError",
+    "Syncable",
+    "Unsynced",
+]

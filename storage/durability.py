@@ -1,0 +1,194 @@
+"""What of a log has been synced, what has not, and the checkpoint that remembers it.
+
+The order that recovery relies on:
+
+* A checkpoint speaks only of what had been synced when it was written. So it needs no sync itself: an older one, or
+  none, only means that more is scanned.
+* Never are there more than two segments behind the recovery point of a checkpoint that is itself synced: a roll that
+  would make a third one syncs first (`before_roll`). So a hole in the middle of a log is never the mark of a crash.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from storage.batch import NO_ID
+from storage.checkpoint import Checkpoint
+from storage.errors import StorageError
+from storage.files import disk_error, replace
+from storage.filesystem import File
+from storage.index import SparseIndex
+from storage.names import CHECKPOINT
+from storage.segment import Segment
+from storage.segments import Segments
+from storage.snapshot import Snapshots, SnapshotSync
+from storage.sync import DirectorySync, Mark, Syncable, Unsynced
+
+
+@attrs.frozen
+class CheckpointSync:
+    """A checkpoint's bytes."""
+
+    file: File
+    base_offset: int
+
+    def sync(self) -> None:
+        self.file.sync()
+
+
+def mark_of(segment: Segment) -> Mark:
+    """The end of a segment as it is now."""
+    ms, seq = segment.last_id
+    return Mark(
+        segment.base_offset,
+        segment.size,
+        segment.end_offset,
+        segment.end_ordinal,
+        ms,
+        seq,
+        segment.first_append_ms,
+        segment.last_append_ms,
+        segment.batch_count,
+        segment.leader_epoch,
+    )
+
+
+def start_of(segment: Segment, last_id: tuple[int, int] = NO_ID) -> Mark:
+    """The beginning of a segment."""
+    return Mark(segment.base_offset, 0, segment.base_offset, segment.first_ordinal, *last_id, 0, 0, 0, 0)
+
+
+class Durability:
+    """One log's recovery point. Owned by its `Log`."""
+
+    __slots__ = (
+        "checkpointed",
+        "directory",
+        "durable_base",
+        "interval",
+        "pending",
+        "segments",
+        "snapshots",
+        "start_offset",
+        "synced",
+        "unsynced_sealed",
+    )
+
+    def __init__(
+        self, directory: str, segments: Segments, snapshots: Snapshots, synced: Mark, interval: int, durable_base: int
+    ) -> None:
+        self.directory = directory
+        self.segments = segments
+        self.snapshots = snapshots
+        self.interval = interval
+        #: Everything before it is on the disk for good.
+        self.synced = synced
+        #: The one the last checkpoint speaks of.
+        self.checkpointed = synced
+        #: The segment of the last checkpoint that has itself been synced.
+        self.durable_base = durable_base
+        #: Files and directories to sync beside the segments.
+        self.pending: list[Syncable] = []
+        #: Sealed segments at or behind the recovery point, oldest first.
+        self.unsynced_sealed: list[Segment] = []
+        #: Segments below are dropped; in the checkpoint so that a crash in the middle of dropping is finished.
+        self.start_offset = segments.all[0].base_offset
+
+    # Syncing, by whoever calls `Log.unsynced`.
+    def unsynced(self) -> Unsynced:
+        """Everything not yet synced. Segments first: what the rest says about them must not outlive them."""
+        active = self.segments.active
+        caches = self.segments.caches
+        items: list[Syncable] = [segment.open_file(caches) for segment in self.unsynced_sealed]
+        if active.size and (self.synced.base_offset != active.base_offset or self.synced.position != active.size):
+            items.append(active.open_file(caches))
+        pending = tuple(self.pending)
+        return Unsynced((*items, *pending), mark_of(active), pending)
+
+    def confirm(self, done: Unsynced) -> None:
+        """All items of ``done`` have been synced."""
+        if done.mark.offset >= self.synced.offset:
+            self.synced = done.mark
+            base = done.mark.base_offset
+            self.unsynced_sealed = [segment for segment in self.unsynced_sealed if segment.base_offset >= base]
+        for item in done.pending:
+            if item in self.pending:
+                self.pending.remove(item)
+            if isinstance(item, SnapshotSync):
+                self.snapshots.became_durable(item.offset)
+            elif isinstance(item, CheckpointSync):
+                self.durable_base = max(self.durable_base, item.base_offset)
+        new_segment = self.synced.base_offset != self.checkpointed.base_offset
+        if new_segment or self.synced.position - self.checkpointed.position >= self.interval:
+            self.write_checkpoint()
+
+    # Checkpoints.
+    def write_checkpoint(self) -> CheckpointSync | None:
+        """Remember the recovery point, if there is room for it; None if not (nothing is lost but time)."""
+        active = self.segments.active
+        filesystem = active.filesystem
+        synced = self.synced
+        if synced.base_offset != active.base_offset:  # the sync was of an older active segment
+            synced = start_of(active, active.last_id) if not self.unsynced_sealed else synced
+        index = active.index if synced.base_offset == active.base_offset and active.index else SparseIndex()
+        segment = self._segment(synced.base_offset)
+        checkpoint = Checkpoint(
+            synced,
+            segment.first_ordinal,
+            self.start_offset,
+            self.snapshots.durable_offset,
+            index.below(synced.position),
+        )
+        path = f"{self.directory}/{CHECKPOINT}"
+        try:
+            file = replace(filesystem, path, checkpoint.encode())
+        except OSError:
+            return None
+        self.checkpointed = synced
+        done = CheckpointSync(file, synced.base_offset)
+        if synced.base_offset > self.durable_base:
+            self.pending += [done, DirectorySync(filesystem, self.directory)]
+        return done
+
+    def _segment(self, base_offset: int) -> Segment:
+        for segment in reversed(self.segments.all):
+            if segment.base_offset == base_offset:
+                return segment
+        raise AssertionError("the recovery point is in a segment of the log")
+
+    def sync_checkpoint(self) -> None:
+        """Write a checkpoint and sync it, here and now.
+
+        Raises:
+            StorageError: it could not be done; what it was to permit must not happen.
+        """
+        path = f"{self.directory}/{CHECKPOINT}"
+        done = self.write_checkpoint()
+        if done is None:
+            raise StorageError("no room for a checkpoint", file=path)
+        try:
+            done.sync()
+            self.segments.active.filesystem.sync_directory(self.directory)
+        except OSError as error:
+            raise disk_error(error, path, "sync the checkpoint") from error
+        self.durable_base = max(self.durable_base, done.base_offset)
+
+    def before_roll(self) -> None:
+        """Keep the rule of two. Blocks on the disk only if a whole segment was written without any sync."""
+        if self.durable_base == self.segments.active.base_offset:
+            return
+        self.sync_sealed()
+        self.sync_checkpoint()
+
+    def sync_sealed(self) -> None:
+        """Sync what lies before the active segment."""
+        active = self.segments.active
+        for segment in self.unsynced_sealed:
+            try:
+                segment.open_file(self.segments.caches).sync()
+            except OSError as error:
+                raise disk_error(error, segment.path, "sync the segment") from error
+        self.unsynced_sealed = []
+        if self.synced.base_offset != active.base_offset:
+            previous = self.segments.sealed[-1].last_id
+            self.synced = start_of(active, previous)

@@ -1,0 +1,141 @@
+"""Reading a log: by ordinal, by ID, and the effects by offset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from storage.batch import CONTROL, Id
+from storage.block import Block, Tail
+from storage.caches import Caches
+from storage.errors import CorruptLog, OutOfRange
+from storage.scan import Effect, effects_of, walk
+from storage.segments import Segments
+
+JOIN_BELOW = 8 << 10  # a piece smaller than this is cheaper copied than sent by itself
+
+
+class LogReads:
+    """The reading half of `storage.log.Log`; knows the segments and the tail, changes neither."""
+
+    __slots__ = ()
+
+    caches: Caches
+    segments: Segments
+    _tail: Tail
+
+    def read(self, first: int, end: int) -> list[bytes | memoryview]:
+        """The payloads of the entries ``first ≤ ordinal < end``, back to back, in pieces fit to be sent.
+
+        Raises:
+            OutOfRange: not all of them are stored.
+            CorruptLog: some are damaged; the place is named.
+        """
+        tail = self._tail
+        start = tail.first_ordinal
+        if first >= start:
+            if first >= end:
+                return []
+            if end > self.segments.active.end_ordinal:
+                raise self._out_of_range(first, end)
+            return [tail.piece(first - start, end - start)]
+        return join_small([part.piece(a, b) for part, a, b in self._spans(first, end)])
+
+    def read_each(self, first: int, end: int) -> list[bytes]:
+        """The same payloads one by one."""
+        payloads: list[bytes] = []
+        for part, a, b in self._spans(first, end):
+            payloads += part.each(a, b)
+        return payloads
+
+    def sizes(self, first: int, end: int) -> list[int]:
+        """Their sizes in bytes."""
+        sizes: list[int] = []
+        for part, a, b in self._spans(first, end):
+            sizes += part.sizes(a, b)
+        return sizes
+
+    def ids(self, first: int, end: int) -> tuple[list[int], list[int]]:
+        """Their IDs, as two parallel lists."""
+        ms: list[int] = []
+        seqs: list[int] = []
+        for part, a, b in self._spans(first, end):
+            more_ms, more_seqs = part.ids(a, b)
+            ms += more_ms
+            seqs += more_seqs
+        return ms, seqs
+
+    def id_at(self, ordinal: int) -> Id:
+        """The ID of one entry."""
+        for part, a, _ in self._spans(ordinal, ordinal + 1):
+            return part.ms[a], part.seqs[a]
+        raise AssertionError("a span of one entry has one")
+
+    def ordinal_of(self, entry_id: Id) -> int:
+        """The ordinal of the first stored entry whose ID is not below ``entry_id``; `end_ordinal` if there is none."""
+        active = self.segments.active
+        if entry_id > active.last_id:
+            return active.end_ordinal
+        tail = self._tail
+        if tail.ms and entry_id >= (tail.ms[0], tail.seqs[0]):
+            return tail.first_ordinal + tail.lower_bound(entry_id)
+        return self.segments.lower_bound(entry_id)
+
+    def find(self, entry_id: Id) -> int | None:
+        """The ordinal of the stored entry with exactly this ID."""
+        ordinal = self.ordinal_of(entry_id)
+        if ordinal >= self.segments.active.end_ordinal:
+            return None
+        return ordinal if self.id_at(ordinal) == entry_id else None
+
+    def controls(self, from_offset: int = 0) -> Iterator[Effect]:
+        """The stored effects at or behind an offset, in order: ``(offset, append_ms, effect)``.
+
+        Raises:
+            CorruptLog: the records cannot all be walked.
+        """
+        for segment in self.segments.from_offset(from_offset):
+            index = segment.load_index(self.caches)
+            block = index.block_of_offset(from_offset)
+            position = index.positions[block] if block >= 0 else 0
+            for found in walk(segment.open_file(self.caches), position, segment.size):
+                if found.header.kind == CONTROL:
+                    yield from (effect for effect in effects_of(found) if effect.offset >= from_offset)
+                position = found.position + found.header.size
+            if position != segment.size:
+                raise CorruptLog("batch is damaged", file=segment.path, position=position)
+
+    def _spans(self, first: int, end: int) -> Iterator[tuple[Block | Tail, int, int]]:
+        """What holds the entries, in order, and which of its entries they are."""
+        tail = self._tail
+        start = tail.first_ordinal
+        if first < self.segments.all[0].first_ordinal or end > self.segments.active.end_ordinal:
+            raise self._out_of_range(first, end)
+        if first < start:
+            yield from self.segments.spans(first, min(end, start))
+        if first < end and end > start:
+            yield tail, max(0, first - start), end - start
+
+    def _out_of_range(self, first: int, end: int) -> OutOfRange:
+        stored = f"{self.segments.all[0].first_ordinal} ≤ ordinal < {self.segments.active.end_ordinal}"
+        return OutOfRange(
+            f"entries {first} to {end} were asked for, stored are {stored}", file=self.segments.active.path
+        )
+
+
+def join_small(pieces: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    """The same bytes; pieces too small to be sent by themselves are joined with what follows them."""
+    if len(pieces) < 2:
+        return pieces
+    joined: list[bytes | memoryview] = []
+    small: list[bytes | memoryview] = []
+    size = 0
+    for piece in pieces:
+        small.append(piece)
+        size += len(piece)
+        if size >= JOIN_BELOW:
+            joined.append(b"".join(small) if len(small) > 1 else piece)
+            small = []
+            size = 0
+    if small:
+        joined.append(b"".join(small))
+    return joined

@@ -1,0 +1,74 @@
+"""What must reach the disk before an answer may: handed to another thread, and reported back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, overload
+
+import attrs
+
+from storage.filesystem import FileSystem
+
+
+class Syncable(Protocol):
+    """Something to sync; safe in any thread while the log goes on. Raises OSError."""
+
+    def sync(self) -> None:
+        """Return when it survives loss of power."""
+
+
+@attrs.frozen
+class DirectorySync:
+    """The names in a directory."""
+
+    filesystem: FileSystem
+    directory: str
+
+    def sync(self) -> None:
+        self.filesystem.sync_directory(self.directory)
+
+
+class Mark(NamedTuple):
+    """A place in a log: everything before it is meant. One is made per sync, so it is the cheapest kind of value."""
+
+    base_offset: int  # of the segment
+    position: int  # in its file
+    offset: int
+    ordinal: int
+    last_ms: int
+    last_seq: int
+    first_append_ms: int
+    last_append_ms: int
+    batch_count: int
+    leader_epoch: int
+
+
+class Unsynced(Sequence[Syncable]):
+    """What `Log.unsynced` gives: a sequence of things to sync, in this order, and the token for `Log.synced`."""
+
+    __slots__ = ("items", "mark", "pending")
+
+    def __init__(self, items: tuple[Syncable, ...], mark: Mark, pending: tuple[Syncable, ...]) -> None:
+        self.items = items
+        #: What will be synced when all items are.
+        self.mark = mark
+        #: Those items that are not segments.
+        self.pending = pending
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, i: int) -> Syncable: ...
+    @overload
+    def __getitem__(self, i: slice) -> Sequence[Syncable]: ...
+    def __getitem__(self, i: int | slice) -> Syncable | Sequence[Syncable]:
+        return self.items[i]
+
+    def __iter__(self) -> Iterator[Syncable]:
+        return iter(self.items)
+
+    def sync(self) -> None:
+        """All of them, in this thread."""
+        for item in self.items:
+            item.sync()
