@@ -138,12 +138,14 @@ def plain(frame: Frame) -> object:
 
 def told(reply: bytes) -> list[object]:
     """COMMAND INFO of one command, without what only Redis tells (notes on keys, tips)."""
-    (description,) = plain(parse(reply))  # type: ignore[misc]
-    name, arity, flags, first, last, step, categories, _, key_specs = description[:9]
-    for key_spec in key_specs:
+    description = parse(reply).items
+    assert description is not None
+    values = plain(description[0])
+    assert isinstance(values, list)
+    for key_spec in values[8]:
         if key_spec[0] == b"notes":
             del key_spec[:2]
-    return [name, arity, flags, first, last, step, categories, key_specs]
+    return [*values[:7], values[8]]
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
