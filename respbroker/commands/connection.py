@@ -172,7 +172,8 @@ def forget_session(ctx: Context, client: Client) -> None:
     client.transaction = None
     ctx.unwatch(client)
     ctx.channels.remove_client(client)
-    ctx.set_monitor(client, on=False)
+    if client.monitor:
+        ctx.set_monitor(client, on=False)
     client.db = 0
     client.protocol = 2
     client.name = b""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respbroker.model import glob
+from tests.support.servers import Server
+from tests.support.wire import parse
 
 EXAMPLES = [
     (b"", b"", True),
@@ -64,3 +68,17 @@ def test_a_pattern_too_long_to_compile_is_walked() -> None:
     pattern = b"*" + b"x" * glob.COMPILED_SIZE_MAX + b"?"
     assert glob.matches(pattern, b"y" + b"x" * glob.COMPILED_SIZE_MAX + b"z")
     assert not glob.matches(pattern, b"y" + b"x" * glob.COMPILED_SIZE_MAX)
+
+
+def test_random_patterns_match_as_in_redis(redis_server: Server) -> None:
+    """PUBSUB CHANNELS is the plainest way to ask a server what a pattern matches."""
+    random = Random(8)
+    words = {bytes(random.choices(b"ab]-^\\c[", k=random.randint(1, 5))) for _ in range(50)}
+    names = [b"", *sorted(words)]
+    with redis_server.connect() as listening, redis_server.connect() as asking:
+        listening.pipeline([["SUBSCRIBE", name] for name in names])
+        patterns = [bytes(random.choices(b"ab]-^\\*?[c", k=random.randint(1, 8))) for _ in range(500)]
+        replies = asking.pipeline([["PUBSUB", "CHANNELS", pattern] for pattern in patterns])
+        for pattern, reply in zip(patterns, replies, strict=True):
+            theirs = {item.text for item in parse(reply).items or ()}
+            assert {name for name in names if glob.matches(pattern, name)} == theirs, pattern
