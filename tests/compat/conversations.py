@@ -39,7 +39,6 @@ ACT = re.compile(r"([A-Z])(?:\?(?P<mask>[^>~<!]*))?(?P<verb>>|~~|~|<<|<|!|-)\s*(
 WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
 BOTH: tuple[int, ...] = (2, 3)
 BLOCKED_SECONDS = 10.0
-NOTHING = b"("  # begins what stands for a reply that did not come
 SILENT_SECONDS = 4.0  # a reply that has not come by then does not come
 
 
@@ -154,6 +153,10 @@ class Stage:
             wire.send(*words)
         return None
 
+    def count_after(self, key: bytes, entry_id: bytes) -> int:
+        """How many entries of ``key`` lie above ``entry_id``, counted one by one."""
+        return len(parse(self.server.call("XRANGE", key, b"(" + entry_id, "+")).items or ())
+
     def _blocked(self) -> int:
         with self.server.connect() as control:
             found = re.search(rb"blocked_clients:(\d+)", control.call("INFO", "clients"))
@@ -176,7 +179,7 @@ def play(conversation: Conversation, ours: Server, peer: Server, protocol: int) 
         for act in conversation.acts:
             theirs = stages[1].act(act)
             mine = stages[0].act(act)
-            if not _same(act, stages[0].words(act), mine, theirs):
+            if not _same(act, stages[0].words(act), mine, theirs, stages[1].count_after):
                 return _describe(conversation, act, protocol, (peer.name, theirs), (ours.name, mine))
         return None
     finally:
@@ -192,15 +195,21 @@ def _describe(
     return "\n".join([f"{conversation.name}, RESP{protocol}, line {act.line}", *said, *replies])
 
 
-def _same(act: Act, words: Sequence[bytes], mine: bytes | None, theirs: bytes | None) -> bool:
+def _same(
+    act: Act,
+    words: Sequence[bytes],
+    mine: bytes | None,
+    theirs: bytes | None,
+    count_after: same_reply.CountAfter,
+) -> bool:
     if mine == theirs:
         return True
-    if mine is None or theirs is None or act.verb == "<<" or NOTHING in (mine[:1], theirs[:1]):
+    if mine is None or theirs is None or act.verb == "<<":
         return False
-    ours, peers = parse(mine), parse(theirs)
-    if act.mask is not None:
+    if act.mask is not None and not mine.startswith(same_reply.NOTHING):
+        ours, peers = parse(mine), parse(theirs)
         return _masked(ours, act.mask) == _masked(peers, act.mask)
-    return same_reply.same(words or [b""], mine, theirs)
+    return same_reply.same(words or [b""], mine, theirs, count_after)
 
 
 def _masked(frame: Frame, mask: str) -> object:

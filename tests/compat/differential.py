@@ -22,7 +22,7 @@ from tests.compat import programs, same_reply
 from tests.compat.programs import Program, Step
 from tests.support import servers
 from tests.support.servers import Server
-from tests.support.wire import Wire, parse, render
+from tests.support.wire import ConnectionEnded, NoReply, Wire, parse, render
 
 CLIENTS = 3  # two that run the program, one that asks at the end
 SHRINK_SECONDS = 30.0
@@ -65,6 +65,15 @@ class Side:
             reply = self.wires[0].call(*words)
             assert reply == b"+OK\r\n", (self.server.name, words, reply)
 
+    def ask(self, step: Step) -> bytes:
+        """The reply to a step, or what stands for none."""
+        try:
+            return self.wires[step.client].call(*step.words)
+        except ConnectionEnded as ended:
+            return same_reply.NOTHING + b"connection closed after " + ended.rest + b")"
+        except NoReply:
+            return same_reply.NOTHING + b"no reply)"
+
     def count_after(self, key: bytes, entry_id: bytes) -> int:
         """How many entries of ``key`` lie above ``entry_id``, counted one by one."""
         reply = parse(self.wires[programs.QUESTIONS_CLIENT].call("XRANGE", key, b"(" + entry_id, "+"))
@@ -89,8 +98,7 @@ class Comparison:
             queues: list[list[tuple[bytes, ...]]] = [[] for _ in range(CLIENTS)]
             for position, step in enumerate((*program.steps, *programs.closing_questions())):
                 self.commands_run += 1
-                theirs_reply = theirs.wires[step.client].call(*step.words)
-                my_reply = mine.wires[step.client].call(*step.words)
+                theirs_reply, my_reply = theirs.ask(step), mine.ask(step)
                 found = _compare(position, step, queues[step.client], my_reply, theirs_reply, theirs.count_after)
                 if found:
                     return found
