@@ -71,7 +71,7 @@ def getuser(ctx: Context, words: list[bytes]) -> Reply:
 
 def cat(ctx: Context, words: list[bytes]) -> Reply:
     if len(words) > 3:
-        raise ReplyError("unknown subcommand or wrong number of arguments for 'cat'. Try ACL HELP.")
+        raise ReplyError(f"unknown subcommand or wrong number of arguments for '{quoted(words[1])}'. Try ACL HELP.")
     if len(words) == 2:
         return bulk_array([name.encode() for name in CATEGORIES])
     wanted = words[2].decode("latin-1").lower()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag
-from respbroker.errors import WrongArity
+from respbroker.errors import SyntaxRefused
 from respbroker.resp.replies import OK, bulk, map_
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def encode_text(value: str) -> bytes:
 
 def set_(ctx: Context, words: list[bytes]) -> Reply:
     if len(words) % 2:
-        raise WrongArity("config|set")
+        raise SyntaxRefused
     changed = ctx.settings.set_many(list(zip(words[2::2], words[3::2], strict=True)))
     for attribute in changed:
         ctx.apply_setting(attribute)

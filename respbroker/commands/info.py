@@ -29,7 +29,8 @@ Lines = Iterable[str]
 
 
 def _table(fields: Sequence[Field], view: View) -> Lines:
-    return [f"{field.name}:{field.value(view)}" for field in fields]
+    values = ((field.name, field.value(view)) for field in fields)
+    return [f"{name}:{value}" for name, value in values if value is not None]
 
 
 def _nothing(view: View) -> Lines:

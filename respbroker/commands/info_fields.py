@@ -31,6 +31,7 @@ class View:
         return sum(1 for client in self.ctx.clients.values() if holds(client))
 
 
+#: None leaves the field out.
 Source = Callable[[View], object]
 
 
@@ -48,6 +49,11 @@ def fixed(name: str, value: object) -> Field:
 def fact(name: str, default: object = 0) -> Field:
     """A number only the node knows."""
     return Field(name, lambda view: view.fact(name, default))
+
+
+def told(name: str) -> Field:
+    """A number only the node knows; the field is left out where it does not."""
+    return Field(name, lambda view: view.fact(name, None))
 
 
 def counter(name: str, attribute: str) -> Field:
@@ -102,26 +108,26 @@ SERVER: Final = (
     fact("executable", ""),
     fact("config_file", ""),
     fixed("io_threads_active", 0),
-    fact("respbroker_version", ""),
+    told("respbroker_version"),
 )
 
 CLIENTS: Final = (
     Field("connected_clients", lambda view: len(view.ctx.clients)),
     fixed("cluster_connections", 0),
     Field("maxclients", lambda view: view.ctx.settings.maxclients),
-    fact("client_recent_max_input_buffer"),
-    fact("client_recent_max_output_buffer"),
+    told("client_recent_max_input_buffer"),
+    told("client_recent_max_output_buffer"),
     Field("blocked_clients", lambda view: view.clients_where(lambda client: client.blocked)),
     fixed("tracking_clients", 0),
     Field("pubsub_clients", lambda view: view.clients_where(lambda client: client.subscribed)),
     Field("watching_clients", lambda view: view.clients_where(lambda client: client.watched)),
-    Field("clients_in_timeout_table", lambda view: view.fact("clients_in_timeout_table")),
+    told("clients_in_timeout_table"),
     Field(
         "total_watched_keys",
         lambda view: len({key for client in view.ctx.clients.values() for key in client.watched}),
     ),
-    fact("total_blocking_keys"),
-    fact("total_blocking_keys_on_nokey"),
+    told("total_blocking_keys"),
+    told("total_blocking_keys_on_nokey"),
 )
 
 MEMORY: Final = (
@@ -152,12 +158,12 @@ MEMORY: Final = (
     fixed("mem_not_counted_for_evict", 0),
     fixed("mem_replication_backlog", 0),
     fixed("mem_clients_slaves", 0),
-    fact("mem_clients_normal"),
+    told("mem_clients_normal"),
     fixed("mem_aof_buffer", 0),
-    fact("mem_allocator", "libc"),
+    told("mem_allocator"),
     fixed("active_defrag_running", 0),
     fact("lazyfree_pending_objects"),
-    fact("lazyfreed_objects"),
+    told("lazyfreed_objects"),
 )
 
 PERSISTENCE: Final = (
@@ -174,7 +180,7 @@ PERSISTENCE: Final = (
     fixed("aof_enabled", 1),
     fact("aof_rewrite_in_progress"),
     fixed("aof_rewrite_scheduled", 0),
-    fact("aof_last_rewrite_time_sec", -1),
+    told("aof_last_rewrite_time_sec"),
     fixed("aof_current_rewrite_time_sec", -1),
     fact("aof_last_bgrewrite_status", "ok"),
     fact("aof_rewrites"),
@@ -184,11 +190,11 @@ PERSISTENCE: Final = (
     fixed("module_fork_in_progress", 0),
     fixed("module_fork_last_cow_size", 0),
     fact("aof_current_size"),
-    fact("aof_base_size"),
+    told("aof_base_size"),
     fixed("aof_pending_rewrite", 0),
     fixed("aof_buffer_length", 0),
     fact("aof_pending_bio_fsync"),
-    fact("aof_delayed_fsync"),
+    told("aof_delayed_fsync"),
     fact("open_streams"),
     fact("segments_count"),
     fact("syncs_count"),
@@ -231,7 +237,7 @@ STATS: Final = (
     counter("total_writes_processed", "writes_processed"),
     counter("client_query_buffer_limit_disconnections", "query_limit_disconnections"),
     counter("client_output_buffer_limit_disconnections", "output_limit_disconnections"),
-    fact("eventloop_cycles"),
+    told("eventloop_cycles"),
     counter("acl_access_denied_auth", "denied_logins"),
     fixed("acl_access_denied_cmd", 0),
     fixed("acl_access_denied_key", 0),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.arguments import I64_MAX, parse_bounded
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag
-from respbroker.errors import NotAnInteger, ReplyError
+from respbroker.errors import NotAnInteger, ReplyError, quoted
 from respbroker.resp.replies import OK, array, bulk, bulk_array, integer
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ RESET
 
 def get(ctx: Context, words: list[bytes]) -> Reply:
     if len(words) > 3:
-        raise ReplyError("unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.")
+        raise ReplyError(f"unknown subcommand or wrong number of arguments for '{quoted(words[1])}'. Try SLOWLOG HELP.")
     count = _COUNT_DEFAULT
     if len(words) == 3:
         try:

@@ -292,16 +292,16 @@ class Settings:
             if row is None:
                 raise ReplyError(f"Unknown option or number of arguments for CONFIG SET - '{name.decode('latin-1')}'")
             if row.protected or not row.mutable:
-                raise _failed(row, f"can't set {'protected' if row.protected else 'immutable'} config")
+                raise _failed(name, f"can't set {'protected' if row.protected else 'immutable'} config")
             if row in rows:
-                raise _failed(row, "duplicate parameter")
+                raise _failed(name, "duplicate parameter")
             rows.append(row)
         parsed: list[tuple[str, Any]] = []
         for row, (_, value) in zip(rows, pairs, strict=True):
             try:
                 parsed.append((row.attribute, row.kind.parse(value.decode("latin-1"), getattr(self, row.attribute))))
             except ValueError as refusal:
-                raise _failed(row, str(refusal)) from None
+                raise _failed(row.name.encode(), str(refusal)) from None
         changed = [attribute for attribute, value in parsed if getattr(self, attribute) != value]
         for attribute, value in parsed:
             setattr(self, attribute, value)
@@ -315,8 +315,9 @@ class Settings:
         )
 
 
-def _failed(row: Setting, reason: str) -> ReplyError:
-    return ReplyError(f"CONFIG SET failed (possibly related to argument '{row.name}') - {reason}")
+def _failed(name: bytes, reason: str) -> ReplyError:
+    """A refusal naming the setting: as sent when the name is the trouble, as in the table when the value is."""
+    return ReplyError(f"CONFIG SET failed (possibly related to argument '{name.decode('latin-1')}') - {reason}")
 
 
 #: The attribute each section of the table begins with.

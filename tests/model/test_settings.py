@@ -188,7 +188,7 @@ def test_refusals_are_in_the_words_of_redis(name: bytes, value: bytes, reason: s
 def test_an_unknown_name_and_a_name_said_twice_are_refused() -> None:
     settings = Settings()
     assert refusal_of(settings, (b"hz", b"1"), (b"Nope", b"1")).endswith("for CONFIG SET - 'Nope'")
-    assert refusal_of(settings, (b"hz", b"1"), (b"HZ", b"2")).endswith("'hz') - duplicate parameter")
+    assert refusal_of(settings, (b"hz", b"1"), (b"HZ", b"2")).endswith("'HZ') - duplicate parameter")
 
 
 @pytest.mark.parametrize(
