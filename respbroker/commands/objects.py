@@ -56,8 +56,7 @@ def idletime(ctx: Context, words: list[bytes]) -> Reply:
     entry = _find(ctx, words[2])
     if entry is None:
         return null(ctx.client.protocol)
-    idle_ms = ctx.now_ms - entry.used_ms if entry.used_ms else 0
-    return integer(max(0, idle_ms) // 1000)
+    return integer(max(0, ctx.now_ms - entry.used_ms) // 1000)
 
 
 def freq(ctx: Context, words: list[bytes]) -> Reply:

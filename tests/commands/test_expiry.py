@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.keyspace_events import listen
 from tests.support.nodes import open_node
 
 
@@ -17,6 +18,12 @@ def ask(node):
     client = node.client()
     node.run(client, "XADD", "s", "1-1", "f", "v")
     return lambda line: node.run(client, *line.split())
+
+
+@pytest.fixture
+def told(node):
+    """The keyspace events since the last call, as ``event@db key``."""
+    return listen(node)
 
 
 def test_ttl_is_rounded_to_the_nearest_second(ask, node):
@@ -89,6 +96,23 @@ def test_a_time_that_has_passed_deletes_the_key(ask):
         assert ask(line) == b":1\r\n", line
         assert ask("EXISTS s") == b":0\r\n", line
         ask("XADD s 1-1 f v")
+
+
+def test_a_key_deleted_so_goes_as_deleted_and_one_whose_time_comes_as_expired(ask, told, node):
+    for line in ("EXPIRE s 0", "PEXPIREAT s 5"):
+        ask(line)
+        assert told() == ["del@0 s"]
+        ask("XADD s 1-1 f v")
+        told()
+    ask("PEXPIRE s 10")
+    ask("PERSIST s")
+    ask("PERSIST s")
+    ask("EXPIRE s 1 XX")
+    assert told() == ["expire@0 s", "persist@0 s"]
+    ask("PEXPIRE s 10")
+    node.clock.advance(10)
+    ask("EXISTS s")
+    assert told() == ["expire@0 s", "expired@0 s"]
 
 
 def test_conditions(ask):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from respbroker.sessions.client import Client
+from tests.support.keyspace_events import listen
 from tests.support.nodes import NodeUnderTest, open_node
 
 NO_SUCH_KEY = b"-ERR no such key\r\n"
@@ -33,19 +34,9 @@ def ask(node, client):
 
 
 @pytest.fixture
-def told(node, client):
-    """The keyspace events published since the last call, as ``event@db key``."""
-    node.run(client, "CONFIG", "SET", "notify-keyspace-events", "EA")
-    listener = node.client(3)
-    node.run(listener, "PSUBSCRIBE", "__keyevent@*")
-
-    def events() -> list[str]:
-        lines = node.output(listener).decode().split("\r\n")
-        channels = [n for n, line in enumerate(lines) if line.startswith("__keyevent@") and not line.endswith("*")]
-        return [f"{lines[n].split(':')[1]}@{lines[n][11:].split('_')[0]} {lines[n + 2]}" for n in channels]
-
-    events()
-    return events
+def told(node):
+    """The keyspace events since the last call, as ``event@db key``."""
+    return listen(node)
 
 
 def open_streams(node: NodeUnderTest) -> int:
@@ -288,7 +279,20 @@ def test_events_have_redis_names(ask, told):
         assert told() == events, line
 
 
-def test_changes_are_counted_as_redis_counts_them(node, ask):
+def test_an_expired_target_of_rename_goes_as_expired(node, ask, told):
+    ask("XADD s 1-1 f v")
+    ask("XADD t 1-1 f v")
+    ask("PEXPIRE t 10")
+    told()
+    node.clock.advance(10)
+    ask("RENAME s t")
+    assert told() == ["expired@0 t", "rename_from@0 s", "rename_to@0 t"]
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["", "while someone watches"])
+def test_changes_are_counted_as_redis_counts_them(node, ask, watched):
+    if watched:
+        node.run(node.client(), "WATCH", "w")
     ask("XADD s 1-1 f v")
     for line, count in (
         ("COPY s t", 1),

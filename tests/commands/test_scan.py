@@ -49,6 +49,14 @@ def test_a_scan_finds_each_key_once_ten_at_a_time(ask, hundred):
     assert set(found) == {b"key:%d" % n for n in range(100)}
 
 
+def test_the_order_of_keys_is_kept_only_while_a_scan_is_under_way(node, ask, hundred):
+    database = node.node.keyspace.databases[0]
+    cursor, _ = page_of(ask("SCAN 0 COUNT 60"))
+    assert database.order is not None
+    ask(f"SCAN {cursor} COUNT 60")
+    assert database.order is None
+
+
 def test_count_is_how_many_keys_are_looked_at(ask, hundred):
     assert len(page_of(ask("SCAN 0 COUNT 60"))[1]) == 60
     assert page_of(ask("SCAN 0 COUNT 100"))[0] == 0

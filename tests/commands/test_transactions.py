@@ -305,11 +305,34 @@ def test_swapping_a_key_in_breaks_a_watch_of_its_name(ask, other):
     assert not executed(ask)
 
 
-def test_expiry_breaks_a_watch_also_when_nobody_has_noticed(node, ask, other, watched):
+def test_swapping_breaks_watches_of_both_databases(ask, other):
+    other("XADD k 1-1 f v")
+    ask("SELECT 1")
+    ask("WATCH k")
+    other("SWAPDB 0 1")
+    assert not executed(ask)
+
+
+def test_expiry_breaks_a_watch(node, ask, other, watched):
     ask("UNWATCH")
     other("PEXPIRE k 100")
     ask("WATCH k")
     node.clock.advance(100)
+    assert not executed(ask)
+
+
+def test_expiry_breaks_a_watch_also_when_nobody_has_noticed_it_yet(node, client, ask, other, watched):
+    ask("UNWATCH")
+    other("PEXPIRE k 100")
+    ask("WATCH k")
+    node.clock.advance(100)
+    assert node.pipeline(client, [["MULTI"], ["PING"], ["EXEC"]]) == b"+OK\r\n" + QUEUED + NULL
+
+
+def test_a_watch_holds_from_the_moment_it_is_set(node, client, ask):
+    """Also when the change comes in the same tick."""
+    node.tick([(client, [[b"WATCH", b"k"]]), (node.client(), [[b"XADD", b"k", b"*", b"f", b"v"]])])
+    node.output(client)
     assert not executed(ask)
 
 
