@@ -27,8 +27,18 @@ class View:
     def fact(self, name: str, default: Any = 0) -> Any:
         return self.facts.get(name, default)
 
-    def clients_where(self, holds: Callable[[Any], object]) -> int:
-        return sum(1 for client in self.ctx.clients.values() if holds(client))
+    def blocked_count(self) -> int:
+        return sum([client.blocked for client in self.ctx.clients.values()])
+
+    def watched(self) -> list[set[tuple[int, bytes]]]:
+        """What each client that watches anything watches."""
+        return [client.watched for client in self.ctx.clients.values() if client.watched]
+
+    def listeners_count(self) -> int:
+        """Clients that listen to any channel or pattern."""
+        channels = self.ctx.channels
+        tables = (channels.channels, channels.patterns, channels.shard_channels)
+        return len({number for table in tables for listeners in table.values() for number in listeners})
 
 
 #: None leaves the field out.
@@ -117,15 +127,12 @@ CLIENTS: Final = (
     Field("maxclients", lambda view: view.ctx.settings.maxclients),
     told("client_recent_max_input_buffer"),
     told("client_recent_max_output_buffer"),
-    Field("blocked_clients", lambda view: view.clients_where(lambda client: client.blocked)),
+    Field("blocked_clients", lambda view: view.blocked_count()),
     fixed("tracking_clients", 0),
-    Field("pubsub_clients", lambda view: view.clients_where(lambda client: client.subscribed)),
-    Field("watching_clients", lambda view: view.clients_where(lambda client: client.watched)),
+    Field("pubsub_clients", lambda view: view.listeners_count()),
+    Field("watching_clients", lambda view: len(view.watched())),
     told("clients_in_timeout_table"),
-    Field(
-        "total_watched_keys",
-        lambda view: len({key for client in view.ctx.clients.values() for key in client.watched}),
-    ),
+    Field("total_watched_keys", lambda view: len({key for keys in view.watched() for key in keys})),
     told("total_blocking_keys"),
     told("total_blocking_keys_on_nokey"),
 )
