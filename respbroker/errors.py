@@ -22,8 +22,11 @@ class ReplyError(Exception):
 
 
 def quoted(word: bytes, limit: int = 128) -> str:
-    """A client's word inside an error text; bytes are kept one to one (latin-1), long words are cut."""
-    return word[:limit].decode("latin-1")
+    """A client's word inside an error text; bytes are kept one to one (latin-1), long words are cut.
+
+    Redis prints words as C strings, so they end at the first NUL.
+    """
+    return word[:limit].partition(b"\0")[0].decode("latin-1")
 
 
 # -- syntax -----------------------------------------------------------------------------------------

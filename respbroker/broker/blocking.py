@@ -51,10 +51,19 @@ class Blocking:
             while self._ready:
                 db, key = next(iter(self._ready))
                 del self._ready[db, key]
-                for waiter in self.waiters.for_key(db, key):
-                    self._try(waiter)
+                self._serve_key(db, key)
         finally:
             self._serving = False
+
+    def _serve_key(self, db: int, key: bytes) -> None:
+        """Try the waiters on one key; once a group has nothing left for one, its others need not be asked."""
+        exhausted: set[object] = set()
+        for waiter in self.waiters.for_key(db, key):
+            shared = waiter.request.exhausts
+            if shared is not None and shared in exhausted:
+                continue
+            if not self._try(waiter) and shared is not None:
+                exhausted.add(shared)
 
     def expire(self) -> None:
         """Answer those whose time is over, and try those for whom a pending entry came of age."""
@@ -84,7 +93,8 @@ class Blocking:
         if waiter is not None:
             self.waiters.remove(waiter)
 
-    def _try(self, waiter: Waiter) -> None:
+    def _try(self, waiter: Waiter) -> bool:
+        """Serve the waiter if it can be served now; whether it was."""
         node, client = self._node, waiter.client
         before, node.client = node.client, client
         try:
@@ -98,8 +108,9 @@ class Blocking:
             self._release(waiter)
             node.answer(client, reply)
             node.durability.served_waiter(client)
-        else:
-            self._plan_retry(waiter)
+            return True
+        self._plan_retry(waiter)
+        return False
 
     def _plan_retry(self, waiter: Waiter) -> None:
         """Ask when time alone may serve the waiter."""

@@ -51,10 +51,18 @@ class Housekeeping:
                 node.keyspace.expire(db, key)
         if node.unfinished:
             node.finish_command()
+        self._save_if_due()
         if node.now >= self._retention_at:
             self._retention_at = node.now + _RETENTION_SECONDS
             self._apply_retention()
         self._remove_dropped()
+
+    def _save_if_due(self) -> None:
+        """The rules of the setting ``save``: a checkpoint after so many seconds with so many changes."""
+        node, durability = self._node, self._node.durability
+        changes, seconds = node.dirty - durability.dirty_at_save, (node.now_ms - durability.last_save_ms) / 1000
+        if any(seconds >= wait and changes >= least for wait, least in node.settings.save):
+            durability.checkpoint()
 
     def report(self, level: str, sentence: str) -> None:
         """Tell the operator."""

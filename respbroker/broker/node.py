@@ -302,6 +302,7 @@ class Node:
         micros = settings.slowlog_log_slower_than
         self.slow_seconds = micros / 1e6
         self.slowlog.resize(settings.slowlog_max_len)
+        self.statistics.tracking = settings.latency_tracking
         self.latency_threshold_seconds = settings.latency_monitor_threshold / 1e3
         self.dispatcher.disturbed = bool(
             self.monitors

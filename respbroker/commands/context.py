@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 class BlockedRequest(Protocol):
     """A request that waits; frozen, so that it can be tried again and again."""
 
+    @property
+    def exhausts(self) -> object:
+        """What is used up for all who wait with an equal value once one of them finds nothing; None: nothing is."""
+
     def retry(self, ctx: Context) -> Reply:
         """Serve it if it can be served now (``ctx.client`` is the waiting client), else None; raises ReplyError."""
 

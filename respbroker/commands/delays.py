@@ -22,6 +22,10 @@ class Delay:
     def retry(self, ctx: Context) -> Reply:
         return None
 
+    @property
+    def exhausts(self) -> object:
+        return None
+
     def timed_out(self, client: Client) -> bytes:
         return self.reply()
 

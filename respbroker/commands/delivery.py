@@ -68,6 +68,11 @@ class GroupRead:
                 served.append((stream.key, entries))
         return framed(served, ctx.client.protocol) if served else None
 
+    @property
+    def exhausts(self) -> object:
+        """A group with nothing new on a key has nothing for its other readers there, unless they claim."""
+        return self.group if self.claim_ms is None else None
+
     def timed_out(self, client: Client) -> bytes:
         return replies.null_array(client.protocol)
 

@@ -91,6 +91,10 @@ class ReadRequest:
                 served.append((key, array_of_ranges(stream, ranges)))
         return framed(served, ctx.client.protocol) if served else None
 
+    @property
+    def exhausts(self) -> object:
+        return None
+
     def timed_out(self, client: Client) -> bytes:
         return replies.null_array(client.protocol)
 
