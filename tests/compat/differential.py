@@ -26,6 +26,7 @@ from tests.support.wire import ConnectionEnded, NoReply, Wire, parse, render
 
 CLIENTS = 3  # two that run the program, one that asks at the end
 SHRINK_SECONDS = 30.0
+ENDING_SECONDS = 5.0  # a server that closed a connection for no reason may be about to end
 Connect = Callable[[Server, int], Wire]
 
 
@@ -91,7 +92,15 @@ class Comparison:
     commands_run: int = 0
 
     def run(self, program: Program) -> Difference | None:
-        """The first difference, or None."""
+        """The first difference, or None. A server that a former program ended is started again."""
+        if self.ours.has_ended():
+            self.ours.start_again()
+        found = self._run(program)
+        if found and found.ours.startswith(same_reply.NOTHING):
+            self.ours.has_ended(within=ENDING_SECONDS)
+        return found
+
+    def _run(self, program: Program) -> Difference | None:
         with Side(self.ours, self.protocol, self.connect_ours) as mine, Side(self.peer, self.protocol) as theirs:
             mine.reset(program)
             theirs.reset(program)
@@ -189,6 +198,8 @@ def describe(comparison: Comparison, program: Program, commands: int, options: s
             lines.append(f"in the reply of EXEC, to {Step(found.step.client, found.request)}")
         lines.append(f"{comparison.peer.name:>10}: {found.peers!r}")
         lines.append(f"{comparison.ours.name:>10}: {found.ours!r}")
+        if comparison.ours.has_ended():
+            lines.append(f"the server ended:\n{comparison.ours.log_text()[-3000:]}")
     again = f"--seeds 1 --seed {program.seed} --commands {commands} --protocol {comparison.protocol}"
     lines.append(f"replay: python -m tests.compat.differential {again} --peer {comparison.peer.name}{options}")
     return "\n".join(lines)

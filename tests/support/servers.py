@@ -47,6 +47,7 @@ class Server:
     port: int
     directory: Path
     log_path: Path
+    command: list[str]
     process: subprocess.Popen[bytes]
 
     @property
@@ -81,6 +82,22 @@ class Server:
                 self.kill()
         _forget(self)
         return self.process.wait()
+
+    def has_ended(self, within: float = 0.0) -> bool:
+        """Whether the process ends by itself; ``within`` so many seconds, when there is reason to think so."""
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def start_again(self) -> None:
+        """The same command on the same port and directory, after an end; the log is continued."""
+        assert self.has_ended()
+        self.process = _spawn(self.command, self.log_path)
+        if self not in RUNNING:
+            RUNNING.append(self)
+        _wait_until_serving(self)
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing is said goodbye to."""
@@ -119,16 +136,8 @@ def start(name: str, command: Callable[[int, Path], list[str]], directory: Path)
     for attempt in range(5):
         port = free_port()
         log_path = directory / f"{name}.log"
-        with log_path.open("ab") as log:
-            process = subprocess.Popen(
-                command(port, directory),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-            )
-        server = Server(name, port, directory, log_path, process)
+        words = command(port, directory)
+        server = Server(name, port, directory, log_path, words, _spawn(words, log_path))
         RUNNING.append(server)
         try:
             _wait_until_serving(server)
@@ -139,6 +148,18 @@ def start(name: str, command: Callable[[int, Path], list[str]], directory: Path)
             raise
         return server
     raise AssertionError("unreachable")
+
+
+def _spawn(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:
+    with log_path.open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
 
 
 def _wait_until_serving(server: Server) -> None:
