@@ -87,9 +87,7 @@ def test_entries_of_the_same_tick_are_there(node, ask):
             ["XACK", "s", "g", "4-0"],
         ],
     )
-    assert wire == (
-        b"$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nx\r\n$1\r\ny\r\n:1\r\n"
-    )
+    assert wire == (b"$3\r\n4-0\r\n*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$3\r\n4-0\r\n*2\r\n$1\r\nx\r\n$1\r\ny\r\n:1\r\n")
 
 
 def test_noack_leaves_nothing_pending_and_creates_the_consumer(ask):
