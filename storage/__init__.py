@@ -26,6 +26,7 @@ from storage.errors import (
 )
 from storage.filesystem import FileSystem, OsFileSystem
 from storage.log import Log
+from storage.merge import MergeJob
 from storage.recovery import RecoveryReport
 from storage.scan import Effect
 from storage.sync import Syncable, Unsynced
@@ -41,6 +42,7 @@ __all__ = [
     "LogConfig",
     "LogLocked",
     "LogPoisoned",
+    "MergeJob",
     "MissingLog",
     "MissingSegment",
     "NotABatchBorder",

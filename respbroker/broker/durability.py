@@ -16,7 +16,7 @@ from respbroker.errors import MisConf, ReplyError
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply
 from respbroker.streams.keyspace import Keyspace
-from storage import Log, StorageError, Syncable
+from storage import Log, StorageError, Syncable, Unsynced
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -29,7 +29,7 @@ class SyncRequest:
     """Files to sync for everything written before ``ticket`` was given out; the edge syncs them in a thread."""
 
     ticket: int
-    logs: list[Log]
+    parts: list[tuple[Log, Unsynced]]
     files: list[Syncable]
     streams_below: int
     journal_ticks: int
@@ -123,6 +123,10 @@ class Durability:
         self._node.housekeeping.report("error", str(error))
         return MisConf(str(error))
 
+    def mark_written(self, log: Log) -> None:
+        """The log has something to sync."""
+        self._written[id(log)] = log
+
     # -- syncs -----------------------------------------------------------------------------------------------
 
     @property
@@ -145,16 +149,17 @@ class Durability:
         self._ticket += 1
         catalog = self._node.keyspace.catalog.log
         logs, self._written = sorted(self._written.values(), key=lambda log: log is catalog), {}
-        files = [file for log in logs for file in log.unsynced()]
+        parts = [(log, log.unsynced()) for log in logs]
+        files = [file for _, unsynced in parts for file in unsynced]
         keyspace = self._node.keyspace
-        return SyncRequest(self._ticket, logs, files, keyspace.catalog.next_number, keyspace.journal_ticks)
+        return SyncRequest(self._ticket, parts, files, keyspace.catalog.next_number, keyspace.journal_ticks)
 
     def synced(self, request: SyncRequest) -> None:
         """The edge has synced all files of the request."""
         self.synced_ticket = max(self.synced_ticket, request.ticket)
         self.syncs_count += 1
-        for log in request.logs:
-            log.synced(request.files)
+        for log, unsynced in request.parts:
+            log.synced(unsynced)
         keyspace = self._node.keyspace
         keyspace.directories_synced(request.streams_below)
         if request.journal_ticks == keyspace.journal_ticks:
@@ -163,7 +168,7 @@ class Durability:
 
     def sync_failed(self, request: SyncRequest, error: OSError) -> None:
         """A sync failed: what it should have covered may be lost, so nothing is written any more until a restart."""
-        for log in request.logs:
+        for log, _ in request.parts:
             log.sync_failed(error)
         self.failed = True
         self.refuse_writes(error)
@@ -210,7 +215,14 @@ class Durability:
         """SAVE: write what is staged, then the state of every open stream and of the catalog."""
         node = self._node
         self.flush()
-        node.keyspace.checkpoint_all()
+        try:
+            logs = node.keyspace.checkpoint_all()
+        except StorageError as error:
+            self.save_failed = True
+            node.housekeeping.report("error", f"the checkpoint failed: {error}")
+            return
+        self._written.update((id(log), log) for log in logs)
+        self.save_failed = False
         self.last_save_ms = node.now_ms
         self.saves_count += 1
         self.dirty_at_save = node.dirty

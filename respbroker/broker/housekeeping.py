@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from storage import StorageError
+from respbroker.streams.directories import remove_tree
+from storage import Log, MergeJob, StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -88,7 +89,7 @@ class Housekeeping:
             for file in syncs:
                 file.sync()
             for number in numbers:
-                keyspace.filesystem.remove_tree(keyspace.path_of(number))
+                remove_tree(keyspace.filesystem, keyspace.path_of(number))
 
         self._jobs.append(Job("remove dropped streams", remove))
 
@@ -99,6 +100,21 @@ class Housekeeping:
             if stream.is_dirty:
                 continue
             try:
-                node.keyspace.maintain(stream, node.now_ms)
+                for merge in node.keyspace.maintain(stream, node.now_ms):
+                    self._start_merge(stream.log, merge)
             except StorageError as error:
                 self.report("error", str(error))
+            if stream.log.unsynced():
+                node.durability.mark_written(stream.log)
+
+    def _start_merge(self, log: Log, merge: MergeJob) -> None:
+        """Merge small batches of a sealed segment in a thread, then swap the new file in."""
+        if merge.segment.path in self._merging:
+            return
+        self._merging.add(merge.segment.path)
+
+        def done(result: object) -> None:
+            self._merging.discard(merge.segment.path)
+            log.swap(merge)
+
+        self._jobs.append(Job(f"merge {merge.segment.path}", merge.run, done))

@@ -86,6 +86,7 @@ class Node:
         self.dispatcher = Dispatcher(self, self.commands, clock)
         self.blocking = Blocking(self)
         self.waiters = self.blocking.waiters
+        self._lock = filesystem.lock(f"{directory}/lock")
         self.keyspace = Keyspace(filesystem, directory, settings, now.ms)
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)
@@ -123,6 +124,11 @@ class Node:
         self.blocking.forget(client)
         self.channels.remove_client(client)
         self.unwatch(client)
+
+    def stop(self) -> None:
+        """The edge is done and everything is synced: close all files and give the directory back."""
+        self.keyspace.close()
+        self._lock.release()
 
     def tick(self, batch: Batch, now: Now) -> None:
         """Run what arrived; afterwards everything it changed is written, not synced."""

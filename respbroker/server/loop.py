@@ -385,6 +385,7 @@ class Loop:
         request = self.node.durability.take_syncs()
         _sync(request)
         self.node.durability.synced(request)
+        self.node.stop()
         self._send(self.commit.release_all(), now.seconds)
         self._send(self._collect(), now.seconds)
         for connection in list(self.connections.values()):

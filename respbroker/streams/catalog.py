@@ -84,7 +84,7 @@ class Catalog:
         self.log.append((), (), (), self._effects, now_ms=now_ms)
         self._effects = []
         if self.log.bytes_since_snapshot > max(_SNAPSHOT_BYTES, 2 * self._snapshot_size):
-            self.checkpoint()
+            self.write_snapshot()
 
     def staged(self) -> Part:
         """What `flush` will append, for the journal."""
@@ -103,13 +103,12 @@ class Catalog:
         """When the next key expires, 0 if none does."""
         return self._expiries[0][0] if self._expiries else 0
 
-    def checkpoint(self) -> None:
-        """Snapshot the keys, so that opening replays little."""
+    def write_snapshot(self) -> None:
+        """Snapshot the keys, so that opening replays little; unsynced like an append."""
         if self.log.bytes_since_snapshot:
             state = self._dump()
             self._snapshot_size = len(state)
             self.log.write_snapshot(state, self.log.end_offset)
-        self.log.checkpoint()
 
     # -- effects -----------------------------------------------------------------------------------------------
 
@@ -184,7 +183,7 @@ class Catalog:
 
     def _compare_with_directories(self) -> None:
         """Match keys with the streams' directories; see the module's first lines for what each mismatch means."""
-        present = {int(name) for name in self._filesystem.list_directories(self._streams_directory) if name.isdigit()}
+        present = {int(name) for name in self._filesystem.directories(self._streams_directory) if name.isdigit()}
         known = 0
         for db, keys in enumerate(self.databases):
             for key, entry in list(keys.items()):

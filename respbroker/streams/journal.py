@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import msgpack
 
-from storage import FileSystem, Log, LogConfig
+from storage import Log
 
 CATALOG = 0  #: the catalog's number among the streams'
 
@@ -39,8 +39,8 @@ class Part:
 class Journal:
     """Owns ``DIR/journal``."""
 
-    def __init__(self, filesystem: FileSystem, directory: str, log_config: LogConfig, now_ms: int) -> None:
-        self._log = Log.open(filesystem, f"{directory}/journal", log_config, clock_ms=now_ms)
+    def __init__(self, log: Log) -> None:
+        self._log = log
 
     @property
     def is_empty(self) -> bool:
@@ -51,10 +51,9 @@ class Journal:
         wire = msgpack.packb([now_ms, [attrs.astuple(part) for part in parts]], use_bin_type=True)
         self._log.append((), (), (), [wire], now_ms=now_ms)
         if sync:
-            files = list(self._log.unsynced())
-            for file in files:
-                file.sync()
-            self._log.synced(files)
+            pending = self._log.unsynced()
+            pending.sync()
+            self._log.synced(pending)
 
     def clear(self) -> None:
         """Every log has been synced behind what is recorded."""
@@ -67,7 +66,7 @@ class Journal:
         ``open_log`` gives the log of a stream by number, None where the stream is gone.
         """
         completed = 0
-        for _, _, wire in self._log.controls(self._log.start_offset):
+        for _, _, wire in list(self._log.controls(self._log.start_offset)):
             now_ms, parts = msgpack.unpackb(wire, raw=False)
             completed += _complete([(open_log(part[0]), Part(*part)) for part in parts], now_ms)
         self.clear()

@@ -14,10 +14,11 @@ import attrs
 
 from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, ON_DISK, SWAPPED, Catalog, KeyEntry
 from respbroker.streams.copying import copy_stream
+from respbroker.streams.directories import ensure_directory
 from respbroker.streams.journal import CATALOG, Journal
 from respbroker.streams.key_order import KeyOrder
 from respbroker.streams.stream import Stream
-from storage import FileSystem, Log, LogConfig
+from storage import Caches, FileSystem, Log, LogConfig, MergeJob
 
 if TYPE_CHECKING:
     from respbroker.model.settings import Settings
@@ -56,6 +57,8 @@ class Keyspace:
             retention_bytes=None if settings.retention_bytes < 0 else settings.retention_bytes,
         )
         self.now_ms = now_ms
+        #: Bounds what all logs together keep open and in memory.
+        self.caches = Caches()
         self.dirty: list[Stream] = []
         #: Ticks written through the journal so far.
         self.journal_ticks = 0
@@ -69,9 +72,9 @@ class Keyspace:
         self._open_catalog()
 
     def _open_catalog(self) -> None:
-        self.filesystem.mkdir(f"{self.directory}/streams")
-        log = Log.open(self.filesystem, f"{self.directory}/catalog", self.log_config, clock_ms=self.now_ms)
-        self.journal = Journal(self.filesystem, self.directory, self.log_config, self.now_ms)
+        ensure_directory(self.filesystem, f"{self.directory}/streams")
+        log = self._open_log_in(f"{self.directory}/catalog")
+        self.journal = Journal(self._open_log_in(f"{self.directory}/journal"))
         if not self.journal.is_empty:
             self._recover_journal(log)
         self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
@@ -80,7 +83,7 @@ class Keyspace:
 
     def _recover_journal(self, catalog_log: Log) -> None:
         """Complete or undo the ticks in the journal, before anything is read from the logs."""
-        names = self.filesystem.list_directories(f"{self.directory}/streams")
+        names = self.filesystem.directories(f"{self.directory}/streams")
         present = {int(name) for name in names if name.isdigit()}
         opened: dict[int, Log] = {CATALOG: catalog_log}
 
@@ -139,7 +142,12 @@ class Keyspace:
         return self._attach(db, key, entry, self._open_log(entry.number, create=False))
 
     def _open_log(self, number: int, *, create: bool) -> Log:
-        return Log.open(self.filesystem, self.path_of(number), self.log_config, clock_ms=self.now_ms, create=create)
+        return self._open_log_in(self.path_of(number), create=create)
+
+    def _open_log_in(self, path: str, *, create: bool = True) -> Log:
+        return Log.open(
+            self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create
+        )
 
     def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
         defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
@@ -255,7 +263,7 @@ class Keyspace:
             written.append((self.catalog.log, before))
         for stream in self.dirty:
             if stream.log.bytes_since_snapshot > stream.snapshot_due:
-                self.checkpoint(stream)
+                self._snapshot(stream)
         self.dirty.clear()
 
     def _journal(self, now_ms: int) -> None:
@@ -296,30 +304,37 @@ class Keyspace:
         trash, self.trash = self.trash, []
         return trash
 
-    def checkpoint(self, stream: Stream) -> None:
-        """Write the state of a stream next to its log, so that opening it replays little."""
+    def _snapshot(self, stream: Stream) -> None:
+        """Write the state of a stream next to its log, so that opening it replays little; unsynced like an append."""
         if stream.log.bytes_since_snapshot:
             state = stream.snapshot()
             stream.log.write_snapshot(state, stream.log.end_offset)
             stream.snapshot_due = max(_SNAPSHOT_BYTES, 4 * len(state))
-        stream.log.checkpoint()
 
-    def checkpoint_all(self) -> None:
-        """The same for everything open; nothing may be staged."""
+    def checkpoint_all(self) -> list[Log]:
+        """Snapshots of everything open; nothing may be staged. The logs that are to be synced for it."""
         for stream in self.opened():
-            self.checkpoint(stream)
-        self.catalog.checkpoint()
+            self._snapshot(stream)
+        self.catalog.write_snapshot()
+        return [*(stream.log for stream in self.opened()), self.catalog.log]
 
-    def maintain(self, stream: Stream, now_ms: int) -> None:
-        """Let segments go that are trimmed away or too old."""
+    def maintain(self, stream: Stream, now_ms: int) -> list[MergeJob]:
+        """Let segments go that are trimmed away or too old; jobs that merge small batches of sealed ones.
+
+        A segment goes only behind a synced snapshot of what its effects did; one is written here if need be.
+        """
+        if not stream.log.segments.sealed:
+            return []
         log = stream.log
         if self.log_config.retention_ms is not None or self.log_config.retention_bytes is not None:
             log.apply_retention(now_ms)
             if log.first_ordinal > stream.first_ordinal:
                 stream.trim(log.first_ordinal)
-        elif stream.first_ordinal > log.first_ordinal:
+        elif stream.first_ordinal >= log.segments.sealed[0].end_ordinal:
             stream.detach_below(stream.first_ordinal)
+            self._snapshot(stream)
             log.drop_before(stream.first_ordinal)
+        return [log.merge(segment) for segment in log.merge_candidates()]
 
     def close(self) -> None:
         """Close all files; nothing may be staged."""
