@@ -183,15 +183,14 @@ class Dispatcher:
         command = self._commands.find(words[0])
         if command is not None:
             command.rejected_calls += 1
-        if client.transaction is not None:
-            if command is not None and command.name == "exec":
-                code = "" if refusal.code == "ERR" else f"{refusal.code} "
-                refusal = ExecAbort(f"Transaction discarded because of: {code}{refusal.text}")
-                client.transaction = None
-                self._node.unwatch(client)
-                client.settle()
-            else:
-                client.transaction.broken = True
+        if command is not None and command.name == "exec":
+            code = "" if refusal.code == "ERR" else f"{refusal.code} "
+            refusal = ExecAbort(f"Transaction discarded because of: {code}{refusal.text}")
+            client.transaction = None
+            self._node.unwatch(client)
+            client.settle()
+        elif client.transaction is not None:
+            client.transaction.broken = True
         self._node.statistics.count_error(refusal.code)
         return replies.error(refusal)
 

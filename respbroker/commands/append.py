@@ -60,10 +60,11 @@ def _parse_append(ctx: Context, words: list[bytes]) -> AppendRequest:
     trim = TrimOptions()
     idempotency: Idempotency | None = None
     nomkstream = False
-    while True:
+    ms: int | None = None
+    seq: int | None = None
+    while arguments.more:
         word = arguments.value()
         if word == b"*":
-            ms = seq = None
             break
         option = word.upper()
         if option == b"NOMKSTREAM":
@@ -73,8 +74,6 @@ def _parse_append(ctx: Context, words: list[bytes]) -> AppendRequest:
         elif not trim.take(option, arguments):
             ms, seq = _parse_new_id(word)
             break
-        if not arguments.more:
-            raise WrongArity("xadd")
     node_entries = ctx.settings.stream_node_max_entries
     trimming = trim.finish(node_entries)
     fields = arguments.rest()

@@ -66,7 +66,7 @@ def home_of(module: str) -> str:
     return max((package for package in LAYERS if is_within(module, package)), key=len)
 
 
-@pytest.mark.parametrize(("module", "path"), modules(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("module", "path"), list(modules()), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_import_goes_the_one_way(module: str, path: Path) -> None:
     home = home_of(module)
     for name in imports(path, module):
