@@ -128,8 +128,6 @@ class Durability:
         active = self.segments.active
         filesystem = active.filesystem
         synced = self.synced
-        if synced.base_offset != active.base_offset:  # the sync was of an older active segment
-            synced = start_of(active, active.last_id) if not self.unsynced_sealed else synced
         index = active.index if synced.base_offset == active.base_offset and active.index else SparseIndex()
         segment = self._segment(synced.base_offset)
         checkpoint = Checkpoint(
@@ -192,3 +190,28 @@ class Durability:
         if self.synced.base_offset != active.base_offset:
             previous = self.segments.sealed[-1].last_id
             self.synced = start_of(active, previous)
+
+    # Moving the ends of the log.
+    def advance_start(self, first: Segment) -> None:
+        """``first`` is about to be the first segment; durable when this returns."""
+        before = self.start_offset, self.synced, self.unsynced_sealed
+        self.start_offset = first.base_offset
+        self.unsynced_sealed = [s for s in self.unsynced_sealed if s.base_offset >= first.base_offset]
+        if self.synced.base_offset < first.base_offset:
+            self.synced = start_of(first, self.segments.all[self.segments.all.index(first) - 1].last_id)
+        try:
+            self.sync_checkpoint()
+        except StorageError:
+            self.start_offset, self.synced, self.unsynced_sealed = before
+            raise
+
+    def retreat(self, active: Segment) -> None:
+        """``active`` is the last segment again, and shorter; durable when this returns."""
+        self.unsynced_sealed = [s for s in self.unsynced_sealed if s.base_offset < active.base_offset]
+        self.durable_base = min(self.durable_base, active.base_offset)
+        if self.synced.offset > active.end_offset:
+            self.synced = mark_of(active)
+        self.snapshots.durable_offset = max(
+            (offset for offset in self.snapshots.offsets if offset <= self.snapshots.durable_offset), default=0
+        )
+        self.sync_checkpoint()

@@ -164,7 +164,8 @@ def decode_summary(raw: bytes) -> Summary | None:
     magic, crc, *values = _SUMMARY.unpack_from(raw)
     if magic != INDEX_MAGIC or crc != crc32c(raw[8:SUMMARY_SIZE]):
         return None
-    return Summary(*values[:11], bool(values[11]))
+    values[11] = bool(values[11])
+    return Summary(*values[:12])
 
 
 def decode_index(raw: bytes) -> tuple[Summary, SparseIndex] | None:

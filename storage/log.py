@@ -30,9 +30,7 @@ from storage.segment import Segment
 from storage.segments import Segments
 from storage.snapshot import Snapshots
 from storage.sync import DirectorySync
-from storage.upkeep import LogUpkeep
-
-_NEVER = 1 << 64
+from storage.upkeep import NEVER_MS, LogUpkeep
 
 
 class Log(LogReads, LogUpkeep):
@@ -46,7 +44,6 @@ class Log(LogReads, LogUpkeep):
 
     __slots__ = (
         "_index_due",
-        "_roll_at_ms",
         "_tail",
         "caches",
         "config",
@@ -85,7 +82,7 @@ class Log(LogReads, LogUpkeep):
         self._tail = Tail(active.end_ordinal)
         #: The next append at or behind this position begins a block; 0 makes any do so.
         self._index_due = 0
-        self._roll_at_ms = active.first_append_ms + config.segment_ms if active.size else _NEVER
+        self._roll_at_ms = active.first_append_ms + config.segment_ms if active.size else NEVER_MS
         self._poison = None
         self._appended = 0
         self._appended_at_snapshot = -self._bytes_behind(self.snapshots.offsets[-1] if self.snapshots.offsets else 0)
@@ -361,7 +358,7 @@ class Log(LogReads, LogUpkeep):
         self.drop_tail()
         self._seal(active)
         self.segments.add(segment)
-        self._roll_at_ms = _NEVER
+        self._roll_at_ms = NEVER_MS
         self.durability.unsynced_sealed.append(active)
         self.durability.pending.append(DirectorySync(self.filesystem, self.directory))
 

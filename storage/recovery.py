@@ -16,7 +16,7 @@ from storage.config import LogConfig
 from storage.errors import CorruptLog, MissingSegment
 from storage.files import write_new
 from storage.filesystem import FileSystem
-from storage.index import SUMMARY_SIZE, IndexBuilder, decode_summary
+from storage.index import SUMMARY_SIZE, IndexBuilder, Summary, decode_summary
 from storage.names import CHECKPOINT, INDEX, LOG, SNAPSHOT, SWAP, format_name, parse_name
 from storage.scan import walk
 from storage.segment import Segment
@@ -193,11 +193,7 @@ class Recovery:
 
     def _adopt_summary(self, segment: Segment) -> bool:
         """Take the numbers of a sealed segment from its index file, if that is good."""
-        name = format_name(segment.base_offset, INDEX)
-        try:
-            summary = decode_summary(self.filesystem.open(f"{self.directory}/{name}").pread(SUMMARY_SIZE, 0))
-        except FileNotFoundError:
-            summary = None
+        summary = self._read_summary(segment)
         if summary and summary.base_offset == segment.base_offset:
             size = self.sizes[segment.base_offset]
             if size < summary.log_size:
@@ -205,8 +201,14 @@ class Recovery:
             if size == summary.log_size:
                 segment.adopt(summary)
                 return True
-        self.report.rebuilt += (name,)
         return False
+
+    def _read_summary(self, segment: Segment) -> Summary | None:
+        try:
+            file = self.filesystem.open(self._path(segment.base_offset, INDEX))
+        except FileNotFoundError:
+            return None
+        return decode_summary(file.pread(SUMMARY_SIZE, 0))
 
     def _scan_sealed(self, segment: Segment) -> None:
         """A synced segment without a good index: walk all of it."""
@@ -218,6 +220,7 @@ class Recovery:
 
     def _write_index(self, segment: Segment) -> None:
         assert segment.index is not None
+        self.report.rebuilt += (format_name(segment.base_offset, INDEX),)
         try:
             write_new(self.filesystem, self._path(segment.base_offset, INDEX), segment.encode_index(segment.index))
         except OSError:
@@ -233,7 +236,7 @@ class Recovery:
             if stop < size and is_damage(file, stop, size, self._next_offset, self._next_ordinal, followed=followed):
                 raise CorruptLog("batch is damaged", file=segment.path, offset=self._next_offset, position=stop)
             self._cut(segment, segment.size, bases)
-        elif followed and not self._adopt_summary(segment):
+        elif followed and self._read_summary(segment) != segment.summary():
             self._write_index(segment)
 
     def _from_checkpoint(self, segment: Segment) -> IndexBuilder:

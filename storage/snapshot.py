@@ -70,6 +70,15 @@ class Snapshots:
             insort(self.offsets, offset)
         return SnapshotSync(file, offset), DirectorySync(self.filesystem, self.directory)
 
+    def _read(self, offset: int) -> tuple[int, bytes] | None:
+        try:
+            decoded = decode_snapshot(self.filesystem.read(self.path(offset)))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise disk_error(error, self.path(offset), "read the snapshot") from error
+        return decoded if decoded and decoded[0] == offset else None
+
     def became_durable(self, offset: int) -> None:
         """A snapshot has been synced: older ones than the last `KEPT` may go."""
         self.durable_offset = max(self.durable_offset, offset)
@@ -82,27 +91,17 @@ class Snapshots:
         Raises:
             CorruptLog: snapshots are damaged or missing, and the records that could replace them are dropped.
         """
+        needed = min(start_offset, self.durable_offset)
         damaged = None
         for offset in reversed(self.offsets):
-            path = self.path(offset)
-            try:
-                decoded = decode_snapshot(self.filesystem.read(path))
-            except OSError:
-                decoded = None
-            if decoded is not None and decoded[0] == offset:
-                if offset >= start_offset or not damaged:
-                    return decoded
-                break
-            damaged = damaged or path
-        if damaged and start_offset > 0:
-            raise CorruptLog(
-                "snapshot is damaged, and the records before it are dropped", file=damaged, offset=start_offset
-            )
-        if not self.offsets and start_offset > 0 and self.durable_offset > 0:
-            path = self.path(self.durable_offset)
-            raise CorruptLog(
-                "snapshot is missing, and the records before it are dropped", file=path, offset=start_offset
-            )
+            decoded = self._read(offset)
+            if decoded is not None and offset >= needed:
+                return decoded
+            damaged = damaged or (self.path(offset) if decoded is None else None)
+        if needed > 0 or (damaged and start_offset > 0):
+            path = damaged or self.path(self.durable_offset)
+            problem = "snapshot is damaged or missing, and the records before it are dropped"
+            raise CorruptLog(problem, file=path, offset=start_offset, position=0)
         return None
 
 

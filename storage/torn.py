@@ -54,10 +54,10 @@ def _follower(raw: bytes, header: Header | None, offset: int, ordinal: int) -> i
 
 
 def _has_hole(raw: bytes, position: int, stop: int) -> bool:
-    """True if the bad batch is zero from its start, or from a sector's start, to the end of that sector."""
+    """True if zeros stand from the bad batch's start, or from a sector's start, to the end of that sector or file."""
     end = SECTOR - position % SECTOR
     start = 0
-    while end <= stop:
+    while min(end, len(raw)) <= stop and start < stop:
         if not any(raw[start:end]):
             return True
         start, end = end, end + SECTOR

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from storage.batch import MORE, NO_ID
 from storage.caches import Caches
+from storage.config import LogConfig
 from storage.durability import Durability
-from storage.errors import DiskFailed, OutOfRange, StorageError
+from storage.errors import DiskFailed, NotABatchBorder, OutOfRange, StorageError
+from storage.files import disk_error
 from storage.filesystem import FileSystem
+from storage.index import IndexBuilder
+from storage.merge import MergeJob
+from storage.names import INDEX, LOG, format_name
+from storage.recovery import take_in
+from storage.retention import Drop, decide
+from storage.scan import walk
+from storage.segment import Segment
 from storage.segments import Segments
 from storage.snapshot import Snapshots
 from storage.sync import Unsynced
+
+NEVER_MS = 1 << 64  # later than any append
 
 
 class LogUpkeep:
     """The half of `storage.log.Log` that is not on anybody's way."""
 
-    __slots__ = ("_appended", "_appended_at_snapshot", "_poison")
+    __slots__ = ("_appended", "_appended_at_snapshot", "_poison", "_roll_at_ms")
 
     filesystem: FileSystem
     directory: str
+    config: LogConfig
     caches: Caches
     segments: Segments
     snapshots: Snapshots
@@ -27,6 +40,7 @@ class LogUpkeep:
     drop_tail: Callable[[], None]
     _poison: StorageError | None
     _appended: int
+    _roll_at_ms: int
     _appended_at_snapshot: int
 
     # Syncing.
@@ -84,6 +98,151 @@ class LogUpkeep:
                 index = segment.load_index(self.caches)
                 size -= index.positions[index.block_of_offset(offset)]
         return size
+
+    # Dropping from the front.
+    def drop_before(self, ordinal: int) -> int:
+        """Remove the sealed segments that hold no entry at or behind ``ordinal``; bytes freed.
+
+        A segment with effects stays until a snapshot that contains them has been synced.
+        """
+        return self._drop([segment for segment in self.segments.sealed if segment.end_ordinal <= ordinal])
+
+    def apply_retention(self, now_ms: int) -> list[Drop]:
+        """Drop what `storage.retention` says may go; what went, and why."""
+        sealed = [segment.summary() for segment in self.segments.sealed]
+        drops = decide(sealed, self.segments.active.size, self.config, now_ms)
+        self._drop(self.segments.sealed[: len(drops)])
+        start = self.segments.all[0].base_offset
+        return [drop for drop in drops if drop.base_offset < start]
+
+    def _drop(self, segments: list[Segment]) -> int:
+        """Remove a prefix of the segments, as far as that loses nothing. The synced checkpoint goes ahead: a crash in
+        the middle is finished at the next opening."""
+        going: list[Segment] = []
+        for segment in segments:
+            if not self._may_go(segment):
+                break
+            going.append(segment)
+        if not going:
+            return 0
+        self.durability.advance_start(self.segments.all[len(going)])
+        self.segments.drop_first(len(going))
+        for segment in going:
+            self._remove_files(segment)
+        return sum(segment.size for segment in going)
+
+    def _may_go(self, segment: Segment) -> bool:
+        has_effects = segment.end_offset - segment.base_offset > segment.end_ordinal - segment.first_ordinal
+        if has_effects and segment.end_offset > self.snapshots.durable_offset:
+            return False
+        # The last one before an empty active segment stays: only batches say how far ordinals and IDs have come.
+        active = self.segments.active
+        return bool(active.size) or segment.end_offset < active.base_offset
+
+    def _remove_files(self, segment: Segment) -> None:
+        for kind in (LOG, INDEX):
+            try:
+                self.filesystem.remove(f"{self.directory}/{format_name(segment.base_offset, kind)}")
+            except FileNotFoundError:
+                pass  # an index that could not be written
+            except OSError as error:
+                raise disk_error(error, segment.path, "remove the segment") from error
+
+    # Cutting at the end.
+    def truncate(self, end_offset: int) -> None:
+        """Forget the records at and behind ``end_offset``, which must be where an append began.
+
+        Raises:
+            OutOfRange: it is not between `start_offset` and `end_offset`.
+            NotABatchBorder: no append began there; the log is unchanged.
+        """
+        active = self.segments.active
+        if end_offset == active.end_offset:
+            return
+        if not self.segments.all[0].base_offset <= end_offset < active.end_offset:
+            raise OutOfRange("the log cannot be cut there", file=active.path, offset=end_offset)
+        old = next(segment for segment in reversed(self.segments.all) if segment.base_offset <= end_offset)
+        new = self._shortened(old, end_offset)
+        try:
+            self._replace_end(old, new)
+        except OSError as error:
+            self._poison = disk_error(error, new.path, "cut the log")
+            raise self._poison from error
+
+    def _shortened(self, old: Segment, end_offset: int) -> Segment:
+        previous = [segment for segment in self.segments.all if segment.base_offset < old.base_offset]
+        last_id = previous[-1].last_id if previous else NO_ID
+        new = Segment(
+            self.filesystem, self.directory, old.base_offset, old.first_ordinal, last_id, self.caches.number()
+        )
+        new.interval = old.interval
+        builder = IndexBuilder(new.interval)
+        flags = 0
+        for found in walk(old.open_file(self.caches), 0, old.size):
+            if found.header.base_offset >= end_offset:
+                break
+            flags = found.header.flags
+            take_in(new, builder, [(found.position, found.header)])
+        if new.end_offset != end_offset or flags & MORE:
+            raise NotABatchBorder("no append began there", file=old.path, offset=end_offset)
+        new.index = builder.index
+        return new
+
+    def _replace_end(self, old: Segment, new: Segment) -> None:
+        self.drop_tail()
+        gone = []
+        while self.segments.active is not old:
+            gone.append(self.segments.active)
+            self.segments.drop_last()
+        self.caches.forget(old)
+        self.segments.replace(old, new)
+        for offset in [offset for offset in self.snapshots.offsets if offset > new.end_offset]:
+            self.snapshots.offsets.remove(offset)
+            self.filesystem.remove(self.snapshots.path(offset))
+        self.durability.retreat(new)
+        for segment in gone:
+            self._remove_files(segment)
+        file = new.open_file(self.caches)
+        file.truncate(new.size)
+        file.sync()
+        self.filesystem.sync_directory(self.directory)
+        self.drop_tail()
+        self._roll_at_ms = new.first_append_ms + self.config.segment_ms if new.size else NEVER_MS
+
+    # Merging.
+    def merge_candidates(self) -> list[Segment]:
+        """Sealed segments of small batches, for `merge`; only such as are synced beyond any doubt."""
+        target = self.config.merge_target_bytes
+        return [
+            segment
+            for segment in self.segments.sealed
+            if segment.base_offset < self.durability.durable_base
+            and not segment.merged
+            and segment.size < segment.batch_count * target // 2
+        ]
+
+    def merge(self, segment: Segment) -> MergeJob:
+        """A job whose ``run()`` may be called in another thread; then comes `swap`."""
+        return MergeJob(self.filesystem, segment, self.config.merge_target_bytes)
+
+    def swap(self, job: MergeJob) -> int:
+        """Put a finished job's segment in place of the old one; bytes freed (0 if that has been dropped meanwhile)."""
+        old = job.segment
+        if job.result is None or old not in self.segments.sealed:
+            job.discard()
+            return 0
+        new = Segment(
+            self.filesystem, self.directory, old.base_offset, old.first_ordinal, old.last_id, self.caches.number()
+        )
+        new.interval = old.interval
+        new.adopt(job.result)
+        try:
+            job.install()
+        except OSError as error:
+            raise disk_error(error, old.path, "swap in the merged segment") from error
+        self.caches.forget(old)
+        self.segments.replace(old, new)
+        return old.size - new.size
 
     # Closing.
     def close_files(self) -> None:

@@ -1,0 +1,68 @@
+"""A log cut at every write, every sync and every change of a name opens again with all that was promised."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.storage.crash_workload import Workload
+from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
+
+
+def count_events() -> list[str]:
+    filesystem = MemoryFileSystem()
+    Workload(filesystem).run()
+    return filesystem.log
+
+
+def cut_at(event: int, tear: int = 0) -> Workload:
+    filesystem = MemoryFileSystem()
+    filesystem.stop_at = event
+    filesystem.tear = tear
+    workload = Workload(filesystem)
+    with pytest.raises(PowerLoss):
+        workload.run()
+    filesystem.stop_at = None
+    return workload
+
+
+EVENTS = count_events()
+WRITES = [i for i, event in enumerate(EVENTS) if event.startswith("write")]
+
+
+def test_the_workload_does_everything_a_log_can_do() -> None:
+    done = {event.split("/")[0].strip() for event in EVENTS}
+    assert done == {"mkdir", "create", "write", "sync", "sync directory", "rename", "remove", "truncate"}
+    assert any(event.endswith(".log.swap") or ".log.cleaned" in event for event in EVENTS)
+
+
+def test_what_was_written_survives_a_kill_at_every_event() -> None:
+    for event in range(len(EVENTS)):
+        workload = cut_at(event)
+        workload.check(workload.filesystem.killed(), all_written=True)
+
+
+def test_what_was_synced_survives_loss_of_power_at_every_event() -> None:
+    for event in range(len(EVENTS)):
+        workload = cut_at(event)
+        workload.check(workload.filesystem.powered_off(), all_written=False)
+
+
+def test_what_was_synced_survives_when_any_part_of_the_rest_does(pytestconfig: pytest.Config) -> None:
+    for event in range(len(EVENTS)):
+        workload = cut_at(event)
+        for seed in range(pytestconfig.getoption("--storage-seeds")):
+            try:
+                workload.check(workload.filesystem.powered_off(seed), all_written=False)
+            except BaseException as error:
+                error.add_note(f"event {event} ({EVENTS[event]}), seed {seed}")
+                raise
+
+
+def test_a_write_torn_anywhere_leaves_nothing_of_it() -> None:
+    rng = random.Random(2)
+    for event in WRITES:
+        for tear in (1, 11, 12, 83, 84, 85, rng.randrange(400), rng.randrange(400)):
+            workload = cut_at(event, tear)
+            workload.check(workload.filesystem.killed(), all_written=True)
