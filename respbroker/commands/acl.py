@@ -9,6 +9,7 @@ from respbroker.commands.command_info import CATEGORIES, categories_of
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag
 from respbroker.errors import ReplyError, UnknownSubcommand, quoted
+from respbroker.model.config_file import encode as encode_text
 from respbroker.resp.replies import OK, Wire, bulk, bulk_array, encode, null, set_
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ WHOAMI
 def _digest(ctx: Context) -> str:
     """The password as it may be shown; empty where there is none."""
     password = ctx.settings.requirepass
-    return hashlib.sha256(password.encode("latin-1", "replace")).hexdigest() if password else ""
+    return hashlib.sha256(encode_text(password)).hexdigest() if password else ""
 
 
 def whoami(ctx: Context, words: list[bytes]) -> Reply:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag
 from respbroker.errors import SyntaxRefused
+from respbroker.model.config_file import encode
 from respbroker.resp.replies import OK, bulk, map_
 
 if TYPE_CHECKING:
@@ -26,16 +27,8 @@ REWRITE
 
 def get(ctx: Context, words: list[bytes]) -> Reply:
     pairs = ctx.settings.get(*words[2:])
-    wires = [(bulk(name.encode("latin-1")), bulk(encode_text(value))) for name, value in pairs]
+    wires = [(bulk(name.encode("latin-1")), bulk(encode(value))) for name, value in pairs]
     return map_(wires, ctx.client.protocol)
-
-
-def encode_text(value: str) -> bytes:
-    """A value as bytes: those a client set by CONFIG SET come back one to one."""
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:  # from a configuration file in UTF-8
-        return value.encode()
 
 
 def set_(ctx: Context, words: list[bytes]) -> Reply:

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
+from respbroker.model.config_file import quoted
+
 I32_MAX: Final = 2**31 - 1
 U32_MAX: Final = 2**32 - 1
 I64_MAX: Final = 2**63 - 1
@@ -39,14 +41,6 @@ class Kind:
     def describe(self) -> str:
         """The values allowed, for docs/configuration.md."""
         raise NotImplementedError
-
-
-def quoted(text: str) -> str:
-    """A text as one word of the file."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    for character, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\a", "\\a"), ("\b", "\\b")):
-        escaped = escaped.replace(character, escape)
-    return f'"{escaped}"'
 
 
 @attrs.frozen

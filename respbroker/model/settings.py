@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 
 from respbroker.errors import ReplyError
-from respbroker.model.config_file import SettingsError, parse_lines, rewrite_lines
+from respbroker.model.config_file import SettingsError, decode, parse_lines, rewrite_lines
 from respbroker.model.glob import compile_glob
 from respbroker.model.setting_kinds import (
     I64_MAX,
@@ -299,7 +299,7 @@ class Settings:
         parsed: list[tuple[str, Any]] = []
         for row, (_, value) in zip(rows, pairs, strict=True):
             try:
-                parsed.append((row.attribute, row.kind.parse(value.decode("latin-1"), getattr(self, row.attribute))))
+                parsed.append((row.attribute, row.kind.parse(decode(value), getattr(self, row.attribute))))
             except ValueError as refusal:
                 raise _failed(row.name.encode(), str(refusal)) from None
         changed = [attribute for attribute, value in parsed if getattr(self, attribute) != value]

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from respbroker.model.config_file import Line, SettingsError, UnbalancedQuotes, parse_lines, rewrite_lines, split_words
+from respbroker.model.config_file import (
+    Line,
+    SettingsError,
+    UnbalancedQuotes,
+    decode,
+    encode,
+    parse_lines,
+    quoted,
+    rewrite_lines,
+    split_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +41,18 @@ def test_words_are_split_as_in_redis_conf(line: str, words: list[str]) -> None:
 def test_quotes_must_close_and_end_their_word(line: str) -> None:
     with pytest.raises(UnbalancedQuotes):
         split_words(line)
+
+
+@given(st.binary())
+def test_any_bytes_come_back_from_a_quoted_word(data: bytes) -> None:
+    word = quoted(decode(data))
+    word.encode()  # plain UTF-8
+    assert "\n" not in word
+    assert [encode(found) for found in split_words(word)] == [data]
+
+
+def test_an_escaped_byte_is_that_byte() -> None:
+    assert encode(split_words(r'"\xff\xc3\xa9"')[0]) == b"\xff\xc3\xa9"
 
 
 def test_comments_and_empty_lines_set_nothing() -> None:

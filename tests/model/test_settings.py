@@ -115,6 +115,15 @@ def test_the_password_is_in_no_representation_and_no_refusal() -> None:
     assert "sesame" not in str(caught.value)
 
 
+def test_a_password_is_the_same_bytes_whichever_way_it_was_set() -> None:
+    by_command = Settings()
+    by_command.set_many([(b"requirepass", "caf\u00e9".encode())])
+    assert Settings.load("requirepass caf\u00e9\n").requirepass == by_command.requirepass
+    assert Settings.load(by_command.rewrite("")).requirepass == by_command.requirepass
+    by_command.set_many([(b"requirepass", b"\xff\n\x00")])
+    assert Settings.load(by_command.rewrite("")).requirepass == by_command.requirepass
+
+
 # -- CONFIG GET and SET ------------------------------------------------------------------------------------------------
 
 
