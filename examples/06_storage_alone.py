@@ -10,7 +10,7 @@ def main(directory: str) -> None:
     log = Log.open(OsFileSystem(), directory, LogConfig(segment_bytes=4096), clock_ms=0)
 
     # A record is an ID of two numbers, rising, and bytes. Many go into one batch: one checksum, one write.
-    for day in range(10):
+    for day in range(1, 11):
         seconds = list(range(day * 86_400, day * 86_400 + 60))
         payloads = [b"tick %d" % second for second in seconds]
         log.append(seconds, [0] * 60, payloads, [], now_ms=day)

@@ -170,7 +170,7 @@ def test_the_furthest_times_are_kept(ask):
 
 def test_expiry_survives_a_restart(tmp_path, ask, node):
     ask("PEXPIRE s 5000")
-    node.node.keyspace.close()
+    node.node.stop()
     again = open_node(tmp_path)
     client = again.client()
     assert again.run(client, "PTTL", "s") == b":5000\r\n"

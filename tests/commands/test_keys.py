@@ -220,7 +220,7 @@ def test_what_happened_to_keys_is_still_so_after_a_restart(tmp_path):
         "SWAPDB 0 2",
     ):
         node.run(client, *line.split())
-    node.node.keyspace.close()
+    node.node.stop()
     node = open_node(tmp_path)
     client = node.client()
     assert node.run(client, "DBSIZE") == b":0\r\n"
@@ -236,7 +236,7 @@ def test_no_stream_is_opened_to_ask_for_drop_or_rename_keys(tmp_path):
     client = node.client()
     for n in range(4):
         node.run(client, "XADD", f"s{n}", "1-1", "f", "v")
-    node.node.keyspace.close()
+    node.node.stop()
     node = open_node(tmp_path)
     client = node.client()
     for line in (

@@ -84,7 +84,7 @@ def test_keys_of_other_databases_are_not_found(ask, hundred):
 
 def test_a_scan_goes_on_over_a_restart(tmp_path, node, ask, hundred):
     cursor, found = page_of(ask("SCAN 0 COUNT 40"))
-    node.node.keyspace.close()
+    node.node.stop()
     again = open_node(tmp_path)
     client = again.client()
     while cursor:

@@ -146,7 +146,7 @@ def test_a_transaction_holds_over_a_restart(tmp_path, node, ask):
     ask("XADD s 1-1 f v")
     ask("XADD t 1-1 f v")
     ask("EXEC")
-    node.node.keyspace.close()
+    node.node.stop()
     again = open_node(tmp_path)
     assert again.run(again.client(), "EXISTS", "s", "t") == b":2\r\n"
 

@@ -37,7 +37,7 @@ SAYS = {
         "remembers 1000 for 300 seconds",
     ],
     "06_storage_alone": [
-        "records: 600 from (0, 0) to (777659, 0)",
+        "records: 600 from (86400, 0) to (864059, 0)",
         "the first three of day 3: tick 259200 tick 259201 tick 259202",
         "after the crash: 600 records",
         "freed something: True - day 5 is still there: True",
