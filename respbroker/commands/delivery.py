@@ -6,13 +6,14 @@ have been pending for long come first, and every entry says for how long and how
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from respbroker.commands.arguments import Arguments, ensure_timeout, parse_int, parse_timeout_ms
-from respbroker.commands.entries import array_of_ranges
+from respbroker.commands.entries import array_of_ranges, known_ids
 from respbroker.commands.groups import see_consumer
 from respbroker.commands.read_limits import Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
@@ -23,7 +24,8 @@ from respbroker.sessions.client import Output, Reply
 from respbroker.streams import effects
 from respbroker.streams.assignments import Part, joined
 from respbroker.streams.pending import COUNT_MAX
-from respbroker.streams.references import known_from, read_counter, unread_from
+from respbroker.streams.references import behind, known_from, read_counter, unread_from
+from respbroker.streams.runs import consecutive
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -245,7 +247,7 @@ def _claim_and_deliver(
         parts = [(o, o + 1, now_ms, min(deliveries + 1, COUNT_MAX)) for o, _, deliveries in claimed]
         stream.commit([effects.ASSIGNED, group.name, request.consumer, joined(parts), now_ms])
         ctx.dirty += len(claimed)
-        payloads = stream.payloads_each([(o, o + 1) for o, _, _ in claimed])
+        payloads = stream.payloads_each(consecutive([ordinal for ordinal, _, _ in claimed]))
         for payload, (_, idle, deliveries) in zip(payloads, claimed, strict=True):
             entries.append(b"*4%b:%d\r\n:%d\r\n" % (payload[2:], idle, deliveries))
     left = None if request.count is None else request.count - len(claimed)
@@ -264,25 +266,44 @@ def _history(
     """What is pending with the consumer behind ``after``; live entries count as delivered once more."""
     if budget is not None and not budget.left:
         return None
-    start = known_from(stream, (after.ms, after.seq + 1))
-    held = group.pending.iterate(start, None, request.consumer, request.count)
     gone = replies.null_array(ctx.client.protocol)
     entries: list[Output] = []
     parts: list[Part] = []
-    for ordinal, _, _, deliveries in held:
-        live = stream.is_live(ordinal)
+    told, left = 0, request.count
+    for first, end, live, deliveries in _held(stream, group, request.consumer, known_from(stream, behind(after))):
+        end = end if left is None else min(end, first + left)
         if live:
-            entry = stream.payloads_each([(ordinal, ordinal + 1)])[0]
+            end = (
+                end if budget is None else sum((high - low for low, high in budget.cut(stream, [(first, end)])), first)
+            )
+            entries += stream.payloads([(first, end)]) if end > first else []
+            parts.append((first, end, ctx.now_ms, min(deliveries + 1, COUNT_MAX)))
         else:
-            entry = b"*2\r\n%b%b" % (replies.bulk(b"%d-%d" % stream.id_at(ordinal)), gone)
-        if budget is not None and not budget.take(len(entry)):
+            wires = [b"*2\r\n%b%b" % (replies.bulk(b"%d-%d" % each), gone) for each in known_ids(stream, first, end)]
+            fitting = wires if budget is None else list(takewhile(lambda wire: budget.take(len(wire)), wires))
+            entries += fitting
+            end = first + len(fitting)
+        told += end - first
+        left = None if left is None else left - (end - first)
+        if left == 0 or (budget is not None and not budget.left):
             break
-        entries.append(entry)
-        if live:
-            parts.append((ordinal, ordinal + 1, ctx.now_ms, min(deliveries + 1, COUNT_MAX)))
+    parts = [part for part in parts if part[0] < part[1]]
     if parts:
         stream.commit([effects.ASSIGNED, group.name, request.consumer, joined(parts), ctx.now_ms, False])
-    return [b"*%d\r\n" % len(entries), *entries]
+    return [b"*%d\r\n" % told, *entries]
+
+
+def _held(stream: Stream, group: Group, consumer: bytes, start: int) -> Iterator[tuple[int, int, bool, int]]:
+    """What is pending with ``consumer`` from ``start`` on: stretches that are live or gone, with their deliveries."""
+    for first, end, _, _, deliveries in group.pending.stretches(start, None, consumer):
+        place = first
+        for low, high in stream.live_ranges(first, end):
+            if place < low:
+                yield place, low, False, deliveries
+            yield low, high, True, deliveries
+            place = high
+        if place < end:
+            yield place, end, False, deliveries
 
 
 def framed(served: Sequence[tuple[bytes, list[Output]]], protocol: int) -> list[Output]:

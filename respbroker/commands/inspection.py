@@ -145,8 +145,15 @@ def _full_consumer(stream: Stream, group: Group, consumer: Consumer, count: int 
 def _pending(
     stream: Stream, group: Group, count: int | None, consumer: bytes | None = None
 ) -> Iterable[tuple[Id, bytes | None, int, int]]:
-    for ordinal, owner, time_ms, deliveries in group.pending.iterate(0, None, consumer, count):
-        yield known_ids(stream, ordinal, ordinal + 1)[0], owner, time_ms, deliveries
+    left = count
+    for first, end, owner, time_ms, deliveries in group.pending.stretches(0, None, consumer):
+        if left is not None:
+            end = min(end, first + left)
+            left -= end - first
+        for entry_id in known_ids(stream, first, end):
+            yield entry_id, owner, time_ms, deliveries
+        if left == 0:
+            return
 
 
 def _sorted(named: dict[bytes, T]) -> list[T]:

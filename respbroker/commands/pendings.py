@@ -14,7 +14,7 @@ from respbroker.errors import SyntaxRefused
 from respbroker.model.stream_id import MAX, StreamId, parse_range_end, parse_range_start
 from respbroker.resp import replies
 from respbroker.sessions.client import Reply
-from respbroker.streams.references import known_from
+from respbroker.streams.references import behind, known_from
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -77,7 +77,7 @@ def _summary(stream: Stream, group: Group, protocol: int) -> bytes:
 def _details(stream: Stream, group: Group, request: PendingRange, now_ms: int) -> bytes:
     """ID, consumer, idle time and deliveries of each; what is nobody's has the consumer "" and the idle time -1."""
     start = known_from(stream, request.start)
-    end = None if request.end == MAX else known_from(stream, _behind(request.end))
+    end = None if request.end == MAX else known_from(stream, behind(request.end))
     wires: list[bytes] = []
     left = request.count
     if end is not None and end <= start:
@@ -93,11 +93,6 @@ def _details(stream: Stream, group: Group, request: PendingRange, now_ms: int) -
         wires += [b"*4\r\n%b%b" % (replies.bulk(b"%d-%d" % each), tail) for each in known_ids(stream, first, stop)]
         left -= stop - first
     return replies.array(wires)
-
-
-def _behind(entry_id: StreamId) -> tuple[int, int]:
-    """The least pair above an ID; its sequence number may be no possible one."""
-    return entry_id.ms, entry_id.seq + 1
 
 
 COMMANDS: Final = (

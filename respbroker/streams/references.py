@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from respbroker.model.stream_id import U64_MAX
 from respbroker.streams import effects
 
 if TYPE_CHECKING:
@@ -38,20 +37,18 @@ def cursor_ordinal(stream: Stream, entry_id: Id) -> int:
     """``next_ordinal`` of a cursor that stands at ``entry_id``."""
     if entry_id > stream.last_id:
         return FUTURE
-    return _first_behind(stream, entry_id)
+    return stream.ordinal_of(behind(entry_id))
 
 
 def unread_from(stream: Stream, group: Group) -> int:
     """The ordinal from which on the group has not been given anything; at most ``stream.end_ordinal``."""
     ordinal = group.next_ordinal
-    return ordinal if ordinal <= stream.end_ordinal else _first_behind(stream, group.last_delivered_id)
+    return ordinal if ordinal <= stream.end_ordinal else stream.ordinal_of(behind(group.last_delivered_id))
 
 
-def _first_behind(stream: Stream, entry_id: Id) -> int:
-    ms, seq = entry_id
-    if seq < U64_MAX:
-        return stream.ordinal_of((ms, seq + 1))
-    return stream.ordinal_of((ms + 1, 0)) if ms < U64_MAX else stream.end_ordinal
+def behind(entry_id: Id) -> Id:
+    """The least pair above an ID. Its sequence number may be one too high for an ID; it compares as it should."""
+    return entry_id[0], entry_id[1] + 1
 
 
 def lag(stream: Stream, group: Group) -> int:
