@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from respbroker.broker.node import Node
 
 _NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+#: Lines of HTTP: somebody's browser is made to speak to us, and must not get to the lines behind them.
+_OTHER_PROTOCOLS: Final = frozenset({b"post", b"host:"})
 
 
 class Dispatcher:
@@ -139,6 +141,9 @@ class Dispatcher:
             client.last_command = command.name
             self._refuse(client, command)
         except ReplyError as refusal:
+            if words[0].lower() in _OTHER_PROTOCOLS:
+                self._node.close(client, at_once=True)
+                return None
             return self._rejected(client, words, refusal)
         if client.transaction is not None and command.name not in _NEVER_QUEUED:
             return queue(client, command, words)

@@ -147,11 +147,12 @@ class Durability:
     def take_syncs(self) -> SyncRequest:
         """What to sync so that everything written so far is on disk: streams first, the catalog last."""
         self._ticket += 1
-        catalog = self._node.keyspace.catalog.log
-        logs, self._written = sorted(self._written.values(), key=lambda log: log is catalog), {}
+        keyspace = self._node.keyspace
+        live, catalog = keyspace.live_logs, keyspace.catalog.log
+        logs = sorted((log for log in self._written.values() if log in live), key=lambda log: log is catalog)
+        self._written = {}
         parts = [(log, log.unsynced()) for log in logs]
         files = [file for _, unsynced in parts for file in unsynced]
-        keyspace = self._node.keyspace
         return SyncRequest(self._ticket, parts, files, keyspace.catalog.next_number, keyspace.journal_ticks)
 
     def synced(self, request: SyncRequest) -> None:
@@ -159,7 +160,8 @@ class Durability:
         self.synced_ticket = max(self.synced_ticket, request.ticket)
         self.syncs_count += 1
         for log, unsynced in request.parts:
-            log.synced(unsynced)
+            if log in self._node.keyspace.live_logs:
+                log.synced(unsynced)
         keyspace = self._node.keyspace
         keyspace.directories_synced(request.streams_below)
         if request.journal_ticks == keyspace.journal_ticks:
@@ -233,5 +235,6 @@ class Durability:
         self.flush()
         old = node.keyspace
         old.close()
+        self._written = {}
         node.keyspace = Keyspace(old.filesystem, old.directory, node.settings, node.now_ms)
-        node.keyspace.on_expired = old.on_expired
+        node.keyspace.on_expired, node.keyspace.on_unsynced = old.on_expired, old.on_unsynced

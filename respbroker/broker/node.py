@@ -90,6 +90,7 @@ class Node:
         self.keyspace = Keyspace(filesystem, directory, settings, now.ms)
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)
+        self.keyspace.on_unsynced = self.durability.mark_written
         self.housekeeping = Housekeeping(self)
         self.settings_changed()
 

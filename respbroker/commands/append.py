@@ -161,7 +161,7 @@ def xtrim(ctx: Context, words: list[bytes]) -> Reply:
     node_entries = ctx.settings.stream_node_max_entries
     trim = options.finish(node_entries)
     if trim is None:
-        raise ReplyError("syntax error, XTRIM must be called with MAXLEN or MINID")
+        raise SyntaxRefused
     stream = ctx.lookup(words[1])
     if stream is None:
         return replies.ZERO

@@ -76,7 +76,7 @@ def xinfo_stream(ctx: Context, words: list[bytes]) -> Reply:
         count = full or None
         ranges = stream.live_ranges(stream.first_ordinal, stream.end_ordinal, count)
         fields += [
-            ("entries", [Wire(payload) for payload in stream.payloads_each(ranges)]),
+            ("entries", Wire(replies.array(stream.payloads_each(ranges)))),
             ("groups", [dict(_full_group(stream, group, count)) for group in _sorted(stream.groups)]),
         ]
     return replies.encode(dict(fields), protocol)
@@ -116,7 +116,7 @@ def _entry(stream: Stream, ordinal: int | None) -> Wire | None:
 
 def _full_group(stream: Stream, group: Group, count: int | None) -> list[Field]:
     pending = [
-        [_id(entry_id), owner or b"", time_ms, deliveries]
+        b"*4\r\n%b%b:%d\r\n:%d\r\n" % (replies.bulk(_id(entry_id)), replies.bulk(owner or b""), time_ms, deliveries)
         for entry_id, owner, time_ms, deliveries in _pending(stream, group, count)
     ]
     return [
@@ -126,19 +126,22 @@ def _full_group(stream: Stream, group: Group, count: int | None) -> list[Field]:
         ("lag", lag(stream, group)),
         ("pel-count", len(group.pending)),
         ("nacked-count", group.pending.unowned_count),
-        ("pending", pending),
+        ("pending", Wire(replies.array(pending))),
         ("consumers", [dict(_full_consumer(stream, group, each, count)) for each in _sorted(group.consumers)]),
     ]
 
 
 def _full_consumer(stream: Stream, group: Group, consumer: Consumer, count: int | None) -> list[Field]:
-    pending = _pending(stream, group, count, consumer.name)
+    pending = [
+        b"*3\r\n%b:%d\r\n:%d\r\n" % (replies.bulk(_id(entry_id)), time_ms, deliveries)
+        for entry_id, _, time_ms, deliveries in _pending(stream, group, count, consumer.name)
+    ]
     return [
         ("name", consumer.name),
         ("seen-time", consumer.seen_ms),
         ("active-time", consumer.active_ms),
         ("pel-count", group.pending.count_of(consumer.name)),
-        ("pending", [[_id(entry_id), time_ms, deliveries] for entry_id, _, time_ms, deliveries in pending]),
+        ("pending", Wire(replies.array(pending))),
     ]
 
 

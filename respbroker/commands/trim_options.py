@@ -55,7 +55,8 @@ class TrimOptions:
         if self.maxlen is None and self.minid is None:
             if self.limit:
                 raise ReplyError("syntax error, LIMIT cannot be used without specifying a trimming strategy")
-            return None
+            if self.limit is None:
+                return None
         if self.limit is not None and not self.approximate:
             raise ReplyError("syntax error, LIMIT cannot be used without the special ~ option")
         limit = self.limit

@@ -26,7 +26,7 @@ def copy_stream(source: Stream, target: Stream) -> None:
         for entry_id, payload in zip(source.ids(start, stop), payloads, strict=True):
             target.append(entry_id, payload)
     if source.first_ordinal > shift:
-        target.commit([effects.TRIMMED, source.first_ordinal - shift])
+        target.trim(source.first_ordinal - shift)
     if source.deletions:
         _copy_deletions(source, target, shift)
     target.commit(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Effect = list[Any]
 
-TRIMMED: Final = 1  # [_, first_ordinal]
+TRIMMED: Final = 1  # [_, first_ordinal, whether nothing is left, so that the grid of nodes begins anew]
 DELETED: Final = 2  # [_, [[first, end], ...], max_deleted_ms, max_deleted_seq]
 ID_SET: Final = 3  # [_, last_ms, last_seq, entries_added, max_deleted_ms, max_deleted_seq, end_ordinal]
 GROUP_CREATED: Final = 4  # [_, group, cursor_ms, cursor_seq, next_ordinal, entries_read or nil]
@@ -51,11 +51,11 @@ def apply(stream: Stream, effect: Effect) -> None:
     _APPLY[effect[0]](stream, *effect[1:])
 
 
-def _trimmed(stream: Stream, first_ordinal: int) -> None:
+def _trimmed(stream: Stream, first_ordinal: int, empty: bool) -> None:
     stream.first_ordinal = max(stream.first_ordinal, first_ordinal)
     stream.deletions.trim(stream.first_ordinal)
-    if stream.first_ordinal >= stream.end_ordinal:
-        stream.node_origin = stream.first_ordinal
+    if empty:
+        stream.node_origin = first_ordinal
 
 
 def _deleted(stream: Stream, ranges: list[list[int]], max_ms: int, max_seq: int) -> None:

@@ -67,6 +67,10 @@ class Keyspace:
         self.open_streams: dict[int, Stream] = {}
         #: Numbers of dropped streams whose directories may go once the catalog is synced.
         self.trash: list[int] = []
+        #: Logs that are open: syncs that come back for others are late.
+        self.live_logs: set[Log] = set()
+        #: Called with a log that was opened with something to sync.
+        self.on_unsynced: Callable[[Log], None] = lambda log: None
         #: Called with (db, key) when a key goes by expiry.
         self.on_expired: Callable[[int, bytes], None] = lambda db, key: None
         self._open_catalog()
@@ -79,6 +83,7 @@ class Keyspace:
             self._recover_journal(log)
         self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
+        self.live_logs = {log}
         self.trash = list(self.catalog.leftovers)
 
     def _recover_journal(self, catalog_log: Log) -> None:
@@ -145,15 +150,16 @@ class Keyspace:
         return self._open_log_in(self.path_of(number), create=create)
 
     def _open_log_in(self, path: str, *, create: bool = True) -> Log:
-        return Log.open(
-            self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create
-        )
+        return Log.open(self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create)
 
     def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
         defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
         stream = Stream(db, key, entry.number, log, defaults, self.dirty.append)
         entry.stream = stream
         self.open_streams[entry.number] = stream
+        self.live_logs.add(log)
+        if log.unsynced():  # written before a crash, or just made
+            self.on_unsynced(log)
         return stream
 
     def path_of(self, number: int) -> str:
@@ -167,7 +173,9 @@ class Keyspace:
         number = self.catalog.next_number
         log = self._open_log(number, create=True)  # first, for it may be refused
         self.catalog.commit([CREATED, db, key, number])
-        return self._attach(db, key, self.databases[db].keys[key], log)
+        entry = self.databases[db].keys[key]
+        entry.used_ms = self.now_ms
+        return self._attach(db, key, entry, log)
 
     def delete(self, db: int, key: bytes) -> bool:
         """Drop a key and its stream; False if there is none."""
@@ -197,7 +205,7 @@ class Keyspace:
 
     def copy(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
         """Copy a stream with its groups and expiry, replacing what is at the new place."""
-        source = self.lookup(db, key, 0)
+        source = self.lookup(db, key, self.now_ms)
         assert source is not None
         expires_ms = self.expiry(db, key)
         self.delete(new_db, new_key)
@@ -233,6 +241,7 @@ class Keyspace:
             self.open_streams.pop(entry.number, None)
             if entry.stream.is_dirty:
                 self.dirty.remove(entry.stream)
+            self.live_logs.discard(entry.stream.log)
             entry.stream.log.close()
             entry.stream = None
         self.trash.append(entry.number)
@@ -341,5 +350,6 @@ class Keyspace:
         for stream in self.opened():
             stream.log.close()
         self.open_streams.clear()
+        self.live_logs.clear()
         self.catalog.log.close()
         self.journal.close()

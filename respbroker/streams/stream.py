@@ -269,7 +269,7 @@ class Stream:
 
     def trim(self, first_ordinal: int) -> None:
         """Everything below ``first_ordinal`` is gone."""
-        self.commit([effects.TRIMMED, first_ordinal])
+        self.commit([effects.TRIMMED, first_ordinal, first_ordinal >= self.end_ordinal])
 
     def delete(self, ordinals: Sequence[int]) -> None:
         """These live entries, in any order, are gone. A dead front is trimmed away."""
@@ -327,6 +327,7 @@ class Stream:
             [
                 _SNAPSHOT_VERSION,
                 self.first_ordinal,
+                self.node_origin,
                 self.added_bias,
                 self.last_id,
                 self.max_deleted_id,
@@ -352,8 +353,9 @@ class Stream:
             self.last_id = max(self.last_id, self.log.last_id)
 
     def _load(self, state: list[Any]) -> None:
-        version, self.first_ordinal, self.added_bias, last_id, max_deleted, deletions, idmp, groups, detached = state
+        version, self.first_ordinal, self.node_origin, self.added_bias, *rest = state
         assert version == _SNAPSHOT_VERSION, f"snapshot version {version}"
+        last_id, max_deleted, deletions, idmp, groups, detached = rest
         self.last_id, self.max_deleted_id = tuple(last_id), tuple(max_deleted)
         self.deletions = Deletions.load(deletions)
         self.idmp = IdempotencyMaps.load(idmp)

@@ -92,4 +92,5 @@ def _drop_references_below(stream: Stream, floor: int) -> None:
         while lowest is not None and lowest < stream.first_ordinal:
             lowest = next((o for o, *_ in group.pending.iterate(stream.first_ordinal, floor, limit=1)), None)
         if lowest is not None and lowest < floor:
-            stream.commit([effects.FORGOTTEN, group.name, [[stream.first_ordinal, floor]]])
+            ranges = [list(live) for live in stream.live_ranges(stream.first_ordinal, floor)]
+            stream.commit([effects.FORGOTTEN, group.name, ranges])
