@@ -305,3 +305,20 @@ def test_history_can_be_read_inside_multi(ask):
     ask("XACK s g 1-1")
     ask("XREADGROUP GROUP g c STREAMS s 0")
     assert ask("EXEC") == [[["s", [["1-1", ["a", "b"]]]]], 1, [["s", []]]]
+
+
+def test_history_of_many_entries_with_holes_is_complete(node, ask):
+    node.tick([(ask.client, [[b"XADD", b"s", b"%d-5" % n, b"f", b"v"] for n in range(10, 2010)])])
+    node.output(ask.client)
+    ask("XREADGROUP GROUP g c STREAMS s >")
+    gone = {n for n in range(10, 2010) if n % 7 == 0}
+    ask("XDEL s " + " ".join(f"{n}-5" for n in gone))
+    ask("XACK s g " + " ".join(f"{n}-5" for n in range(10, 2010, 5)))
+    expected = [(f"{n}-5", None if n in gone else ["f", "v"]) for n in range(10, 2010) if n % 5]
+    read = ask("XREADGROUP GROUP g c STREAMS s 4-0")[0][1]
+    assert [tuple(entry) for entry in read] == expected
+    counted = ask("XREADGROUP GROUP g c COUNT 100 MAXCOUNT 300 STREAMS s 4-0")[0][1]
+    assert [tuple(entry) for entry in counted] == expected[:100]
+    limited = ask("XREADGROUP GROUP g c MAXCOUNT 300 STREAMS s 4-0")[0][1]
+    assert [tuple(entry) for entry in limited] == expected[:300]
+    assert {entry[3] for entry in ask("XPENDING s g 5 + 100") if int(entry[0][:-2]) not in gone} == {4}
