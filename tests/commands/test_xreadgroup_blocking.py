@@ -193,3 +193,22 @@ def test_waiting_creates_the_consumer_and_being_served_is_seen(node, ask, waitin
     ask("XADD s 1-0 a b")
     consumer = fields(ask("XINFO CONSUMERS s g")[0])
     assert (consumer["idle"], consumer["inactive"]) == (0, 0)
+
+
+def test_waiting_for_one_stream_twice_serves_once(node, ask):
+    reader = asker(node)
+    assert reader("XREADGROUP GROUP g c BLOCK 0 COUNT 1 STREAMS s s > >") == NOTHING
+    ask("XADD s 1-0 a b")
+    assert [(key, ids(entries)) for key, entries in reader.heard()] == [("s", ["1-0"])]
+    ask("XADD s 2-0 a b")
+    assert reader.heard() == NOTHING
+    assert reader("PING") == "PONG"
+
+
+def test_requests_sent_behind_a_waiting_read_are_answered_behind_it(node, ask):
+    reader = asker(node)
+    node.tick([(reader.client, [READ.format("c", 0).encode().split(), [b"PING"]])])
+    assert node.output(reader.client) == b""
+    ask("XADD s 1-0 a b")
+    node.tick()
+    assert node.output(reader.client).endswith(b"$1\r\na\r\n$1\r\nb\r\n+PONG\r\n")
