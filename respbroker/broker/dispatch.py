@@ -162,8 +162,7 @@ class Dispatcher:
         node = self._node
         if command.is_write and node.write_refusal:
             raise MisConf(node.write_refusal)
-        maxmemory = node.settings.maxmemory
-        if maxmemory and Flag.DENYOOM in command.flags and node.process_facts().get("used_memory", 0) > maxmemory:
+        if node.housekeeping.out_of_memory and Flag.DENYOOM in command.flags:
             raise OutOfMemory
 
     def _handle(self, client: Client, command: Command, words: list[bytes]) -> Reply:

@@ -37,6 +37,8 @@ class Housekeeping:
         self._jobs: list[Job] = []
         self._merging: set[str] = set()
         self.active_expire = True
+        #: More memory is used than ``maxmemory`` allows, as of the last period.
+        self.out_of_memory = False
         #: (level, sentence) for the log, taken by the edge.
         self.reports: list[tuple[str, str]] = [("warning", finding) for finding in node.keyspace.findings]
 
@@ -53,6 +55,8 @@ class Housekeeping:
         if node.unfinished:
             node.finish_command()
         self._save_if_due()
+        maxmemory = node.settings.maxmemory
+        self.out_of_memory = bool(maxmemory) and node.process_facts().get("used_memory", 0) > maxmemory
         if node.now >= self._retention_at:
             self._retention_at = node.now + _RETENTION_SECONDS
             self._apply_retention()

@@ -323,6 +323,8 @@ class Node:
 
     def apply_setting(self, name: str) -> None:
         self.settings_changed()
+        if name == "maxmemory":
+            self.housekeeping.next_at = self.now
 
     @property
     def write_refusal(self) -> str:

@@ -174,7 +174,7 @@ def describe(command: Command, protocol: int) -> list[object]:
         _simple_set(categories_of(command), protocol),
         _simple_set((), protocol),  # tips, which are for proxies of Redis Cluster
         Wire(replies.set_([replies.encode(one, protocol) for one in _key_specs(command, protocol)], protocol)),
-        [describe(subcommand, protocol) for subcommand in command.subcommands.values()],
+        [describe(subcommand, protocol) for subcommand in command.subcommands.values()] or _simple_set((), protocol),
     ]
 
 

@@ -28,7 +28,8 @@ class View:
         return self.facts.get(name, default)
 
     def blocked_count(self) -> int:
-        return sum([client.blocked for client in self.ctx.clients.values()])
+        """Clients that wait, for keys or because of CLIENT PAUSE."""
+        return sum([client.stalled for client in self.ctx.clients.values()])
 
     def watched(self) -> list[set[tuple[int, bytes]]]:
         """What each client that watches anything watches."""
