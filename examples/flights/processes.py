@@ -19,6 +19,7 @@ from redis.retry import Retry
 ROOT: Final = Path(__file__).resolve().parents[2]
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 15.0
 
 
 @attrs.define
@@ -65,9 +66,12 @@ class Server:
         self.process.wait()
 
     def stop(self) -> None:
-        """The clean end."""
+        """The clean end, with force if need be."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+            self.process.kill()
             self.process.wait()
 
 

@@ -41,6 +41,13 @@ def test_touch_is_a_use(ask, node):
     assert ask("OBJECT IDLETIME s") == b":0\r\n"
 
 
+def test_copying_is_a_use_of_the_source(ask, node):
+    node.clock.advance(5_000)
+    ask("COPY s t")
+    assert ask("OBJECT IDLETIME s") == b":0\r\n"
+    assert ask("OBJECT IDLETIME t") == b":0\r\n"
+
+
 def test_frequencies_are_not_kept(ask):
     assert ask("OBJECT FREQ s").startswith(
         b"-ERR An LFU maxmemory policy is not selected, access frequency not tracked."
