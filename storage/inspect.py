@@ -152,9 +152,8 @@ class Inspection:
             if self.records:
                 _print_batch(found)
         if not quiet:
-            print(
-                f"  {name}: offsets {base} to {end}, {size} bytes, {batches} batches, {entries} entries, {effects} effects"
-            )
+            counts = f"{batches} batches, {entries} entries, {effects} effects"
+            print(f"  {name}: offsets {base} to {end}, {size} bytes, {counts}")
         if entries + effects != end - base:
             self.damage(f"{path}: {entries + effects} records cover offsets {base} to {end}")
         if position != size:

@@ -29,13 +29,13 @@ def is_damage(file: File, position: int, size: int, offset: int, ordinal: int, *
     header = parse_header(raw)
     if header and (header.base_offset, header.ordinal) != (offset, ordinal):
         header = None
+    if header and _size_lies(raw, header):
+        return True
     follower = _follower(raw, header, offset, ordinal)
     if follower is None:
         if not followed:
             return False
         follower = len(raw)
-    if header and crc32c(memoryview(raw)[CRC_START:follower]) == header.crc:
-        return True  # whole, but its size field lies
     if follower == len(raw) and (header is None or header.size > len(raw)):
         return False  # the file ends early
     return not _has_hole(raw, position, follower)
@@ -51,6 +51,16 @@ def _follower(raw: bytes, header: Header | None, offset: int, ordinal: int) -> i
             return start
         start += 1
     return None
+
+
+def _size_lies(raw: bytes, header: Header) -> bool:
+    """True if the batch is whole up to some other batch or the end, and only its size field is bad."""
+    end = len(raw)
+    while end > CRC_START:
+        if crc32c(memoryview(raw)[CRC_START:end]) == header.crc:
+            return True
+        end = raw.rfind(_MAGIC, 0, end)
+    return False
 
 
 def _has_hole(raw: bytes, position: int, stop: int) -> bool:

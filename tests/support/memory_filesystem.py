@@ -234,11 +234,12 @@ class MemoryFileSystem:
 
     def remove_directory(self, directory: str) -> None:
         if self._children(directory):
-            raise OSError(errno.ENOTEMPTY, "not empty", directory)
+            raise OSError(errno.ENOTEMPTY, "Directory not empty", directory)
         self._change("rmdir", {directory: "gone"})
 
     def sync_directory(self, directory: str) -> None:
         self.event("sync directory", directory)
+        directory = directory.rstrip("/")
         if directory in self.failing_syncs or "*" in self.failing_syncs:
             raise OSError(errno.EIO, "sync failed", directory)
         kept = []
