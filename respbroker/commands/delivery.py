@@ -6,15 +6,15 @@ have been pending for long come first, and every entry says for how long and how
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from respbroker.commands.arguments import Arguments, ensure_timeout, parse_int, parse_timeout_ms
-from respbroker.commands.entries import array_of_ranges, known_ids
+from respbroker.commands.entries import array_of_ranges
 from respbroker.commands.groups import see_consumer
+from respbroker.commands.history import read_history
 from respbroker.commands.read_limits import Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import NoGroup, ReplyError, SyntaxRefused
@@ -22,9 +22,9 @@ from respbroker.model.stream_id import MAX, StreamId, parse_id
 from respbroker.resp import replies
 from respbroker.sessions.client import Output, Reply
 from respbroker.streams import effects
-from respbroker.streams.assignments import Part, joined
+from respbroker.streams.assignments import joined
 from respbroker.streams.pending import COUNT_MAX
-from respbroker.streams.references import behind, known_from, read_counter, unread_from
+from respbroker.streams.references import read_counter, unread_from
 from respbroker.streams.runs import consecutive
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class GroupRead:
         for stream, group, after in sources:
             see_consumer(ctx, stream, group, self.consumer)
             if after is not None:
-                entries = _history(ctx, stream, group, self, after, budget)
+                entries = read_history(ctx, stream, group, self, after, budget)
             elif self.claim_ms is not None:
                 entries = _claim_and_deliver(ctx, stream, group, self, budget)
             else:
@@ -258,52 +258,6 @@ def _claim_and_deliver(
         _hand_over(ctx, stream, group, request, ranges)
         entries += [b"*4%b:0\r\n:0\r\n" % payload[2:] for payload in stream.payloads_each(ranges)]
     return [b"*%d\r\n" % len(entries), *entries] if entries else None
-
-
-def _history(
-    ctx: Context, stream: Stream, group: Group, request: GroupRead, after: StreamId, budget: Budget | None
-) -> list[Output] | None:
-    """What is pending with the consumer behind ``after``; live entries count as delivered once more."""
-    if budget is not None and not budget.left:
-        return None
-    gone = replies.null_array(ctx.client.protocol)
-    entries: list[Output] = []
-    parts: list[Part] = []
-    told, left = 0, request.count
-    for first, end, live, deliveries in _held(stream, group, request.consumer, known_from(stream, behind(after))):
-        end = end if left is None else min(end, first + left)
-        if live:
-            end = (
-                end if budget is None else sum((high - low for low, high in budget.cut(stream, [(first, end)])), first)
-            )
-            entries += stream.payloads([(first, end)]) if end > first else []
-            parts.append((first, end, ctx.now_ms, min(deliveries + 1, COUNT_MAX)))
-        else:
-            wires = [b"*2\r\n%b%b" % (replies.bulk(b"%d-%d" % each), gone) for each in known_ids(stream, first, end)]
-            fitting = wires if budget is None else list(takewhile(lambda wire: budget.take(len(wire)), wires))
-            entries += fitting
-            end = first + len(fitting)
-        told += end - first
-        left = None if left is None else left - (end - first)
-        if left == 0 or (budget is not None and not budget.left):
-            break
-    parts = [part for part in parts if part[0] < part[1]]
-    if parts:
-        stream.commit([effects.ASSIGNED, group.name, request.consumer, joined(parts), ctx.now_ms, False])
-    return [b"*%d\r\n" % told, *entries]
-
-
-def _held(stream: Stream, group: Group, consumer: bytes, start: int) -> Iterator[tuple[int, int, bool, int]]:
-    """What is pending with ``consumer`` from ``start`` on: stretches that are live or gone, with their deliveries."""
-    for first, end, _, _, deliveries in group.pending.stretches(start, None, consumer):
-        place = first
-        for low, high in stream.live_ranges(first, end):
-            if place < low:
-                yield place, low, False, deliveries
-            yield low, high, True, deliveries
-            place = high
-        if place < end:
-            yield place, end, False, deliveries
 
 
 def framed(served: Sequence[tuple[bytes, list[Output]]], protocol: int) -> list[Output]:

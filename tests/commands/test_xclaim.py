@@ -83,9 +83,10 @@ def test_xclaim_drops_entries_that_are_gone_from_the_pending_list(ask):
         ("TIME 1700000000500 idle 7", 7),
     ],
 )
-def test_xclaim_sets_the_delivery_time_within_reason(ask, options, idle):
+def test_xclaim_sets_the_delivery_time_within_reason(node, ask, options, idle):
     ask(f"XCLAIM s g d 0 1-0 {options}")
-    assert pending(ask)[0] == ["1-0", "d", idle, 2]
+    node.clock.advance(10)
+    assert pending(ask)[0] == ["1-0", "d", idle + 10, 2]
 
 
 def test_xclaim_sets_the_delivery_count(ask):
