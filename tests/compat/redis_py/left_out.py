@@ -58,6 +58,13 @@ RULES: list[tuple[str, str]] = [
     (r"test_asyncio/test_connection_pool.py::TestConnectionPool::test_reuse_previously_released",
      "connects to localhost:6379, whatever the URL"),
     (r"test_psync|test_replicaof|test_slaveof|test_failover", "wants a second server as replica"),
+    (r"test_acl_cat_with_category|test_command(_count|_list|_getkeys|_getkeysandflags)?($|\[)",
+     "expects commands outside streams in COMMAND or ACL CAT"),
+    (r"test_command_parser.py.*test_(init_commands|get_keys_predetermined|get_moveable_keys|get_eval_keys)",
+     "expects commands outside streams in COMMAND"),
+    (r"test_config_get_multi_params", "expects a setting of hashes"),
+    (r"TestSubkeyNotifications|TestAsyncSubkeyNotifications", "notifications of hash fields"),
+    (r"test_xgroup_setid_fixed_max_entries_read", "expects Redis' estimate of lag, which is 0 though an entry is left"),
     (r"test_connect_with_retries", "counts calls on a mock; fails against Redis as well"),
 ]  # fmt: skip
 
@@ -76,7 +83,8 @@ OUTSIDE: dict[str, str] = {
     "ZMPOP ZMSCORE ZPOPMAX ZPOPMIN ZRANDMEMBER ZRANGE ZRANGEBYLEX ZRANGEBYSCORE ZRANGESTORE ZRANK ZREM "
     "ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZSCORE "
     "ZUNION ZUNIONSTORE",
-    "newer types": "ARSET VADD JSON.SET FT.CREATE TS.ADD",
+    "arrays": "ARCOUNT ARDEL ARDELRANGE ARGET ARGETRANGE ARGREP ARINFO ARINSERT ARLASTITEMS ARLEN ARMGET ARMSET "
+    "ARNEXT AROP ARRING ARSCAN ARSEEK ARSET",
     "scripts": "EVAL EVALSHA EVAL_RO EVALSHA_RO FCALL FCALL_RO FUNCTION SCRIPT",
     "sorting, and values as blobs": "DUMP MIGRATE RESTORE SORT SORT_RO",
     "client-side caching": "CLIENT|TRACKING CLIENT|CACHING CLIENT|GETREDIR CLIENT|TRACKINGINFO",

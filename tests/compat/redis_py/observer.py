@@ -30,8 +30,13 @@ def _note(words: tuple[Any, ...]) -> None:
 
 
 def _watch(connection: type) -> None:
+    send: Callable[..., Any] = connection.send_command  # type: ignore[attr-defined]
     one: Callable[..., Any] = connection.pack_command  # type: ignore[attr-defined]
     many: Callable[..., Any] = connection.pack_commands  # type: ignore[attr-defined]
+
+    def send_command(self: object, *words: Any, **options: Any) -> Any:
+        _note(words)
+        return send(self, *words, **options)
 
     def pack_command(self: object, *words: Any) -> Any:
         _note(words)
@@ -43,6 +48,7 @@ def _watch(connection: type) -> None:
             _note(tuple(words))
         return many(self, commands)
 
+    connection.send_command = send_command  # type: ignore[attr-defined]
     connection.pack_command = pack_command  # type: ignore[attr-defined]
     connection.pack_commands = pack_commands  # type: ignore[attr-defined]
 
@@ -57,7 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        reason = left_out.rule_for(item.nodeid)
+        cluster = item.get_closest_marker("onlycluster")
+        reason = "asks for a cluster client" if cluster else left_out.rule_for(item.nodeid)
         if reason:
             item.add_marker(pytest.mark.skip(reason=f"left out: {reason}"))
 
