@@ -127,7 +127,7 @@ def xnack(ctx: Context, words: list[bytes]) -> Reply:
     released: dict[int, int] = {}  # ordinal to new delivery count, in the order of release
     for entry_id in map(parse_id, request.ids):
         ordinal = stream.find_stored(entry_id)
-        if ordinal is None or ordinal in released:
+        if ordinal is None:
             continue
         held = group.pending.get(ordinal)
         if held is not None and held[0] is not None:
