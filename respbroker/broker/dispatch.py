@@ -87,7 +87,7 @@ class Dispatcher:
             calls += 1
             done += 1
             if reply.__class__ is bytes:
-                out.append(reply)  # type: ignore[arg-type]  # reason: known to be bytes
+                out.append(reply)
             elif reply is not None:
                 extend(out, reply)
             if node.unfinished:
@@ -124,10 +124,9 @@ class Dispatcher:
             raise UnknownCommand(words)
         return command.resolve(words)
 
-    def execute(self, words: list[bytes]) -> Reply:
+    def execute(self, command: Command, words: list[bytes]) -> Reply:
         """Run a queued request of the current client inside EXEC; a refusal becomes its reply."""
         node = self._node
-        command = self.resolve(words)
         if command.is_write and command.spec.keys is not None:
             db = node.client.db
             node.exec_keys.update((db, key) for key in command.spec.keys.of(words))
@@ -185,6 +184,8 @@ class Dispatcher:
 
     def _rejected(self, client: Client, words: list[bytes], refusal: ReplyError) -> bytes:
         command = self._commands.find(words[0])
+        if command is not None and command.subcommands and len(words) > 1:
+            command = command.subcommands.get(words[1].lower())
         if command is not None:
             command.rejected_calls += 1
         if command is not None and command.name == "exec":

@@ -19,7 +19,7 @@ from respbroker.broker.facts import facts
 from respbroker.broker.housekeeping import Housekeeping
 from respbroker.commands.catalogue import ALL_COMMANDS
 from respbroker.commands.context import BlockedRequest
-from respbroker.commands.table import CommandTable
+from respbroker.commands.table import Command, CommandTable
 from respbroker.errors import ProtocolError, ReplyError
 from respbroker.model.settings import Settings
 from respbroker.resp import replies
@@ -179,6 +179,17 @@ class Node:
     def lookup(self, key: bytes) -> Stream | None:
         return self.keyspace.lookup(self.client.db, key, self.now_ms)
 
+    def lookup_to_read(self, key: bytes) -> Stream | None:
+        stream = self.keyspace.lookup(self.client.db, key, self.now_ms)
+        self.count_lookup(stream is not None)
+        return stream
+
+    def count_lookup(self, found: bool) -> None:
+        if found:
+            self.statistics.keyspace_hits += 1
+        else:
+            self.statistics.keyspace_misses += 1
+
     def lookup_or_create(self, key: bytes) -> Stream:
         db = self.client.db
         return self.keyspace.lookup(db, key, self.now_ms) or self.keyspace.create(db, key)
@@ -285,8 +296,8 @@ class Node:
         self._in_exec = on
         self.exec_keys.clear()
 
-    def execute(self, words: list[bytes]) -> Reply:
-        return self.dispatcher.execute(words)
+    def execute(self, command: Command, words: list[bytes]) -> Reply:
+        return self.dispatcher.execute(command, words)
 
     def _run_held(self) -> None:
         """Let clients go on that were blocked or paused, with the requests that piled up."""

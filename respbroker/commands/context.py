@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from random import Random
 
-    from respbroker.commands.table import CommandTable
+    from respbroker.commands.table import Command, CommandTable
     from respbroker.model.settings import Settings
     from respbroker.sessions.channels import Channels
     from respbroker.sessions.client import Client, Reply
@@ -68,6 +68,12 @@ class Context(Protocol):
     def lookup(self, key: bytes) -> Stream | None:
         """The stream at ``key`` in the client's database, opened if need be; expired keys are gone."""
 
+    def lookup_to_read(self, key: bytes) -> Stream | None:
+        """The same for a command that only reads: counted as a hit or a miss (keyspace_hits)."""
+
+    def count_lookup(self, found: bool) -> None:
+        """A reading command asked for a key without opening its stream."""
+
     def lookup_or_create(self, key: bytes) -> Stream:
         """The same, made empty if there is none."""
 
@@ -101,8 +107,8 @@ class Context(Protocol):
     def push(self, client: Client, wire: bytes) -> None:
         """Send something unasked (pub/sub, MONITOR) to any client; to the current one behind the running reply."""
 
-    def execute(self, words: list[bytes]) -> Reply:
-        """Run one request of the current client inside EXEC."""
+    def execute(self, command: Command, words: list[bytes]) -> Reply:
+        """Run one queued request of the current client inside EXEC."""
 
     def close(self, client: Client, *, at_once: bool = False) -> None:
         """Close a connection: behind what it still has to be sent, or at once."""

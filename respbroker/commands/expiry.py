@@ -109,7 +109,9 @@ def persist(ctx: Context, words: list[bytes]) -> Reply:
 def _getter(form: Form) -> Callable[[Context, list[bytes]], Reply]:
     def handler(ctx: Context, words: list[bytes]) -> Reply:
         db, key = ctx.client.db, words[1]
-        if not ctx.keyspace.exists(db, key, ctx.now_ms):
+        found = ctx.keyspace.exists(db, key, ctx.now_ms)
+        ctx.count_lookup(found)
+        if not found:
             return integer(NO_KEY)
         expires_ms = ctx.keyspace.expiry(db, key)
         if not expires_ms:

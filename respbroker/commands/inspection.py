@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def _stream(ctx: Context, words: list[bytes]) -> Stream:
-    stream = ctx.lookup(words[2])
+    stream = ctx.lookup_to_read(words[2])
     if stream is None:
         raise NoSuchKey
     return stream

@@ -34,16 +34,23 @@ def present(ctx: Context, key: bytes, db: int | None = None) -> bool:
 
 
 def exists(ctx: Context, words: list[bytes]) -> Reply:
-    return integer(sum(present(ctx, key) for key in words[1:]))
+    return integer(sum(_looked_up(ctx, key) for key in words[1:]))
+
+
+def _looked_up(ctx: Context, key: bytes) -> bool:
+    """`present`, counted as a hit or a miss."""
+    found = present(ctx, key)
+    ctx.count_lookup(found)
+    return found
 
 
 def type_(ctx: Context, words: list[bytes]) -> Reply:
-    return STREAM if present(ctx, words[1]) else NONE
+    return STREAM if _looked_up(ctx, words[1]) else NONE
 
 
 def touch(ctx: Context, words: list[bytes]) -> Reply:
     names = ctx.keyspace.databases[ctx.client.db].keys
-    touched = [names[key] for key in words[1:] if present(ctx, key)]
+    touched = [names[key] for key in words[1:] if _looked_up(ctx, key)]
     for entry in touched:
         entry.used_ms = ctx.now_ms
     return integer(len(touched))

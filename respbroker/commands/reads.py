@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def xlen(ctx: Context, words: list[bytes]) -> Reply:
-    stream = ctx.lookup(words[1])
+    stream = ctx.lookup_to_read(words[1])
     return replies.ZERO if stream is None else replies.integer(stream.length)
 
 
@@ -42,7 +42,7 @@ def _range(ctx: Context, words: list[bytes], start: bytes, end: bytes, *, backwa
         if options.option() != b"COUNT":
             raise SyntaxRefused
         count = max(parse_int(options.value()), 0)
-    stream = ctx.lookup(words[1])
+    stream = ctx.lookup_to_read(words[1])
     if stream is None:
         return replies.EMPTY_ARRAY
     if count == 0:
@@ -80,7 +80,7 @@ class ReadRequest:
         budget = Budget(self.count_max, self.size_max)
         served: list[tuple[bytes, list[Output]]] = []
         for index, (key, after) in enumerate(zip(self.keys, self.after, strict=True)):
-            stream = ctx.lookup(key)
+            stream = ctx.lookup_to_read(key)
             if stream is None or after >= stream.last_id:
                 continue
             count = 1 if index in self.newest else self.count

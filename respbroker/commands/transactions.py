@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.table import Command, CommandSpec, Flag, Keys
 from respbroker.errors import ExecAbort, ReplyError
-from respbroker.resp.replies import OK, QUEUED, error, null_array
+from respbroker.resp.replies import OK, QUEUED, null_array
 from respbroker.sessions.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def exec_(ctx: Context, words: list[bytes]) -> Reply:
         raise ExecAbort
     if changed:
         return null_array(client.protocol)
-    return _run(ctx, [words for _, words in transaction.queue])
+    return _run(ctx, transaction.queue)
 
 
 def _watch_is_broken(ctx: Context) -> bool:
@@ -77,23 +77,16 @@ def _watch_is_broken(ctx: Context) -> bool:
     return client.watch_broken
 
 
-def _run(ctx: Context, requests: list[list[bytes]]) -> Reply:
+def _run(ctx: Context, requests: list[tuple[Command, list[bytes]]]) -> Reply:
     """The replies of all requests in one array. One that fails does not stop those behind it."""
     pieces: list[Buffer] = [b"*%d\r\n" % len(requests)]
     ctx.in_exec = True
     try:
-        for words in requests:
-            pieces += _pieces(_execute(ctx, words))
+        for command, words in requests:
+            pieces += _pieces(ctx.execute(command, words))
     finally:
         ctx.in_exec = False
     return pieces
-
-
-def _execute(ctx: Context, words: list[bytes]) -> Reply:
-    try:
-        return ctx.execute(words)
-    except ReplyError as refusal:
-        return error(refusal)
 
 
 def _pieces(reply: Reply) -> Iterator[Buffer]:

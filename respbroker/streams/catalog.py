@@ -193,7 +193,7 @@ class Catalog:
                     continue
                 where = f"{self._streams_directory}/{entry.number:010d}"
                 if entry.number < self.on_disk_below:
-                    raise CorruptLog(f"the directory of stream {key!r} in database {db} is missing", where, 0, 0)
+                    raise CorruptLog(f"the directory of stream {key!r} in database {db} is missing", file=where)
                 self._dropped(db, key)
                 self.findings.append(f"stream {key!r} in database {db} was created too shortly before a power failure")
         unknown = sorted(present)
@@ -216,7 +216,10 @@ class Catalog:
         assert version == _SNAPSHOT_VERSION, f"catalog snapshot version {version}"
         for index, keys in enumerate(databases):
             if keys and index >= len(self.databases):
-                raise CorruptLog(f"database {index} has keys but there are only {len(self.databases)}", "catalog", 0, 0)
+                count = len(self.databases)
+                raise CorruptLog(
+                    f"database {index} has keys, but the setting databases is {count}", file=self.log.directory
+                )
             for key, number, place, expires_ms in keys:
                 self.databases[index][key] = KeyEntry(number, place, expires_ms, self.now_ms)
 
