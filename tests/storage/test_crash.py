@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from storage import Log, LogConfig
 from tests.storage.crash_workload import Workload
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
 
@@ -66,3 +67,30 @@ def test_a_write_torn_anywhere_leaves_nothing_of_it() -> None:
         for tear in (1, 11, 12, 83, 84, 85, rng.randrange(400), rng.randrange(400)):
             workload = cut_at(event, tear)
             workload.check(workload.filesystem.killed(), all_written=True)
+
+
+def test_rolls_without_any_sync_never_look_like_a_missing_segment() -> None:
+    for seed in range(40):
+        filesystem = MemoryFileSystem()
+        log = Log.open(filesystem, "/log", LogConfig(segment_bytes=200))
+        filesystem.sync_directory("")
+        filesystem.sync_directory("/log")
+        for i in range(1, 9):
+            log.append([i], [0], [b"p" * 90], now_ms=i)
+        after = Log.open(filesystem.powered_off(seed), "/log")
+        assert after.read_each(0, after.end_ordinal) == [b"p" * 90] * after.end_ordinal
+
+
+def test_a_snapshot_of_records_that_were_lost_does_not_come_true_again() -> None:
+    filesystem = MemoryFileSystem()
+    log = Log.open(filesystem, "/log")
+    log.append([1], [0], [b"kept"], now_ms=1)
+    log.append([2], [0], [b"lost"], [b"effect"], now_ms=2)
+    log.write_snapshot(b"knows the lost effect", 3)
+    after = filesystem.killed()
+    del after.content("/log/00000000000000000000.log")[-1:]
+    again = Log.open(after, "/log")
+    assert again.end_offset == 1
+    again.append([5, 6], [0, 0], [b"new", b"new"], now_ms=5)
+    assert again.newest_snapshot() is None
+    assert Log.open(after, "/log").newest_snapshot() is None
