@@ -52,7 +52,8 @@ class Durability:
         self.refusal = ""
         self._retry_at = 0.0
         self._written: dict[int, Log] = {}
-        self._ticket = 0
+        #: Of the last sync handed out, and of the last that came back well.
+        self.ticket = 0
         self.synced_ticket = 0
         self._served: list[Client] = []
         self._waiting: list[_SyncWaiter] = []
@@ -142,18 +143,18 @@ class Durability:
     @property
     def syncs_outstanding(self) -> int:
         """Syncs handed out and not yet reported."""
-        return self._ticket - self.synced_ticket
+        return self.ticket - self.synced_ticket
 
     def take_syncs(self) -> SyncRequest:
         """What to sync so that everything written so far is on disk: streams first, the catalog last."""
-        self._ticket += 1
+        self.ticket += 1
         keyspace = self._node.keyspace
         live, catalog = keyspace.live_logs, keyspace.catalog.log
         logs = sorted((log for log in self._written.values() if log in live), key=lambda log: log is catalog)
         self._written = {}
         parts = [(log, log.unsynced()) for log in logs]
         files = [file for _, unsynced in parts for file in unsynced]
-        return SyncRequest(self._ticket, parts, files, keyspace.catalog.next_number, keyspace.journal_ticks)
+        return SyncRequest(self.ticket, parts, files, keyspace.catalog.next_number, keyspace.journal_ticks)
 
     def synced(self, request: SyncRequest) -> None:
         """The edge has synced all files of the request."""
@@ -178,11 +179,11 @@ class Durability:
     def wait_for_sync(self, client: Client, numlocal: int, timeout_ms: int) -> Reply:
         """WAITAOF: ``[local, replicas]`` once everything written so far is synced."""
         node = self._node
-        settled = not self._written and not node.keyspace.is_dirty and self._ticket == self.synced_ticket
+        settled = not self._written and not node.keyspace.is_dirty and self.ticket == self.synced_ticket
         if settled or numlocal == 0 or node.in_exec:
             return replies.array([replies.integer(int(settled)), replies.integer(0)])
         deadline = node.now + timeout_ms / 1000 if timeout_ms else None
-        ticket = self._ticket + 1
+        ticket = self.ticket + 1
         self._waiting.append(_SyncWaiter(client, ticket, deadline))
         client.blocked = True
         client.settle()

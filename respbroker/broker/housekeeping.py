@@ -36,6 +36,8 @@ class Housekeeping:
         self._retention_at = node.now
         self._jobs: list[Job] = []
         self._merging: set[str] = set()
+        #: Streams whose directories may go once all syncs up to the ticket have come back.
+        self._dropped: tuple[int, list[int]] | None = None
         self.active_expire = True
         #: More memory is used than ``maxmemory`` allows, as of the last period.
         self.out_of_memory = False
@@ -82,11 +84,16 @@ class Housekeeping:
         return jobs
 
     def _remove_dropped(self) -> None:
-        """Remove the directories of dropped streams, behind a sync of the catalog that says so."""
-        keyspace = self._node.keyspace
-        if not keyspace.trash or keyspace.is_dirty:
+        """Remove the directories of dropped streams, behind a sync of the catalog that says so.
+
+        Syncs that were handed out before may still speak of them: those come first.
+        """
+        keyspace, durability = self._node.keyspace, self._node.durability
+        if keyspace.trash and not keyspace.is_dirty and self._dropped is None:
+            self._dropped = durability.ticket, keyspace.take_trash()
+        if self._dropped is None or durability.synced_ticket < self._dropped[0]:
             return
-        numbers = keyspace.take_trash()
+        (_, numbers), self._dropped = self._dropped, None
         syncs = list(keyspace.catalog.log.unsynced())
 
         def remove() -> None:
@@ -119,6 +126,7 @@ class Housekeeping:
 
         def done(result: object) -> None:
             self._merging.discard(merge.segment.path)
-            log.swap(merge)
+            if log in self._node.keyspace.live_logs:
+                log.swap(merge)
 
         self._jobs.append(Job(f"merge {merge.segment.path}", merge.run, done))

@@ -14,7 +14,7 @@ from respbroker.commands.delays import answer_later
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag
 from respbroker.errors import ReplyError, quoted
-from respbroker.resp.replies import OK
+from respbroker.resp.replies import OK, error_line
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -28,6 +28,8 @@ _SECONDS: Final = re.compile(rb"\s*([0-9]+\.?[0-9]*|\.[0-9]+)")
 _SECONDS_MAX: Final = 1e9
 
 HELP: Final = """\
+ERROR <text>
+    Answer an error with this text, as a test of a client wants it.
 JMAP
     Do nothing: there is no heap map to write.
 LOADAOF
@@ -76,6 +78,10 @@ def _set_active_expire(ctx: Context, words: list[bytes]) -> Reply:
     return OK
 
 
+def _error(ctx: Context, words: list[bytes]) -> Reply:
+    return error_line(words[2].decode("latin-1"))
+
+
 def _jmap(ctx: Context, words: list[bytes]) -> Reply:
     return OK
 
@@ -84,6 +90,7 @@ _ANY: Final = 1 << 30
 
 #: Fewest and most words, DEBUG itself counted, and what to do.
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[Context, list[bytes]], Reply]]]] = {
+    b"error": (3, 3, _error),
     b"help": (2, 2, _help),
     b"jmap": (2, 2, _jmap),
     b"loadaof": (2, 2, _reload),
