@@ -10,7 +10,7 @@ from tests.compat.programs import Program, Step
 from tests.support.servers import HOST, Server
 from tests.support.wire import Wire
 
-SEEDS = range(60)
+SEEDS = range(40)
 COMMANDS = 150
 
 
