@@ -206,7 +206,11 @@ class Durability:
             raise
 
     def retreat(self, active: Segment) -> None:
-        """``active`` is the last segment again, and shorter; durable when this returns."""
+        """``active`` is the last segment again, and shorter; durable when this returns.
+
+        If the last checkpoint says nothing about what goes, it stays: taking back an append needs no room on the disk.
+        """
+        before = self.snapshots.durable_offset
         self.unsynced_sealed = [s for s in self.unsynced_sealed if s.base_offset < active.base_offset]
         self.durable_base = min(self.durable_base, active.base_offset)
         if self.synced.offset > active.end_offset:
@@ -214,4 +218,5 @@ class Durability:
         self.snapshots.durable_offset = max(
             (offset for offset in self.snapshots.offsets if offset <= self.snapshots.durable_offset), default=0
         )
-        self.sync_checkpoint()
+        if self.checkpointed.offset > active.end_offset or self.snapshots.durable_offset != before:
+            self.sync_checkpoint()

@@ -115,7 +115,7 @@ class Log(LogReads, LogUpkeep):
         except FileNotFoundError:
             recovered = None
             if create:
-                filesystem.mkdir(directory)
+                cls._make_directory(filesystem, directory)
         except OSError as error:
             raise DiskFailed(f"cannot recover: {error}", file=directory) from error
         if recovered is not None:
@@ -123,6 +123,13 @@ class Log(LogReads, LogUpkeep):
         if not create:
             raise MissingLog("there is no log here", file=directory)
         return cls._create(filesystem, directory, config, caches, recovery.report)
+
+    @staticmethod
+    def _make_directory(filesystem: FileSystem, directory: str) -> None:
+        try:
+            filesystem.mkdir(directory)
+        except OSError as error:
+            raise disk_error(error, directory, "create the log") from error
 
     @classmethod
     def _create(

@@ -107,6 +107,12 @@ class LogUpkeep:
         """
         return self._drop([segment for segment in self.segments.sealed if segment.end_ordinal <= ordinal])
 
+    def retained_from(self, now_ms: int) -> int:
+        """The ordinal from which on retention keeps entries; `apply_retention` drops the segments before it."""
+        sealed = [segment.summary() for segment in self.segments.sealed]
+        drops = decide(sealed, self.segments.active.size, self.config, now_ms)
+        return drops[-1].end_ordinal if drops else self.segments.all[0].first_ordinal
+
     def apply_retention(self, now_ms: int) -> list[Drop]:
         """Drop what `storage.retention` says may go; what went, and why."""
         sealed = [segment.summary() for segment in self.segments.sealed]

@@ -2,7 +2,8 @@
 
 A tick is written whole or refused whole: if one append fails, those before it are taken back, the streams concerned
 forget what the tick did to them, and every client of the tick gets an error instead of its replies. Reads go on;
-writes are refused from then on and tried again about once a second.
+writes are refused from then on. A full disk is asked again about once a second; a disk that failed a write or a sync
+is not trusted until a restart, for nobody knows what is on it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ import attrs
 from respbroker.errors import MisConf, ReplyError
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply
+from respbroker.streams.directories import has_room
 from respbroker.streams.keyspace import Keyspace
-from storage import Log, StorageError, Syncable, Unsynced
+from storage import DiskFull, Log, StorageError, Syncable, Unsynced
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
 
 _RETRY_SECONDS = 1.0
+_PROBE_BYTES = 64 << 10  # as much room must there be before writes are let in again
+_JOURNAL_BYTES = 8 << 20  # of the journal; more is not gathered behind one sync
+
+
+Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
 
 @attrs.define(eq=False)
@@ -33,6 +40,7 @@ class SyncRequest:
     files: list[Syncable]
     streams_below: int
     journal_ticks: int
+    trash: list[int]
 
 
 @attrs.define(eq=False)
@@ -64,14 +72,20 @@ class Durability:
         self.failed = False
         self.save_failed = False
         self.saves_count = 0
+        self._midway = False  # the tick was refused before its end
+        self._checkpoint_due = False
+        #: Requests that ran in this tick and arrived earlier.
+        self.held_requests: list[tuple[Client, list[list[bytes]]]] = []
+        if node.keyspace.catalog.log.unsynced():
+            self.mark_written(node.keyspace.catalog.log)
 
     # -- the tick --------------------------------------------------------------------------------------------
 
     def begin_tick(self) -> None:
         self._served.clear()
+        self.held_requests.clear()
         if self.refusal and self._node.now >= self._retry_at and not self.failed:
-            self.refusal = ""
-            self._node.settings_changed()
+            self._try_again()
         if self._waiting:
             self._answer_waiting()
 
@@ -79,30 +93,50 @@ class Durability:
         """A blocked client was served in this tick: its reply speaks of what the tick will write."""
         self._served.append(client)
 
-    def flush(self, batch: Sequence[tuple[Client, list[list[bytes]]]] = ()) -> None:
-        """Write everything staged, or refuse the tick."""
+    def flush(self, batch: Batch = (), *, midway: bool = False) -> None:
+        """Write everything staged, or refuse the tick. ``midway``: more of the tick is to come."""
         keyspace = self._node.keyspace
-        if not keyspace.is_dirty:
-            return
-        written: list[tuple[Log, int]] = []
-        try:
-            keyspace.flush(self._node.now_ms, written)
-        except StorageError as error:
-            self._refuse(error, written, batch)
-            return
+        if keyspace.is_dirty:
+            written: list[tuple[Log, int]] = []
+            if keyspace.atomic and keyspace.journal.size > _JOURNAL_BYTES:
+                self._sync_now()
+            try:
+                keyspace.flush(self._node.now_ms, written)
+            except StorageError as error:
+                self._take_back(error, written)
+                self._midway = True
+            else:
+                self._wrote(written)
+        if self._midway and not midway:
+            self._midway = False
+            self._tell_refused([*batch, *self.held_requests])
+        if self._checkpoint_due and not midway:
+            self.checkpoint()
+
+    def _wrote(self, written: list[tuple[Log, int]]) -> None:
         self.writes_count += len(written)
         for log, _ in written:
             self._written[id(log)] = log
+        try:
+            self._node.keyspace.write_due_snapshots()
+        except StorageError as error:
+            self._save_failed(error)
 
-    def _refuse(
-        self, error: StorageError, written: list[tuple[Log, int]], batch: Sequence[tuple[Client, list[list[bytes]]]]
-    ) -> None:
-        """Take back what the tick appended and tell its clients."""
-        node = self._node
-        for log, end_offset in written:
-            log.truncate(end_offset)
-        node.keyspace.forget_staged()
+    def _take_back(self, error: StorageError, written: list[tuple[Log, int]]) -> None:
+        """The tick is refused: what was appended of it goes."""
+        self.failed = self.failed or not isinstance(error, DiskFull)
+        try:
+            for log, end_offset in written:
+                log.truncate(end_offset)
+            self._node.keyspace.forget_staged()
+        except StorageError as worse:
+            self.failed = True
+            self.refuse_writes(error)
+            raise worse
         self.refuse_writes(error)
+
+    def _tell_refused(self, batch: Batch) -> None:
+        """Every client of the tick gets an error for each of its requests."""
         refused = replies.error(MisConf(self.refusal))
         for client, requests in batch:
             if client.out:
@@ -110,11 +144,23 @@ class Durability:
         for client in self._served:
             client.out[:] = [refused]
 
+    def _try_again(self) -> None:
+        """Let writes in again if the disk has room."""
+        node = self._node
+        self._retry_at = node.now + _RETRY_SECONDS
+        if not has_room(node.keyspace.filesystem, f"{node.directory}/room", _PROBE_BYTES):
+            return
+        self.refusal = ""
+        node.keyspace.frozen = False
+        node.housekeeping.report("warning", "the disk has room again: writes are taken")
+        node.settings_changed()
+
     def refuse_writes(self, error: Exception) -> None:
         """Refuse writes from now on, and say why."""
         node = self._node
         self.refusal = f"Errors writing to the log: {error}. Writes are refused until it works again."
         self._retry_at = node.now + _RETRY_SECONDS
+        node.keyspace.frozen = True
         node.statistics.count_error("MISCONF")
         node.housekeeping.report("error", self.refusal)
         node.settings_changed()
@@ -137,8 +183,8 @@ class Durability:
 
     @property
     def wants_sync_now(self) -> bool:
-        """Whether a client waits for a sync whatever ``appendfsync`` says."""
-        return bool(self._waiting) and self.needs_sync
+        """Whether somebody waits for a sync whatever ``appendfsync`` says: a client, or dropped streams to be removed."""
+        return self.needs_sync and bool(self._waiting or self._node.keyspace.trash)
 
     @property
     def syncs_outstanding(self) -> int:
@@ -154,7 +200,8 @@ class Durability:
         self._written = {}
         parts = [(log, log.unsynced()) for log in logs]
         files = [file for _, unsynced in parts for file in unsynced]
-        return SyncRequest(self.ticket, parts, files, keyspace.catalog.next_number, keyspace.journal_ticks)
+        trash = [] if keyspace.is_dirty else keyspace.take_trash()
+        return SyncRequest(self.ticket, parts, files, keyspace.catalog.next_number, keyspace.journal.ticks, trash)
 
     def synced(self, request: SyncRequest) -> None:
         """The edge has synced all files of the request."""
@@ -164,10 +211,32 @@ class Durability:
             if log in self._node.keyspace.live_logs:
                 log.synced(unsynced)
         keyspace = self._node.keyspace
-        keyspace.directories_synced(request.streams_below)
-        if request.journal_ticks == keyspace.journal_ticks:
-            keyspace.journal.clear()
+        if not self.refusal:
+            keyspace.directories_synced(request.streams_below)
+        if request.journal_ticks == keyspace.journal.ticks:
+            self._clear_journal()
+        if keyspace.journal.is_empty:
+            self._node.housekeeping.remove(request.trash)
+        else:  # it may speak of these streams
+            keyspace.trash += request.trash
         self._answer_waiting()
+
+    def _clear_journal(self) -> None:
+        try:
+            self._node.keyspace.journal.clear()
+        except StorageError as error:  # nothing is lost: what it holds is done
+            self._node.housekeeping.report("error", f"cannot empty the journal: {error}")
+
+    def _sync_now(self) -> None:
+        """Sync in this thread, for once."""
+        request = self.take_syncs()
+        try:
+            for file in request.files:
+                file.sync()
+        except OSError as error:
+            self.sync_failed(request, error)
+        else:
+            self.synced(request)
 
     def sync_failed(self, request: SyncRequest, error: OSError) -> None:
         """A sync failed: what it should have covered may be lost, so nothing is written any more until a restart."""
@@ -215,14 +284,19 @@ class Durability:
     # -- checkpoints -----------------------------------------------------------------------------------------
 
     def checkpoint(self) -> None:
-        """SAVE: write what is staged, then the state of every open stream and of the catalog."""
+        """SAVE: write what is staged, then the state of every open stream and of the catalog.
+
+        Inside an EXEC it waits for the tick's end, for an EXEC is written in one piece.
+        """
         node = self._node
-        self.flush()
+        self._checkpoint_due = node.in_exec
+        if self._checkpoint_due:
+            return
+        self.flush(midway=True)
         try:
             logs = node.keyspace.checkpoint_all()
         except StorageError as error:
-            self.save_failed = True
-            node.housekeeping.report("error", f"the checkpoint failed: {error}")
+            self._save_failed(error)
             return
         self._written.update((id(log), log) for log in logs)
         self.save_failed = False
@@ -230,12 +304,19 @@ class Durability:
         self.saves_count += 1
         self.dirty_at_save = node.dirty
 
+    def _save_failed(self, error: StorageError) -> None:
+        self.save_failed = True
+        self._node.housekeeping.report("error", f"the checkpoint failed: {error}")
+
     def reload(self) -> None:
         """Forget memory, recover from disk, go on."""
         node = self._node
-        self.flush()
+        self.flush(midway=True)
         old = node.keyspace
+        unsynced = old.unsynced_numbers()
         old.close()
         self._written = {}
         node.keyspace = Keyspace(old.filesystem, old.directory, node.settings, node.now_ms)
         node.keyspace.on_expired, node.keyspace.on_unsynced = old.on_expired, old.on_unsynced
+        node.keyspace.frozen = old.frozen
+        node.keyspace.open_numbers(unsynced)  # replies may wait for their sync

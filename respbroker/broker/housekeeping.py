@@ -62,7 +62,6 @@ class Housekeeping:
         if node.now >= self._retention_at:
             self._retention_at = node.now + _RETENTION_SECONDS
             self._apply_retention()
-        self._remove_dropped()
 
     def _save_if_due(self) -> None:
         """The rules of the setting ``save``: a checkpoint after so many seconds with so many changes."""
@@ -83,26 +82,17 @@ class Housekeeping:
         jobs, self._jobs = self._jobs, []
         return jobs
 
-    def _remove_dropped(self) -> None:
-        """Remove the directories of dropped streams, behind a sync of the catalog that says so.
-
-        Syncs that were handed out before may still speak of them: those come first.
-        """
-        keyspace, durability = self._node.keyspace, self._node.durability
-        if keyspace.trash and not keyspace.is_dirty and self._dropped is None:
-            self._dropped = durability.ticket, keyspace.take_trash()
-        if self._dropped is None or durability.synced_ticket < self._dropped[0]:
+    def remove(self, numbers: list[int]) -> None:
+        """Remove the directories of dropped streams, once it has been synced that they are dropped."""
+        if not numbers:
             return
-        (_, numbers), self._dropped = self._dropped, None
-        syncs = list(keyspace.catalog.log.unsynced())
+        keyspace = self._node.keyspace
 
-        def remove() -> None:
-            for file in syncs:
-                file.sync()
+        def run() -> None:
             for number in numbers:
                 remove_tree(keyspace.filesystem, keyspace.path_of(number))
 
-        self._jobs.append(Job("remove dropped streams", remove))
+        self._jobs.append(Job("remove dropped streams", run))
 
     def _apply_retention(self) -> None:
         """Let whole old segments go, and start merging sealed ones."""
@@ -127,6 +117,9 @@ class Housekeeping:
         def done(result: object) -> None:
             self._merging.discard(merge.segment.path)
             if log in self._node.keyspace.live_logs:
-                log.swap(merge)
+                try:
+                    log.swap(merge)
+                except StorageError as error:
+                    self.report("error", str(error))
 
         self._jobs.append(Job(f"merge {merge.segment.path}", merge.run, done))

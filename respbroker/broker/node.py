@@ -64,6 +64,7 @@ class Node:
         #: Keys written to by the EXEC that runs.
         self.exec_keys: set[tuple[int, bytes]] = set()
         self._in_exec = False
+        self._catalog_before_exec = 0
         self.dirty = 0
         self.unfinished = False
         self.shutdown_requested: dict[str, bool] | None = None
@@ -294,6 +295,10 @@ class Node:
     @in_exec.setter
     def in_exec(self, on: bool) -> None:
         self._in_exec = on
+        if on:
+            self._catalog_before_exec = self.keyspace.catalog.staged_count
+        elif self.exec_keys and self.keyspace.catalog.staged_count != self._catalog_before_exec:
+            self.keyspace.atomic = True  # it writes to a stream and to the catalog
         self.exec_keys.clear()
 
     def execute(self, command: Command, words: list[bytes]) -> Reply:
@@ -309,6 +314,7 @@ class Node:
                 continue
             requests = list(client.backlog)
             client.backlog.clear()
+            self.durability.held_requests.append((client, requests))
             self.dispatcher.run(client, requests)
 
     # -- what handlers call: the node ----------------------------------------------------------------------------

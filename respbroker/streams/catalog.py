@@ -14,6 +14,7 @@ import attrs
 import msgpack
 from sortedcontainers import SortedList
 
+from respbroker.streams.directories import remove_tree
 from respbroker.streams.journal import CATALOG, Part
 from storage import CorruptLog, FileSystem, Log
 
@@ -74,6 +75,11 @@ class Catalog:
     def is_dirty(self) -> bool:
         return bool(self._effects)
 
+    @property
+    def staged_count(self) -> int:
+        """How many effects are staged."""
+        return len(self._effects)
+
     def commit(self, effect: list[Any]) -> None:
         """Apply an effect and stage it for the end of the tick."""
         self._apply(effect)
@@ -83,7 +89,11 @@ class Catalog:
         """Append what is staged: one write. Raises StorageError; then nothing was written."""
         self.log.append((), (), (), self._effects, now_ms=now_ms)
         self._effects = []
-        if self.log.bytes_since_snapshot > max(_SNAPSHOT_BYTES, 2 * self._snapshot_size):
+
+    def write_due_snapshot(self) -> None:
+        """A snapshot if much has gathered behind the last; not within `flush`, for its failure refuses no tick."""
+        least = min(_SNAPSHOT_BYTES, self.log.config.segment_bytes // 4)
+        if self.log.bytes_since_snapshot > max(least, 2 * self._snapshot_size):
             self.write_snapshot()
 
     def staged(self) -> Part:
@@ -194,15 +204,37 @@ class Catalog:
                 where = f"{self._streams_directory}/{entry.number:010d}"
                 if entry.number < self.on_disk_below:
                     raise CorruptLog(f"the directory of stream {key!r} in database {db} is missing", file=where)
-                self._dropped(db, key)
-                self.findings.append(f"stream {key!r} in database {db} was created too shortly before a power failure")
+                self.lose(db, key)
         unknown = sorted(present)
         self.leftovers = [number for number in unknown if number < self.next_number]
         foreign = [number for number in unknown if number >= self.next_number]
         for number in foreign:
             path = f"{self._streams_directory}/{number:010d}"
-            self._filesystem.rename(path, f"{path}.orphan")
-            self.findings.append(f"a stream's directory belonged to no key and was kept as {path}.orphan")
+            if not any(size for _, size in self._filesystem.files(path)):
+                remove_tree(self._filesystem, path)  # made for a tick that was not written
+                continue
+            kept = self._unused_name(f"{path}.orphan")
+            self._filesystem.rename(path, kept)
+            self.findings.append(f"a stream's directory belonged to no key and was kept as {kept}")
+
+    def _unused_name(self, path: str) -> str:
+        names = set(self._filesystem.directories(self._streams_directory))
+        candidates = [path, *(f"{path}-{number}" for number in range(2, len(names) + 3))]
+        return next(each for each in candidates if each.rpartition("/")[2] not in names)
+
+    def not_known_on_disk(self) -> list[tuple[int, bytes, int]]:
+        """Database, key and number of the streams whose directories no sync has been reported for."""
+        return [
+            (db, key, entry.number)
+            for db, keys in enumerate(self.databases)
+            for key, entry in keys.items()
+            if entry.number >= self.on_disk_below
+        ]
+
+    def lose(self, db: int, key: bytes) -> None:
+        """A key whose stream never reached the disk: nothing of it had been answered as durable."""
+        self.commit([DROPPED, db, key])
+        self.findings.append(f"stream {key!r} in database {db} was created too shortly before a power failure")
 
     def _dump(self) -> bytes:
         keys = [

@@ -1,20 +1,21 @@
-"""The redo journal: an EXEC that writes to several streams survives a crash whole or not at all.
+"""The redo journal: an EXEC that writes to several logs survives a crash whole or not at all.
 
 Before such a tick is appended to its logs, the journal, a log of its own, gets one record with all of it and is synced.
 After a crash every part that a log lacks is appended again; where that cannot be done, because a log lost what came
 before, the parts that did survive are taken back: nothing behind them had been answered as durable. Once the logs are
-synced the journal is emptied. Ticks without such an EXEC never touch it.
+synced the journal is emptied; a tick that is refused takes its record back. Ticks without such an EXEC never touch it.
+
+While a record stands, no log that it speaks of may be removed: a log that is missing counts as lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import attrs
 import msgpack
 
-from storage import Log
+from storage import DiskFailed, Log
 
 CATALOG = 0  #: the catalog's number among the streams'
 
@@ -37,39 +38,57 @@ class Part:
 
 
 class Journal:
-    """Owns ``DIR/journal``."""
+    """Owns ``DIR/journal``. ``ticks`` counts what was recorded since the start."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
+        self.ticks = 0
 
     @property
     def is_empty(self) -> bool:
         return self._log.end_offset == 0
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._log.size
+
     def record(self, parts: Sequence[Part], now_ms: int, *, sync: bool) -> None:
-        """Write what the tick is about to append, and sync it unless durability is not asked for."""
+        """Write what the tick is about to append, and sync it unless durability is not asked for.
+
+        Raises:
+            StorageError: the tick must be refused.
+        """
         wire = msgpack.packb([now_ms, [attrs.astuple(part) for part in parts]], use_bin_type=True)
         self._log.append((), (), (), [wire], now_ms=now_ms)
+        self.ticks += 1
         if sync:
             pending = self._log.unsynced()
-            pending.sync()
+            try:
+                pending.sync()
+            except OSError as error:
+                self._log.sync_failed(error)
+                raise DiskFailed(f"cannot sync the journal: {error}", file=self._log.directory) from error
             self._log.synced(pending)
+
+    def take_back(self) -> None:
+        """The tick recorded last is refused."""
+        self._log.truncate(self._log.end_offset - 1)
 
     def clear(self) -> None:
         """Every log has been synced behind what is recorded."""
         if not self.is_empty:
             self._log.truncate(0)
 
-    def recover(self, open_log: Callable[[int], Log | None]) -> int:
+    def recover(self, open_log: Callable[[Part], Log | None]) -> int:
         """Bring the logs to where the recorded ticks are whole or absent; how many ticks were completed.
 
-        ``open_log`` gives the log of a stream by number, None where the stream is gone.
+        ``open_log`` gives the log of a part, made anew if the part begins it; None where it is missing.
         """
         completed = 0
         for _, _, wire in list(self._log.controls(self._log.start_offset)):
             now_ms, parts = msgpack.unpackb(wire, raw=False)
-            completed += _complete([(open_log(part[0]), Part(*part)) for part in parts], now_ms)
-        self.clear()
+            completed += _complete([(open_log(part), part) for part in (Part(*each) for each in parts)], now_ms)
         return completed
 
     def close(self) -> None:
@@ -78,16 +97,17 @@ class Journal:
 
 def _complete(targets: list[tuple[Log | None, Part]], now_ms: int) -> bool:
     """Redo or undo one tick; whether anything had to be redone."""
-    present: list[tuple[Any, Part]] = [(log, part) for log, part in targets if log is not None]
-    lacking = [(log, part) for log, part in present if log.end_offset < part.end_behind]
-    if not lacking:
+    if all(log is not None and log.end_offset >= part.end_behind for log, part in targets):
         return False
-    if any(log.end_offset < part.end_offset for log, part in lacking):
-        for log, part in present:
-            if log.end_offset > part.end_offset:
+    if any(log is None or log.end_offset < part.end_offset for log, part in targets):
+        for log, part in targets:
+            if log is not None and log.end_offset > part.end_offset:
                 log.truncate(part.end_offset)
         return False
-    for log, part in lacking:
+    for log, part in targets:
+        assert log is not None
+        if log.end_offset >= part.end_behind:
+            continue
         if log.end_offset > part.end_offset:
             log.truncate(part.end_offset)
         log.append(part.ms, part.seqs, part.payloads, part.effects, now_ms=now_ms)

@@ -14,9 +14,10 @@ import attrs
 
 from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, ON_DISK, SWAPPED, Catalog, KeyEntry
 from respbroker.streams.copying import copy_stream
-from respbroker.streams.directories import ensure_directory
-from respbroker.streams.journal import CATALOG, Journal
+from respbroker.streams.directories import ensure_directory, never_synced, remove_tree
+from respbroker.streams.journal import Journal
 from respbroker.streams.key_order import KeyOrder
+from respbroker.streams.opening import recover_journal, settle_new_streams
 from respbroker.streams.stream import Stream
 from storage import Caches, FileSystem, Log, LogConfig, MergeJob
 
@@ -60,13 +61,17 @@ class Keyspace:
         #: Bounds what all logs together keep open and in memory.
         self.caches = Caches()
         self.dirty: list[Stream] = []
-        #: Ticks written through the journal so far.
-        self.journal_ticks = 0
         #: Set when the tick holds an EXEC that writes to several keys: all of the tick is then written as one.
         self.atomic = False
+        self._snapshot_bytes = min(_SNAPSHOT_BYTES, self.log_config.segment_bytes // 8)
+        self._grown: list[Stream] = []  # streams flushed whose next snapshot is due
+        #: Set while the journal's last record is the tick that is being flushed.
+        self.journaled = False
         self.open_streams: dict[int, Stream] = {}
-        #: Numbers of dropped streams whose directories may go once the catalog is synced.
+        #: Numbers of dropped streams whose directories may go once everything flushed so far is synced.
         self.trash: list[int] = []
+        #: Set while the disk refuses writes: keys whose time has come are hidden then, not dropped.
+        self.frozen = False
         #: Logs that are open: syncs that come back for others are late.
         self.live_logs: set[Log] = set()
         #: Called with a log that was opened with something to sync.
@@ -79,28 +84,21 @@ class Keyspace:
         ensure_directory(self.filesystem, f"{self.directory}/streams")
         log = self._open_log_in(f"{self.directory}/catalog")
         self.journal = Journal(self._open_log_in(f"{self.directory}/journal"))
-        if not self.journal.is_empty:
-            self._recover_journal(log)
+        recover_journal(self.journal, log, self._open_part)
         self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
         self.live_logs = {log}
+        settle_new_streams(self.filesystem, self.directory, self.catalog, self._open_part)
         self.trash = list(self.catalog.leftovers)
 
-    def _recover_journal(self, catalog_log: Log) -> None:
-        """Complete or undo the ticks in the journal, before anything is read from the logs."""
-        names = self.filesystem.directories(f"{self.directory}/streams")
-        present = {int(name) for name in names if name.isdigit()}
-        opened: dict[int, Log] = {CATALOG: catalog_log}
-
-        def open_log(number: int) -> Log | None:
-            if number not in opened and number in present:
-                opened[number] = self._open_log(number, create=False)
-            return opened.get(number)
-
-        self.journal.recover(open_log)
-        for number, log in opened.items():
-            if number != CATALOG:
-                log.close()
+    def _open_part(self, number: int, create: bool) -> Log | None:
+        """The log of a stream whose directory may not have reached the disk whole; None if it is missing."""
+        path = self.path_of(number)
+        if never_synced(self.filesystem, path):
+            if not create:
+                return None
+            remove_tree(self.filesystem, path)
+        return self._open_log(number, create=create)
 
     @property
     def findings(self) -> list[str]:
@@ -115,7 +113,7 @@ class Keyspace:
         if entry is None:
             return None
         if entry.expires_ms and entry.expires_ms <= now_ms:
-            self.expire(db, key)
+            self._expire_unless_frozen(db, key)
             return None
         entry.used_ms = now_ms
         return entry.stream or self._open(db, key, entry)
@@ -126,7 +124,7 @@ class Keyspace:
         if entry is None:
             return False
         if entry.expires_ms and entry.expires_ms <= now_ms:
-            self.expire(db, key)
+            self._expire_unless_frozen(db, key)
             return False
         return True
 
@@ -155,6 +153,7 @@ class Keyspace:
     def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
         defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
         stream = Stream(db, key, entry.number, log, defaults, self.dirty.append)
+        stream.snapshot_due = self._snapshot_bytes
         entry.stream = stream
         self.open_streams[entry.number] = stream
         self.live_logs.add(log)
@@ -172,6 +171,9 @@ class Keyspace:
         """An empty stream at ``key``, where there is none."""
         number = self.catalog.next_number
         log = self._open_log(number, create=True)  # first, for it may be refused
+        return self._enter(db, key, number, log)
+
+    def _enter(self, db: int, key: bytes, number: int, log: Log) -> Stream:
         self.catalog.commit([CREATED, db, key, number])
         entry = self.databases[db].keys[key]
         entry.used_ms = self.now_ms
@@ -191,6 +193,10 @@ class Keyspace:
         self.delete(db, key)
         self.on_expired(db, key)
 
+    def _expire_unless_frozen(self, db: int, key: bytes) -> None:
+        if not self.frozen:
+            self.expire(db, key)
+
     def rename(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
         """Move a key, replacing what is at the new place; the expiry goes along."""
         entry = self.databases[db].keys[key]
@@ -208,9 +214,12 @@ class Keyspace:
         source = self.lookup(db, key, self.now_ms)
         assert source is not None
         expires_ms = self.expiry(db, key)
+        number = self.catalog.next_number
+        log = self._open_log(number, create=True)  # first, for it may be refused
         self.delete(new_db, new_key)
-        target = self.create(new_db, new_key)
+        target = self._enter(new_db, new_key, number, log)
         copy_stream(source, target)
+        self.atomic = True  # what is replaced must not go without the copy
         if expires_ms:
             self.set_expiry(new_db, new_key, expires_ms)
 
@@ -260,7 +269,6 @@ class Keyspace:
         truncates these and calls `forget_staged`.
         """
         if self.atomic:
-            self.atomic = False
             self._journal(now_ms)
         for stream in self.dirty:
             before = stream.log.end_offset
@@ -270,10 +278,9 @@ class Keyspace:
             before = self.catalog.log.end_offset
             self.catalog.flush(now_ms)
             written.append((self.catalog.log, before))
-        for stream in self.dirty:
-            if stream.log.bytes_since_snapshot > stream.snapshot_due:
-                self._snapshot(stream)
+        self._grown = [stream for stream in self.dirty if stream.log.bytes_since_snapshot > stream.snapshot_due]
         self.dirty.clear()
+        self.atomic = self.journaled = False
 
     def _journal(self, now_ms: int) -> None:
         """Record the tick before it is appended."""
@@ -282,10 +289,17 @@ class Keyspace:
             parts.append(self.catalog.staged())
         if len(parts) > 1:
             self.journal.record(parts, now_ms, sync=self.settings.appendfsync != "no")
-            self.journal_ticks += 1
+            self.journaled = True
 
     def forget_staged(self) -> None:
-        """The tick is refused: everything that it changed goes back to what the logs say."""
+        """The tick is refused: everything that it changed goes back to what the logs say.
+
+        Raises:
+            StorageError: it does not, for the disk fails.
+        """
+        if self.journaled:
+            self.journal.take_back()
+        self.atomic = self.journaled = False
         if self.catalog.is_dirty or any(stream.log.end_offset == 0 for stream in self.dirty):
             self._reopen()
             return
@@ -294,14 +308,24 @@ class Keyspace:
         self.dirty.clear()
 
     def _reopen(self) -> None:
-        """Read the catalog again, and every stream when it is next used."""
-        for stream in self.opened():
-            stream.log.close()
-        self.open_streams.clear()
+        """Read the catalog again, what waits for a sync, and every other stream when it is next used."""
+        unsynced = self.unsynced_numbers()
+        self.close()
         self.dirty.clear()
-        self.catalog.log.close()
-        self.journal.close()
         self._open_catalog()
+        self.open_numbers(unsynced)
+
+    def unsynced_numbers(self) -> set[int]:
+        """The streams with something to sync."""
+        return {stream.number for stream in self.opened() if stream.log.unsynced()}
+
+    def open_numbers(self, numbers: set[int]) -> None:
+        """Open these streams, so that `on_unsynced` hears of them; and let it hear of the catalog."""
+        self.on_unsynced(self.catalog.log)
+        for database in self.databases if numbers else ():
+            for key, entry in database.keys.items():
+                if entry.number in numbers and entry.stream is None:
+                    self._open(database.index, key, entry)
 
     def directories_synced(self, below: int) -> None:
         """The directories of all streams numbered below are on disk: to be remembered with the next change."""
@@ -313,12 +337,21 @@ class Keyspace:
         trash, self.trash = self.trash, []
         return trash
 
+    def write_due_snapshots(self) -> None:
+        """Snapshots where much has gathered behind the last. Raises StorageError; nothing is lost by that."""
+        grown, self._grown = self._grown, []
+        for stream in grown:
+            if not stream.is_dirty and stream.log in self.live_logs:
+                self._snapshot(stream)
+        self.catalog.write_due_snapshot()
+
     def _snapshot(self, stream: Stream) -> None:
         """Write the state of a stream next to its log, so that opening it replays little; unsynced like an append."""
         if stream.log.bytes_since_snapshot:
             state = stream.snapshot()
             stream.log.write_snapshot(state, stream.log.end_offset)
-            stream.snapshot_due = max(_SNAPSHOT_BYTES, 4 * len(state))
+            stream.snapshot_due = max(self._snapshot_bytes, 4 * len(state))
+            stream.snapshot_mark = stream.log.end_offset, stream.first_ordinal
 
     def checkpoint_all(self) -> list[Log]:
         """Snapshots of everything open; nothing may be staged. The logs that are to be synced for it."""
@@ -330,19 +363,20 @@ class Keyspace:
     def maintain(self, stream: Stream, now_ms: int) -> list[MergeJob]:
         """Let segments go that are trimmed away or too old; jobs that merge small batches of sealed ones.
 
-        A segment goes only behind a synced snapshot of what its effects did; one is written here if need be.
+        Entries are trimmed first; a segment without any goes once a snapshot from behind that trim has been synced,
+        for it holds the IDs of what is still pending of them. Each takes a call of its own.
         """
         if not stream.log.segments.sealed:
             return []
         log = stream.log
-        if self.log_config.retention_ms is not None or self.log_config.retention_bytes is not None:
-            log.apply_retention(now_ms)
-            if log.first_ordinal > stream.first_ordinal:
-                stream.trim(log.first_ordinal)
-        elif stream.first_ordinal >= log.segments.sealed[0].end_ordinal:
-            stream.detach_below(stream.first_ordinal)
+        retained = log.retained_from(now_ms)
+        if retained > stream.first_ordinal:
+            stream.trim(retained)
+        offset, floor = stream.snapshot_mark
+        if floor >= log.segments.sealed[0].end_ordinal and log.snapshots.durable_offset >= offset:
+            log.drop_before(floor)
+        elif stream.first_ordinal >= log.segments.sealed[0].end_ordinal and not stream.is_dirty:
             self._snapshot(stream)
-            log.drop_before(stream.first_ordinal)
         return [log.merge(segment) for segment in log.merge_candidates()]
 
     def close(self) -> None:

@@ -34,7 +34,8 @@ class Stream:
     ``first_ordinal <= live entries < end_ordinal``; ``deletions`` lie in between. ``last_id`` is the last generated
     ID, of an entry that may be gone. ``entries_added`` is ``end_ordinal + added_bias`` (XSETID may set it at will).
     ``node_origin`` is where the grid of nodes begins that ``~`` trims by. ``recent_ids`` is a cache of XACK.
-    ``detached`` keeps the IDs of pending entries whose segment was dropped.
+    ``detached`` keeps the IDs of pending entries whose segment was dropped. ``snapshot_mark`` tells of the last
+    snapshot its offset, and ``first_ordinal`` as it was then.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Stream:
         "number",
         "recent_ids",
         "snapshot_due",
+        "snapshot_mark",
     )
 
     def __init__(
@@ -86,7 +88,8 @@ class Stream:
         self.recent_ids: Any = None
         self.last_id: Id = ZERO
         self.max_deleted_id: Id = ZERO
-        self.snapshot_due = 16 << 20
+        self.snapshot_due = 0
+        self.snapshot_mark = 0, 0
         self._ms: list[int] = []
         self._seqs: list[int] = []
         self._payloads: list[bytes] = []
@@ -282,12 +285,10 @@ class Stream:
         if first > self.first_ordinal:
             self.trim(min(first, self.end_ordinal))
 
-    def detach_below(self, ordinal: int) -> None:
-        """Remember the IDs of pending entries below ``ordinal``, whose segments are about to go."""
-        for group in self.groups.values():
-            for pending, *_ in group.pending.iterate(0, ordinal):
-                if pending not in self.detached:
-                    self.detached[pending] = self.log.id_at(pending)
+    def _detach(self) -> None:
+        """Remember the IDs of pending entries that are trimmed away, for their segments may go."""
+        pending = (each for group in self.groups.values() for each, *_ in group.pending.iterate(0, self.first_ordinal))
+        self.detached = {ordinal: self.id_at(ordinal) for ordinal in pending}
 
     # -- the log behind it -------------------------------------------------------------------------------------
 
@@ -323,6 +324,7 @@ class Stream:
     def snapshot(self) -> bytes:
         """The state behind the log at its end, for `_restore`; nothing may be staged."""
         assert not self.is_dirty
+        self._detach()
         return msgpack.packb(  # type: ignore[no-any-return]
             [
                 _SNAPSHOT_VERSION,
@@ -347,6 +349,7 @@ class Stream:
         if newest is not None:
             offset, state = newest
             self._load(msgpack.unpackb(state, use_list=True, raw=False, strict_map_key=False))
+            self.snapshot_mark = offset, self.first_ordinal
         for _, _, wire in self.log.controls(offset):
             effects.apply(self, effects.unpack(wire))
         if self.log.last_id is not None:

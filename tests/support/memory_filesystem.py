@@ -259,6 +259,10 @@ class MemoryFileSystem:
 
 
 def _apply(names: dict[str, Entry], change: dict[str, Entry | str]) -> None:
+    source, target = next(iter(change)), list(change)[-1]
+    if source != target and change[target] is None:  # a directory is renamed, and what is in it goes along
+        for path in [path for path in names if path.startswith(f"{source}/")]:
+            names[target + path[len(source) :]] = names.pop(path)
     for path, entry in change.items():
         if isinstance(entry, str):
             names.pop(path, None)

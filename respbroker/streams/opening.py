@@ -1,0 +1,50 @@
+"""What is put in order when a node opens its directory, before anything is served.
+
+A crash may leave a tick in the journal, and streams whose creation had not reached the disk whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from respbroker.streams.catalog import Catalog
+from respbroker.streams.journal import CATALOG, Journal, Part
+from storage import FileSystem, Log
+
+OpenLog = Callable[[int, bool], Log | None]  # number of a stream, whether to make it if it is missing
+
+
+def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> None:
+    """Complete or undo the ticks in the journal, before anything is read from the logs."""
+    if journal.is_empty:
+        return
+    opened: dict[int, Log | None] = {CATALOG: catalog_log}
+
+    def log_of(part: Part) -> Log | None:
+        if opened.get(part.number) is None:
+            opened[part.number] = open_log(part.number, part.end_offset == 0)
+        return opened[part.number]
+
+    journal.recover(log_of)
+    for log in opened.values():
+        if log is not None:
+            log.unsynced().sync()
+    journal.clear()
+    for number, log in opened.items():
+        if log is not None and number != CATALOG:
+            log.close()
+
+
+def settle_new_streams(filesystem: FileSystem, directory: str, catalog: Catalog, open_log: OpenLog) -> None:
+    """Streams not yet known to be on disk: what a power failure left of them is synced, or dropped if it is nothing."""
+    filesystem.sync_directory(directory)
+    for db, key, number in catalog.not_known_on_disk():
+        log = open_log(number, False)
+        if log is None or log.end_offset == 0:
+            catalog.lose(db, key)
+            catalog.leftovers.append(number)
+            continue
+        log.unsynced().sync()
+        filesystem.sync_directory(log.directory)
+        log.close()
+    filesystem.sync_directory(f"{directory}/streams")

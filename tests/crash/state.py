@@ -1,0 +1,69 @@
+"""The whole state of a node as plain values: what must be the same after a crash as at some tick before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from respbroker.broker.node import Node
+from respbroker.streams.keyspace import Keyspace
+from respbroker.streams.references import lag
+from respbroker.streams.stream import Stream
+
+CATALOG = 0  #: stands for the catalog among the numbers of streams
+
+State = dict[int, Any]  #: by number of a stream, and `CATALOG`: which key has which number and expiry
+
+
+def state_of(node: Node) -> State:
+    """Every stream, opened if need be, and the catalog."""
+    keyspace = node.keyspace
+    catalog, state = [], {}
+    for db, database in enumerate(keyspace.databases):
+        for key, entry in database.keys.items():
+            catalog.append((db, key, entry.number, entry.expires_ms))
+            state[entry.number] = stream_state(_opened(keyspace, db, key))
+    state[CATALOG] = sorted(catalog)
+    return state
+
+
+def _opened(keyspace: Keyspace, db: int, key: bytes) -> Stream:
+    entry = keyspace.databases[db].keys[key]
+    return entry.stream or keyspace._open(db, key, entry)
+
+
+def stream_state(stream: Stream) -> list[Any]:
+    """Live entries with their bytes, counters, groups with everything pending by ID, remembered requests."""
+    check_stream(stream)
+    ranges = stream.live_ranges(stream.first_ordinal, stream.end_ordinal)
+    ids = [entry_id for first, end in ranges for entry_id in stream.ids(first, end)]
+    entries = list(zip(ids, stream.payloads_each(ranges), strict=True))
+    counters = [stream.last_id, stream.max_deleted_id, stream.entries_added, stream.node_origin, stream.first_ordinal]
+    groups = [[group.dump(), _pending_ids(stream, group)] for group in stream.groups.values()]
+    *idmp, _duplicates_are_not_kept, producers = stream.idmp.dump()
+    # Through msgpack, so that tuples and lists of a loaded state and of a grown one are alike.
+    return msgpack.unpackb(  # type: ignore[no-any-return]
+        msgpack.packb([entries, counters, groups, idmp, producers]), strict_map_key=False
+    )
+
+
+def _pending_ids(stream: Stream, group: Any) -> list[Any]:
+    return [stream.id_at(ordinal) for ordinal, *_ in group.pending.iterate()]
+
+
+def check_stream(stream: Stream) -> None:
+    """Groups agree with entries, and counters with what is counted."""
+    ranges = stream.live_ranges(stream.first_ordinal, stream.end_ordinal)
+    ordinals = [ordinal for first, end in ranges for ordinal in range(first, end)]
+    assert len(ordinals) == stream.length
+    assert len(stream.payloads_each(ranges)) == stream.length
+    ids = [entry_id for first, end in ranges for entry_id in stream.ids(first, end)]
+    assert ids == sorted(set(ids))
+    assert not ids or ids[-1] <= stream.last_id
+    for group in stream.groups.values():
+        group.check()
+        highest = group.pending.highest()
+        assert highest is None or highest < stream.end_ordinal
+        assert lag(stream, group) == sum(ordinal >= group.next_ordinal for ordinal in ordinals)
+    stream.idmp.check()
