@@ -1,0 +1,1 @@
+"""How fast, how large, how late: side by side with Redis and Valkey, and by counts that no clock disturbs."""
