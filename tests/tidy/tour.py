@@ -1,0 +1,180 @@
+"""Prints docs/tour.md: the source in reading order, each module with the first line of its docstring.
+
+    python -m tests.tidy.tour > docs/tour.md
+
+Order and prose stand here, captions in the modules. A module that no chapter names comes last in the chapter of its
+directory, so the page is whole whenever it is printed.
+"""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TOPS: Final = ("respbroker", "storage")
+WIDTH: Final = 118  # of prose; a module's line is as long as its caption
+
+HEAD: Final = """\
+# A tour of the source
+
+In reading order: along the way of a request from the socket to the disk and back. Each line is a module and the first
+sentence of its docstring, so what is said here is said there. An hour is enough for the files in **bold**; the
+[design](design.md) gives the reasons, the [vocabulary](vocabulary.md) the words.
+"""
+
+TAIL: Final = """\
+## Beside the source
+
+`examples/` are programs to start from: six numbered ones, and `examples/flights`, the whole thing. `tests/` follows
+the packages; [testing](testing.md) says what is where and how to run it. Who may import whom is a table in
+`tests/tidy/test_layers.py`: `storage` and `model` import nothing of ours, `server` is imported by nobody.
+"""
+
+
+@attrs.frozen
+class Chapter:
+    """Modules of one directory in reading order; ``names`` with a ``*`` behind them are printed bold."""
+
+    heading: str
+    directory: str
+    prose: str
+    names: str
+
+    @property
+    def modules(self) -> list[tuple[str, bool]]:
+        """Path and whether it is to be read first."""
+        return [
+            (f"{self.directory}/{name.rstrip('*')}.py".removeprefix("./"), name.endswith("*"))
+            for name in self.names.split()
+        ]
+
+
+CHAPTERS: Final = (
+    Chapter(
+        "The command",
+        "respbroker",
+        "`respbroker serve` reads settings and hands them to the edge.",
+        "__init__ __main__ cli",
+    ),
+    Chapter(
+        "The edge",
+        "respbroker/server",
+        "One loop takes all connections that are readable, runs one tick of the node over what they sent, and sends"
+        " what the node answers. Everything that touches a socket, a clock or a thread is in this package. Begin with"
+        " `Loop.turn`.",
+        "__init__ main* loop* poller connection listener outputs commit* worker process logs",
+    ),
+    Chapter(
+        "The protocol",
+        "respbroker/resp",
+        "Bytes in, lists of words out; a reply is its bytes from the start, so nothing is encoded behind a handler."
+        " hiredis does the work where its answer can be proven, `stepwise` does all the rest.",
+        "__init__ decoder* limits inline stepwise replies entry*",
+    ),
+    Chapter(
+        "The node",
+        "respbroker/broker",
+        "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
+        " all state; its parts own a share of it each.",
+        "__init__ node* clock dispatch* durability* blocking housekeeping timing facts",
+    ),
+    Chapter(
+        "Commands: how they are found and what they may touch",
+        "respbroker/commands",
+        "A command is a row of the table and a function `(context, words) -> reply`. It parses everything first, so a"
+        " refusal leaves nothing half done.",
+        "__init__ table* context* catalogue arguments help delays",
+    ),
+    Chapter(
+        "Commands: streams",
+        "respbroker/commands",
+        "`append.xadd` is the shortest way through the whole server; read it first.",
+        "append* trim_options idempotency reads* entries read_limits groups delivery* history acknowledge claims"
+        " pendings deletes inspection stream_settings",
+    ),
+    Chapter(
+        "Commands: keys, transactions, connections, channels",
+        "respbroker/commands",
+        "Most of these never open a stream: what they ask stands in the catalog or in the sessions.",
+        "keys expiry scanning databases objects transactions connection client pubsub monitor",
+    ),
+    Chapter(
+        "Commands: the server itself",
+        "respbroker/commands",
+        "What operators and tools ask. INFO is a table of fields; COMMAND and docs/commands.md are read off the"
+        " command table.",
+        "info info_fields config server persistence slowlog latency latency_report memory debug acl lolwut"
+        " introspection command_info syntax reference",
+    ),
+    Chapter(
+        "State around requests",
+        "respbroker/sessions",
+        "Who is connected, what they listen to, watch and have queued, and what is counted. No I/O.",
+        "__init__ client* transaction watches channels notifications listing secrets statistics histogram slowlog"
+        " latency",
+    ),
+    Chapter(
+        "Streams over logs",
+        "respbroker/streams",
+        "What Redis says about streams, said about a log. A change is an *effect*: applied to the state in memory and"
+        " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
+        " streams come from.",
+        "__init__ stream* effects* trimming deletions group consumer references pending* pending_runs runs ages"
+        " assignments recent_ids idmp waiters keyspace* catalog opening directories journal copying key_order",
+    ),
+    Chapter(
+        "Values",
+        "respbroker/model",
+        "Frozen, and known to everyone.",
+        "__init__ stream_id settings setting_kinds config_file settings_page glob version",
+    ),
+    Chapter("Refusals", "respbroker", "Printed with advice in [errors](errors.md).", "errors"),
+    Chapter(
+        "The log",
+        "storage",
+        "A library of its own: it knows records (an ID of two numbers, and bytes), no protocol and no streams. Top down"
+        " from `Log`; what is on disk is in [log format](log-format.md).",
+        "__init__ log* reads upkeep durability batch* segment segments index block caches scan recovery* torn"
+        " checkpoint snapshot merge retention sync filesystem files names config errors inspect",
+    ),
+)
+
+
+def render() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *_body(), TAIL])
+
+
+def sources() -> list[str]:
+    """Every module, as a path from the root."""
+    return sorted(path.relative_to(ROOT).as_posix() for top in TOPS for path in (ROOT / top).rglob("*.py"))
+
+
+def caption(path: str) -> str:
+    """The first line of the module's docstring."""
+    return (ast.get_docstring(ast.parse((ROOT / path).read_text())) or "").partition("\n")[0]
+
+
+def _body() -> Iterator[str]:
+    left = set(sources())
+    named = {path for chapter in CHAPTERS for path, _ in chapter.modules}
+    last = {chapter.directory: chapter for chapter in CHAPTERS}
+    for chapter in CHAPTERS:
+        modules = [(path, bold) for path, bold in chapter.modules if path in left]
+        if last[chapter.directory] is chapter:
+            modules += [(path, False) for path in sorted(left - named) if path.rpartition("/")[0] == chapter.directory]
+        yield f"## {chapter.heading}\n\n{textwrap.fill(chapter.prose, WIDTH)}\n"
+        for path, bold in modules:
+            left.discard(path)
+            yield f"* **`{path}`** — {caption(path)}" if bold else f"* `{path}` — {caption(path)}"
+        yield ""
+
+
+if __name__ == "__main__":
+    print(render(), end="")
