@@ -178,6 +178,10 @@ class Node:
     # -- what handlers call: keys --------------------------------------------------------------------------------
 
     def lookup(self, key: bytes) -> Stream | None:
+        entry = self.keyspace.databases[self.client.db].keys.get(key)
+        if entry is not None and entry.stream is not None and not entry.expires_ms:  # nearly always
+            entry.used_ms = self.now_ms
+            return entry.stream
         return self.keyspace.lookup(self.client.db, key, self.now_ms)
 
     def lookup_to_read(self, key: bytes) -> Stream | None:

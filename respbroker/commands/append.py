@@ -10,11 +10,12 @@ from respbroker.commands.arguments import Arguments
 from respbroker.commands.context import Context
 from respbroker.commands.idempotency import Idempotency, take_idempotency
 from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.tips import VARIES
 from respbroker.commands.trim_options import TrimOptions
 from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, SyntaxRefused, WrongArity
 from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
-from respbroker.resp.entry import encode_entry
+from respbroker.resp.entry import encode_entry, encode_id
 from respbroker.sessions.client import Reply
 from respbroker.streams.trimming import Trim
 
@@ -45,14 +46,14 @@ def xadd(ctx: Context, words: list[bytes]) -> Reply:
         raise WrongArity("xadd")
     key = words[1]
     stream = ctx.lookup(key) or ctx.lookup_or_create(key)
-    ms, seq = entry_id = _next_id(stream, ctx.now_ms)
-    id_text = b"%d-%d" % (ms, seq)
-    stream.append(entry_id, encode_entry(id_text, words[3:]))
+    entry_id = _next_id(stream, ctx.now_ms)
+    id_bulk = encode_id(*entry_id)
+    stream.append(entry_id, encode_entry(id_bulk, words[3:]))
     if ctx.quiet:
         ctx.dirty += 1
     else:
         ctx.changed(key, "xadd")
-    return b"$%d\r\n%b\r\n" % (len(id_text), id_text)
+    return id_bulk
 
 
 def _parse_append(ctx: Context, words: list[bytes]) -> AppendRequest:
@@ -104,16 +105,16 @@ def _append(ctx: Context, request: AppendRequest) -> Reply:
     if request.idempotency is not None:
         known = request.idempotency.find(stream, ctx.now_ms)
         if known is not None:
-            return replies.bulk(b"%d-%d" % known)
+            return encode_id(*known)
     entry_id = _choose_id(stream, request.ms, request.seq, ctx.now_ms)
-    id_text = b"%d-%d" % entry_id
-    stream.append(entry_id, encode_entry(id_text, request.fields))
+    id_bulk = encode_id(*entry_id)
+    stream.append(entry_id, encode_entry(id_bulk, request.fields))
     if request.idempotency is not None:
         request.idempotency.record(stream, entry_id, ctx.now_ms)
     ctx.changed(request.key, "xadd")
     if request.trim is not None and request.trim.apply(stream, ctx.settings.stream_node_max_entries):
         ctx.changed(request.key, "xtrim")
-    return replies.bulk(id_text)
+    return id_bulk
 
 
 def _choose_id(stream: Stream, ms: int | None, seq: int | None, now_ms: int) -> Id:
@@ -183,6 +184,7 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(1) to append, O(1) to trim",
         keys=Keys(),
+        tips=(VARIES,),
     ),
     CommandSpec(
         "XTRIM",
@@ -194,5 +196,6 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(1); O(n) with DELREF or ACKED, for n entries looked at",
         keys=Keys(),
+        tips=(VARIES,),
     ),
 )

@@ -8,16 +8,38 @@ of its words. RESP2 and RESP3 frame it alike, so a read answers with slices of t
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
 
-def encode_entry(id_text: bytes, words: list[bytes]) -> bytes:
-    """The payload of an entry; ``words`` are its fields and values, in turn."""
+SMALL: Final = 1024  # sizes and numbers below it are written out beforehand
+SMALL_NUMBERS: Final = tuple(b"%d" % n for n in range(SMALL))
+HEADS: Final = tuple(b"$%d\r\n" % n for n in range(SMALL))  # what stands before a word of that size
+BREAKS: Final = tuple(b"\r\n$%d\r\n" % n for n in range(SMALL))  # the same behind another word
+
+
+def encode_id(ms: int, seq: int) -> bytes:
+    """An entry's ID as a bulk string: the reply of XADD, and the first word of the entry."""
+    text = _prefix(ms) + (SMALL_NUMBERS[seq] if seq < SMALL else b"%d" % seq)
+    return HEADS[len(text)] + text + b"\r\n"
+
+
+@lru_cache(maxsize=64)
+def _prefix(ms: int) -> bytes:
+    """Most entries have the time of their tick: it is written out once."""
+    return b"%d-" % ms
+
+
+def encode_entry(id_bulk: bytes, words: list[bytes]) -> bytes:
+    """The payload of an entry; ``id_bulk`` as `encode_id` gives it, ``words`` are its fields and values, in turn."""
     if len(words) == 2:  # by far the most common entry: one field, one value
         field, value = words
-        return b"*2\r\n$%d\r\n%b\r\n*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
-            len(id_text), id_text, len(field), field, len(value), value,
-        )  # fmt: skip
+        field_size, value_size = len(field), len(value)
+        if field_size < SMALL and value_size < SMALL:
+            return b"".join(
+                (b"*2\r\n", id_bulk, b"*2\r\n", HEADS[field_size], field, BREAKS[value_size], value, b"\r\n")
+            )
     body = b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
-    return b"*2\r\n$%d\r\n%b\r\n*%d\r\n%b" % (len(id_text), id_text, len(words), body)
+    return b"*2\r\n%b*%d\r\n%b" % (id_bulk, len(words), body)
 
 
 def decode_entry(payload: bytes | memoryview) -> tuple[bytes, list[bytes]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from respbroker.errors import BusyGroup, ReplyError
 from respbroker.resp import replies
-from respbroker.resp.entry import decode_entry, encode_entry
+from respbroker.resp.entry import decode_entry, encode_entry, encode_id
 
 
 @pytest.mark.parametrize("n", [0, 1, 1023, 1024, -1, 2**63 - 1, -(2**63)])
@@ -57,9 +57,18 @@ def test_encode_nests_plain_values():
         replies.encode(object(), 2)
 
 
-@given(st.binary(min_size=1, max_size=41), st.lists(st.binary(max_size=30), min_size=2, max_size=8))
-def test_an_entry_reads_back_and_is_what_encode_would_send(id_text, words):
-    payload = encode_entry(id_text, words)
+U64 = st.integers(min_value=0, max_value=2**64 - 1)
+
+
+@given(U64, U64 | st.integers(min_value=1000, max_value=1050))
+def test_an_id_is_a_bulk_string(ms, seq):
+    assert encode_id(ms, seq) == replies.bulk(b"%d-%d" % (ms, seq))
+
+
+@given(U64, U64, st.lists(st.binary(max_size=30) | st.just(b"x" * 1023) | st.just(b"x" * 1024), min_size=2, max_size=8))
+def test_an_entry_reads_back_and_is_what_encode_would_send(ms, seq, words):
+    id_text = b"%d-%d" % (ms, seq)
+    payload = encode_entry(encode_id(ms, seq), words)
     assert payload == replies.encode([id_text, words], 2)
     assert decode_entry(payload) == (id_text, words)
     assert decode_entry(memoryview(payload)) == (id_text, words)
@@ -67,7 +76,7 @@ def test_an_entry_reads_back_and_is_what_encode_would_send(id_text, words):
 
 @given(st.integers(min_value=0, max_value=29))
 def test_a_torn_entry_is_refused(cut):
-    payload = encode_entry(b"1-1", [b"f", b"v"])
+    payload = encode_entry(encode_id(1, 1), [b"f", b"v"])
     with pytest.raises(ValueError, match=r"."):
         decode_entry(payload[:cut])
     with pytest.raises(ValueError, match="behind"):
