@@ -4,6 +4,7 @@ The order that recovery relies on:
 
 * A checkpoint speaks only of what had been synced when it was written. So it needs no sync itself: an older one, or
   none, only means that more is scanned.
+* The first segment's name is synced before there is a second one. So a log without its first segment is damaged.
 * Never are there more than two segments behind the recovery point of a checkpoint that is itself synced: a roll that
   would make a third one syncs first (`before_roll`). So a hole in the middle of a log is never the mark of a crash.
 """
@@ -23,6 +24,9 @@ from storage.segment import Segment
 from storage.segments import Segments
 from storage.snapshot import Snapshots, SnapshotSync
 from storage.sync import DirectorySync, Mark, Syncable, Unsynced
+
+
+NEVER_SYNCED = -1  # as the base of a checkpoint: not even the log's first name is on the disk for good
 
 
 @attrs.frozen
@@ -114,7 +118,9 @@ class Durability:
         for item in done.pending:
             if item in self.pending:
                 self.pending.remove(item)
-            if isinstance(item, SnapshotSync):
+            if isinstance(item, DirectorySync) and item.directory == self.directory:
+                self.durable_base = max(self.durable_base, self.segments.all[0].base_offset)
+            elif isinstance(item, SnapshotSync):
                 self.snapshots.became_durable(item.offset)
             elif isinstance(item, CheckpointSync):
                 self.durable_base = max(self.durable_base, item.base_offset)
@@ -173,10 +179,21 @@ class Durability:
 
     def before_roll(self) -> None:
         """Keep the rule of two. Blocks on the disk only if a whole segment was written without any sync."""
-        if self.durable_base == self.segments.active.base_offset:
+        active = self.segments.active
+        if self.durable_base == active.base_offset:
+            return
+        if self.durable_base == NEVER_SYNCED:
+            self._sync_first_name(active)
             return
         self.sync_sealed()
         self.sync_checkpoint()
+
+    def _sync_first_name(self, first: Segment) -> None:
+        try:
+            first.filesystem.sync_directory(self.directory)
+        except OSError as error:
+            raise disk_error(error, self.directory, "sync the directory") from error
+        self.durable_base = first.base_offset
 
     def sync_sealed(self) -> None:
         """Sync what lies before the active segment."""

@@ -18,7 +18,7 @@ from storage.batch import (
 from storage.block import Tail
 from storage.caches import TAIL_ENTRY_COST, Caches
 from storage.config import LogConfig
-from storage.durability import Durability, start_of
+from storage.durability import NEVER_SYNCED, Durability, start_of
 from storage.errors import DiskFailed, DiskFull, LogPoisoned, MissingLog, StorageError
 from storage.files import disk_error, write_new
 from storage.filesystem import FileSystem
@@ -119,7 +119,10 @@ class Log(LogReads, LogUpkeep):
         except OSError as error:
             raise DiskFailed(f"cannot recover: {error}", file=directory) from error
         if recovered is not None:
-            return cls(filesystem, directory, config, caches, recovered, recovery.report)
+            log = cls(filesystem, directory, config, caches, recovered, recovery.report)
+            if log.durability.unsynced():  # then the names may not be on the disk either
+                log.durability.pending.append(DirectorySync(filesystem, directory))
+            return log
         if not create:
             raise MissingLog("there is no log here", file=directory)
         return cls._create(filesystem, directory, config, caches, recovery.report)
@@ -146,6 +149,7 @@ class Log(LogReads, LogUpkeep):
         report.segments = 1
         log = cls(filesystem, directory, config, caches, Recovered([segment], None, [], [segment]), report)
         parent = directory.rpartition("/")[0]
+        log.durability.durable_base = NEVER_SYNCED
         log.durability.pending += [DirectorySync(filesystem, directory), DirectorySync(filesystem, parent or "/")]
         return log
 

@@ -283,11 +283,9 @@ class Keyspace:
         self.atomic = self.journaled = False
 
     def _journal(self, now_ms: int) -> None:
-        """Record the tick before it is appended."""
-        parts = [stream.staged() for stream in self.dirty]
-        if self.catalog.is_dirty:
-            parts.append(self.catalog.staged())
-        if len(parts) > 1:
+        """Record the tick before it is appended. The catalog is part of it always: without keys there is no stream."""
+        if len(self.dirty) + self.catalog.is_dirty > 1:
+            parts = [*(stream.staged() for stream in self.dirty), self.catalog.staged()]
             self.journal.record(parts, now_ms, sync=self.settings.appendfsync != "no")
             self.journaled = True
 

@@ -38,6 +38,7 @@ def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> No
 def settle_new_streams(filesystem: FileSystem, directory: str, catalog: Catalog, open_log: OpenLog) -> None:
     """Streams not yet known to be on disk: what a power failure left of them is synced, or dropped if it is nothing."""
     filesystem.sync_directory(directory)
+    filesystem.sync_directory(catalog.log.directory)
     for db, key, number in catalog.not_known_on_disk():
         log = open_log(number, False)
         if log is None or log.end_offset == 0:

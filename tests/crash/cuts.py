@@ -21,6 +21,10 @@ from tests.support.memory_filesystem import MemoryFileSystem
 from tests.support.nodes import TestClock
 
 
+class Unsound(BaseException):
+    """A crash left something that it may not. Not an `Exception`, for the node that goes on must not catch it."""
+
+
 @attrs.define
 class Tally:
     """What was tried."""
@@ -124,9 +128,10 @@ class Cutter:
             self._compare(found, at_least)
         except Exception as error:
             event = self.history.events[self.disk.events]
-            error.add_note(f"seed {self.seed}, {self.policy}: {crash} at event {self.disk.events} ({event}), torn {torn}")
-            error.add_note(f"{self.driver.steps} steps were written; what was there behind step {at_least} must be there")
-            raise
+            raise Unsound(
+                f"{error}\nseed {self.seed}, {self.policy}: {crash} at event {self.disk.events} ({event}), torn {torn}; "
+                f"{self.driver.steps} steps were written, what was there behind step {at_least} must be there"
+            ) from error
 
     def _compare(self, found: State, at_least: int) -> None:
         states, last = self.history.states, min(self.driver.steps + 1, len(self.history.states) - 1)
@@ -134,8 +139,8 @@ class Cutter:
         times: dict[int, list[int]] = {}
         for number, state in found.items():
             as_then = _same_keys if number == CATALOG else _same
-            new = set(states[last]) - set(states[at_least])
-            times[number] = [tick for tick in candidates if as_then(states[tick].get(number), state, new)]
+            old = set(states[at_least])
+            times[number] = [tick for tick in candidates if as_then(states[tick].get(number), state, old)]
             if not times[number]:
                 raise AssertionError(_difference(number, state, states, at_least, last))
         for number in {number for tick in candidates for number in states[tick]} - set(found):
@@ -154,13 +159,13 @@ class Cutter:
             assert not (with_it and without), f"tick {tick} is there in {with_it} and not in {without}"
 
 
-def _same(then: object, found: object, new: set[int]) -> bool:
+def _same(then: object, found: object, old: set[int]) -> bool:
     return then == found
 
 
-def _same_keys(then: Any, found: Any, new: set[int]) -> bool:
+def _same_keys(then: Any, found: Any, old: set[int]) -> bool:
     """The catalog: a key made since then may be missing, for its stream did not reach the disk."""
-    return set(found) <= set(then) and all(number in new for _, _, number, _ in set(then) - set(found))
+    return set(found) <= set(then) and all(number not in old for _, _, number, _ in set(then) - set(found))
 
 
 def _difference(number: int, state: object, states: list[State], at_least: int, last: int) -> str:

@@ -30,7 +30,7 @@ class WatchedDisk(MemoryFileSystem):
 
     def _show_torn(self, raw: bytes, inode: Inode) -> None:
         assert self.on_event is not None
-        torn = (self.events * 7919) % len(raw)  # any place will do, but the same in every run
+        torn = (self.events * 7919) % max(len(raw), 1)  # any place will do, but the same in every run
         if torn:
             size = len(inode.current)
             inode.current += raw[:torn]

@@ -7,6 +7,7 @@ from typing import Any
 import msgpack
 
 from respbroker.broker.node import Node
+from respbroker.streams.group import Group
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.references import lag
 from respbroker.streams.stream import Stream
@@ -40,7 +41,7 @@ def stream_state(stream: Stream) -> list[Any]:
     ids = [entry_id for first, end in ranges for entry_id in stream.ids(first, end)]
     entries = list(zip(ids, stream.payloads_each(ranges), strict=True))
     counters = [stream.last_id, stream.max_deleted_id, stream.entries_added, stream.node_origin, stream.first_ordinal]
-    groups = [[group.dump(), _pending_ids(stream, group)] for group in stream.groups.values()]
+    groups = [[*_group_state(group), _pending_ids(stream, group)] for group in stream.groups.values()]
     *idmp, _duplicates_are_not_kept, producers = stream.idmp.dump()
     # Through msgpack, so that tuples and lists of a loaded state and of a grown one are alike.
     return msgpack.unpackb(  # type: ignore[no-any-return]
@@ -48,7 +49,13 @@ def stream_state(stream: Stream) -> list[Any]:
     )
 
 
-def _pending_ids(stream: Stream, group: Any) -> list[Any]:
+def _group_state(group: Group) -> list[Any]:
+    """All but when consumers were last seen: a read that finds nothing is not written, in Redis neither."""
+    name, cursor, consumers, pending = group.dump()
+    return [name, cursor, sorted((consumer, active_ms) for consumer, _seen_ms, active_ms in consumers), pending]
+
+
+def _pending_ids(stream: Stream, group: Group) -> list[Any]:
     return [stream.id_at(ordinal) for ordinal, *_ in group.pending.iterate()]
 
 
