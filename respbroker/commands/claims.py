@@ -10,6 +10,7 @@ from respbroker.commands.arguments import I64_MAX, Arguments, parse_bounded, par
 from respbroker.commands.entries import array_of_entries, array_of_ids
 from respbroker.commands.groups import existing_group, see_consumer
 from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.tips import VARIES
 from respbroker.errors import InvalidStreamId, NotAnInteger, ReplyError, SyntaxRefused, quoted
 from respbroker.model.stream_id import StreamId, parse_id, parse_range_start
 from respbroker.resp import replies
@@ -239,6 +240,7 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(log N) for each ID, with N the number of messages in the PEL.",
         keys=KEY,
+        tips=(VARIES,),
     ),
     CommandSpec(
         "XAUTOCLAIM",
@@ -251,5 +253,6 @@ COMMANDS: Final = (
         since="6.2.0",
         complexity="O(1) if COUNT is small.",
         keys=KEY,
+        tips=(VARIES,),
     ),
 )

@@ -16,6 +16,7 @@ from respbroker.commands.connection import DEFAULT_USER, ensure_printable
 from respbroker.commands.context import Context
 from respbroker.commands.help import ensure_words, help_reply, never_run
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import ALL_SUCCEED, TO_ALL_NODES, VARIES
 from respbroker.errors import ReplyError, SyntaxRefused, Unblocked, quoted
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply, ReplyMode
@@ -295,9 +296,11 @@ _CLASS = "<NORMAL | MASTER | REPLICA | PUBSUB>"
 
 def _row(
     name: str, arity: int, flags: Flag, handler: Callable[[Context, list[bytes]], Reply], summary: str, syntax: str,
-    since: str, complexity: str = "O(1)",
+    since: str, complexity: str = "O(1)", tips: tuple[str, ...] = (),
 ) -> CommandSpec:  # fmt: skip
-    return CommandSpec(name, arity, flags, handler, summary, syntax, since, "connection", complexity, ("connection",))
+    return CommandSpec(
+        name, arity, flags, handler, summary, syntax, since, "connection", complexity, ("connection",), tips=tips
+    )
 
 
 COMMANDS = (
@@ -307,16 +310,21 @@ COMMANDS = (
         since="2.4.0", group="connection", complexity="Depends on subcommand.",
         subcommands=(
             _row("ID", 2, _SELF, client_id, "Tells the ID of the connection.", "", "5.0.0"),
-            _row("INFO", 2, _SELF, client_info, "Tells about the connection.", "", "6.2.0"),
+            _row("INFO", 2, _SELF, client_info, "Tells about the connection.", "", "6.2.0", tips=(VARIES,)),
             _row(
                 "LIST", -2, _POWER, client_list, "Tells about all connections.",
                 f"[TYPE {_CLASS}] [ID client-id [client-id ...]]", "2.4.0", _ALL_CLIENTS,
+                tips=(VARIES,),
             ),
             _row("GETNAME", 2, _SELF, client_getname, "Tells the name of the connection.", "", "2.6.9"),
-            _row("SETNAME", 3, _SELF, client_setname, "Names the connection.", "connection-name", "2.6.9"),
+            _row(
+                "SETNAME", 3, _SELF, client_setname, "Names the connection.", "connection-name", "2.6.9",
+                tips=(TO_ALL_NODES, ALL_SUCCEED),
+            ),
             _row(
                 "SETINFO", 4, _SELF, client_setinfo, "Tells the server which library the client uses.",
                 "<LIB-NAME libname | LIB-VER libver>", "7.2.0",
+                tips=(TO_ALL_NODES, ALL_SUCCEED),
             ),
             _row(
                 "KILL", -3, _POWER, client_kill, "Closes connections.",

@@ -81,6 +81,9 @@ _KEY_FLAGS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "xtrim": (("RW", "delete"),),
 }
 
+#: What Redis remarks on where a command's keys are.
+_KEY_NOTES: Final = {"xadd": "UPDATE instead of INSERT because of the optional trimming feature"}
+
 
 def flag_names(command: Command) -> list[str]:
     return [name for flag, name in FLAG_NAMES.items() if flag in command.flags]
@@ -133,8 +136,9 @@ def _key_specs(command: Command, protocol: int) -> list[dict[str, object]]:
     else:
         indexes = range(keys.first, keys.last + 1, keys.step)
         places = [(_index_search(index), _key_range(0, 1, 0)) for index in indexes]
+    notes: dict[str, object] = {"notes": note} if (note := _KEY_NOTES.get(command.name)) else {}
     return [
-        {"flags": _simple_set(own, protocol), "begin_search": search, "find_keys": find}
+        {**notes, "flags": _simple_set(own, protocol), "begin_search": search, "find_keys": find}
         for own, (search, find) in zip(flags, places, strict=True)
     ]
 
@@ -172,7 +176,7 @@ def describe(command: Command, protocol: int) -> list[object]:
         placed.last,
         placed.step,
         _simple_set(categories_of(command), protocol),
-        _simple_set((), protocol),  # tips, which are for proxies of Redis Cluster
+        _simple_set(command.spec.tips, protocol),
         Wire(replies.set_([replies.encode(one, protocol) for one in _key_specs(command, protocol)], protocol)),
         [describe(subcommand, protocol) for subcommand in command.subcommands.values()] or _simple_set((), protocol),
     ]

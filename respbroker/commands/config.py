@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import ALL_SUCCEED, TO_ALL_NODES
 from respbroker.errors import SyntaxRefused
 from respbroker.model.config_file import encode
 from respbroker.resp.replies import OK, bulk, map_
@@ -70,14 +71,17 @@ COMMANDS = (
                 "SET", -4, _ADMIN, set_,
                 summary="Changes settings, all that are named or none.", syntax="parameter value [parameter value ...]",
                 since="2.0.0", group="server", complexity="O(N) when N is the number of parameters",
+                tips=(TO_ALL_NODES, ALL_SUCCEED),
             ),
             CommandSpec(
                 "REWRITE", 2, _ADMIN, rewrite,
                 summary="Writes the present settings into the configuration file.", since="2.8.0", group="server",
+                tips=(TO_ALL_NODES, ALL_SUCCEED),
             ),
             CommandSpec(
                 "RESETSTAT", 2, _ADMIN, resetstat,
                 summary="Sets the counters of INFO to zero.", since="2.0.0", group="server",
+                tips=(TO_ALL_NODES, ALL_SUCCEED),
             ),
             CommandSpec(
                 "HELP", 2, Flag.LOADING | Flag.STALE, help_reply("CONFIG", HELP),

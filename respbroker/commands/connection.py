@@ -10,6 +10,7 @@ import attrs
 from respbroker.commands.arguments import Arguments, parse_int
 from respbroker.commands.context import Context
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import ALL_SUCCEED, TO_ALL_SHARDS
 from respbroker.errors import (
     InvalidDbIndex,
     NoAuth,
@@ -203,7 +204,7 @@ COMMANDS = (
     CommandSpec(
         "PING", -1, Flag.FAST, ping,
         summary="Answers PONG, or the message it is given.",
-        syntax="[message]", group="connection", categories=("connection",),
+        syntax="[message]", group="connection", categories=("connection",), tips=(TO_ALL_SHARDS, ALL_SUCCEED),
     ),
     CommandSpec(
         "ECHO", 2, Flag.LOADING | Flag.STALE | Flag.FAST, echo,

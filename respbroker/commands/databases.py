@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.arguments import parse_int
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import ALL_SUCCEED, SUM, TO_ALL_SHARDS
 from respbroker.errors import InvalidDbIndex, ReplyError, SyntaxRefused
 from respbroker.resp.replies import OK, integer
 
@@ -110,6 +111,7 @@ COMMANDS: Final = (
         group="server",
         categories=("keyspace",),
         summary="Returns the number of keys in the database.",
+        tips=(TO_ALL_SHARDS, SUM),
     ),
     CommandSpec(
         name="SWAPDB",
@@ -133,6 +135,7 @@ COMMANDS: Final = (
         categories=("keyspace", "dangerous"),
         complexity="O(N) where N is the number of keys in the selected database",
         summary="Remove all keys from the current database.",
+        tips=(TO_ALL_SHARDS, ALL_SUCCEED),
     ),
     CommandSpec(
         name="FLUSHALL",
@@ -144,5 +147,6 @@ COMMANDS: Final = (
         categories=("keyspace", "dangerous"),
         complexity="O(N) where N is the total number of keys in all databases",
         summary="Removes all keys from all databases.",
+        tips=(TO_ALL_SHARDS, ALL_SUCCEED),
     ),
 )

@@ -12,6 +12,7 @@ import attrs
 
 from respbroker.commands.arguments import I64_MAX, I64_MIN, parse_int
 from respbroker.commands.table import CommandSpec, Flag, Handler, Keys
+from respbroker.commands.tips import VARIES
 from respbroker.errors import ReplyError, quoted
 from respbroker.resp.replies import ONE, ZERO, integer
 
@@ -140,7 +141,7 @@ def _set_row(form: Form, value: str, since: str, summary: str) -> CommandSpec:
     )
 
 
-def _get_row(form: Form, since: str, summary: str) -> CommandSpec:
+def _get_row(form: Form, since: str, summary: str, tips: tuple[str, ...] = ()) -> CommandSpec:
     return CommandSpec(
         name=form.name,
         arity=2,
@@ -152,6 +153,7 @@ def _get_row(form: Form, since: str, summary: str) -> CommandSpec:
         group="generic",
         categories=("keyspace",),
         summary=summary,
+        tips=tips,
     )
 
 
@@ -180,9 +182,17 @@ COMMANDS: Final = (
         "2.6.0",
         "Sets the expiration time of a key to a Unix milliseconds timestamp.",
     ),
-    _get_row(Form("TTL", _SECONDS, relative=True), "1.0.0", "Returns the expiration time in seconds of a key."),
     _get_row(
-        Form("PTTL", _MILLISECONDS, relative=True), "2.6.0", "Returns the expiration time in milliseconds of a key."
+        Form("TTL", _SECONDS, relative=True),
+        "1.0.0",
+        "Returns the expiration time in seconds of a key.",
+        tips=(VARIES,),
+    ),
+    _get_row(
+        Form("PTTL", _MILLISECONDS, relative=True),
+        "2.6.0",
+        "Returns the expiration time in milliseconds of a key.",
+        tips=(VARIES,),
     ),
     _get_row(
         Form("EXPIRETIME", _SECONDS, relative=False),

@@ -19,6 +19,7 @@ from respbroker.commands.info_fields import (
     View,
 )
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import NOT_MERGED, TO_ALL_SHARDS, VARIES
 from respbroker.resp.replies import verbatim
 
 if TYPE_CHECKING:
@@ -119,5 +120,6 @@ COMMANDS = (
         "INFO", -1, Flag.LOADING | Flag.STALE, info,
         summary="Tells about the server and its counters.",
         syntax="[section [section ...]]", group="server", categories=("dangerous",),
+        tips=(VARIES, TO_ALL_SHARDS, NOT_MERGED),
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from respbroker.commands.entries import known_ids
 from respbroker.commands.groups import SubcommandSyntax
 from respbroker.commands.help import help_reply, never_run
 from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.tips import VARIES
 from respbroker.errors import NoGroup, NoSuchKey
 from respbroker.resp import replies
 from respbroker.resp.replies import Wire
@@ -227,6 +228,7 @@ COMMANDS: Final = (
                 syntax="key group",
                 since="5.0.0",
                 keys=KEY,
+                tips=(VARIES,),
             ),
             CommandSpec(
                 "GROUPS",

@@ -9,6 +9,7 @@ from respbroker.commands.command_info import categories_of, describe, document, 
 from respbroker.commands.context import Context
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import Command, CommandSpec, CommandTable, Flag
+from respbroker.commands.tips import UNORDERED
 from respbroker.errors import ReplyError, SyntaxRefused
 from respbroker.model.glob import compile_glob
 from respbroker.resp import replies
@@ -141,9 +142,11 @@ _CALM = Flag.LOADING | Flag.STALE
 
 def _row(
     name: str, arity: int, handler: Callable[[Context, list[bytes]], Reply], summary: str, syntax: str, since: str,
-    complexity: str = "O(N), N being the number of commands.",
+    complexity: str = "O(N), N being the number of commands.", tips: tuple[str, ...] = (),
 ) -> CommandSpec:  # fmt: skip
-    return CommandSpec(name, arity, _CALM, handler, summary, syntax, since, "server", complexity, ("connection",))
+    return CommandSpec(
+        name, arity, _CALM, handler, summary, syntax, since, "server", complexity, ("connection",), tips=tips
+    )
 
 
 COMMANDS = (
@@ -151,13 +154,21 @@ COMMANDS = (
         "COMMAND", -1, _CALM, command,
         summary="Tells about all commands.",
         since="2.8.13", group="server", complexity="O(N), N being the number of commands.", categories=("connection",),
+        tips=(UNORDERED,),
         subcommands=(
             _row("COUNT", 2, command_count, "Counts the commands.", "", "2.8.13", "O(1)"),
-            _row("INFO", -2, command_info, "Tells about some commands.", "[command-name [command-name ...]]", "2.8.13"),
-            _row("DOCS", -2, command_docs, "Documents some commands.", "[command-name [command-name ...]]", "7.0.0"),
+            _row(
+                "INFO", -2, command_info, "Tells about some commands.", "[command-name [command-name ...]]", "2.8.13",
+                tips=(UNORDERED,),
+            ),
+            _row(
+                "DOCS", -2, command_docs, "Documents some commands.", "[command-name [command-name ...]]", "7.0.0",
+                tips=(UNORDERED,),
+            ),
             _row(
                 "LIST", -2, command_list, "Lists the names of commands.",
                 "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]", "7.0.0",
+                tips=(UNORDERED,),
             ),
             _row(
                 "GETKEYS", -3, command_getkeys, "Tells the keys in a request.", "command [arg [arg ...]]", "2.8.13",

@@ -12,6 +12,7 @@ import attrs
 from respbroker.commands.arguments import Arguments
 from respbroker.commands.databases import parse_db
 from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.tips import SUM, TO_SHARDS_OF_KEYS
 from respbroker.errors import NoSuchKey, ReplyError, SyntaxRefused
 from respbroker.resp.replies import OK, ONE, ZERO, integer, simple
 
@@ -166,6 +167,7 @@ COMMANDS: Final = (
         categories=("keyspace",),
         complexity="O(N) where N is the number of keys to check.",
         summary="Determines whether one or more keys exist.",
+        tips=(TO_SHARDS_OF_KEYS, SUM),
     ),
     CommandSpec(
         name="TYPE",
@@ -191,6 +193,7 @@ COMMANDS: Final = (
         complexity="O(N) where N is the number of keys that will be touched.",
         summary="Returns the number of existing keys out of those specified after updating the time they were last "
         "accessed.",
+        tips=(TO_SHARDS_OF_KEYS, SUM),
     ),
     CommandSpec(
         name="DEL",
@@ -203,6 +206,7 @@ COMMANDS: Final = (
         categories=("keyspace",),
         complexity="O(N) where N is the number of keys that will be removed.",
         summary="Deletes one or more keys.",
+        tips=(TO_SHARDS_OF_KEYS, SUM),
     ),
     CommandSpec(
         name="UNLINK",
@@ -216,6 +220,7 @@ COMMANDS: Final = (
         categories=("keyspace",),
         complexity="O(N) where N is the number of keys that will be removed.",
         summary="Asynchronously deletes one or more keys.",
+        tips=(TO_SHARDS_OF_KEYS, SUM),
     ),
     CommandSpec(
         name="RENAME",

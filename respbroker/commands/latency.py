@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.help import help_reply
 from respbroker.commands.latency_report import doctor_text, graph_text
 from respbroker.commands.table import Command, CommandSpec, Flag
+from respbroker.commands.tips import NOT_MERGED, SUM, TO_ALL_NODES, VARIES
 from respbroker.errors import ReplyError
 from respbroker.resp.replies import array, bulk, integer, map_, text, verbatim
 
@@ -106,28 +107,34 @@ COMMANDS = (
             CommandSpec(
                 "LATEST", 2, _ADMIN, latest,
                 summary="Tells the last slow moment of each kind of event.", since="2.8.13", group="server",
+                tips=(VARIES, TO_ALL_NODES, NOT_MERGED),
             ),
             CommandSpec(
                 "HISTORY", 3, _ADMIN, history,
                 summary="Tells when an event was slow, and how slow.", syntax="event", since="2.8.13", group="server",
+                tips=(VARIES, TO_ALL_NODES, NOT_MERGED),
             ),
             CommandSpec(
                 "RESET", -2, _ADMIN, reset,
                 summary="Forgets slow moments.", syntax="[event [event ...]]", since="2.8.13", group="server",
+                tips=(TO_ALL_NODES, SUM),
             ),
             CommandSpec(
                 "GRAPH", 3, _ADMIN, graph,
                 summary="Draws when an event was slow.", syntax="event", since="2.8.13", group="server",
+                tips=(VARIES, TO_ALL_NODES, NOT_MERGED),
             ),
             CommandSpec(
                 "DOCTOR", 2, _ADMIN, doctor,
                 summary="Tells in words what was slow, and what to do.", since="2.8.13", group="server",
+                tips=(VARIES, TO_ALL_NODES, NOT_MERGED),
             ),
             CommandSpec(
                 "HISTOGRAM", -2, _ADMIN, histogram,
                 summary="Tells how the times of commands are distributed.", syntax="[command [command ...]]",
                 since="7.0.0", group="server",
                 complexity="O(N) where N is the number of commands with latency information being retrieved.",
+                tips=(VARIES, TO_ALL_NODES, NOT_MERGED),
             ),
             CommandSpec(
                 "HELP", 2, Flag.LOADING | Flag.STALE, help_reply("LATENCY", HELP),

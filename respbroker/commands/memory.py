@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.arguments import Arguments, parse_int
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.tips import ALL_SUCCEED, NOT_MERGED, TO_ALL_SHARDS, VARIES
 from respbroker.errors import SyntaxRefused
 from respbroker.resp.replies import OK, encode, integer, null, verbatim
 
@@ -137,18 +138,22 @@ COMMANDS = (
             CommandSpec(
                 "STATS", 2, Flag.NONE, stats,
                 summary="Tells what the process takes of memory.", since="4.0.0", group="server",
+                tips=(VARIES, TO_ALL_SHARDS, NOT_MERGED),
             ),
             CommandSpec(
                 "DOCTOR", 2, Flag.NONE, doctor,
                 summary="Tells in words what is unusual about memory.", since="4.0.0", group="server",
+                tips=(VARIES, TO_ALL_SHARDS, NOT_MERGED),
             ),
             CommandSpec(
                 "PURGE", 2, Flag.NONE, purge,
                 summary="Does nothing: the allocator gives memory back by itself.", since="4.0.0", group="server",
+                tips=(TO_ALL_SHARDS, ALL_SUCCEED),
             ),
             CommandSpec(
                 "MALLOC-STATS", 2, Flag.NONE, malloc_stats,
                 summary="Says that the allocator keeps no statistics.", since="4.0.0", group="server",
+                tips=(VARIES, TO_ALL_SHARDS, NOT_MERGED),
             ),
             CommandSpec(
                 "HELP", 2, Flag.LOADING | Flag.STALE, help_reply("MEMORY", HELP),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.table import CommandSpec, Flag, Handler, Keys
+from respbroker.commands.tips import VARIES
 from respbroker.errors import ReplyError
 from respbroker.resp.replies import ONE, array, bulk, integer, null, simple
 
@@ -86,6 +87,7 @@ def _row(name: str, handler: Handler, since: str, summary: str) -> CommandSpec:
         group="generic",
         categories=("keyspace",),
         summary=summary,
+        tips=(VARIES,),
     )
 
 

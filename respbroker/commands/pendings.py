@@ -10,6 +10,7 @@ from respbroker.commands.arguments import parse_int
 from respbroker.commands.entries import known_ids
 from respbroker.commands.groups import existing_group
 from respbroker.commands.table import CommandSpec, Flag, Keys
+from respbroker.commands.tips import VARIES
 from respbroker.errors import SyntaxRefused
 from respbroker.model.stream_id import MAX, StreamId, parse_range_end, parse_range_start
 from respbroker.resp import replies
@@ -106,5 +107,6 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(N) with N the number of elements returned; the summary is O(C) with C consumers.",
         keys=Keys(1, 1, 1),
+        tips=(VARIES,),
     ),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import VARIES
 from respbroker.errors import ReplyError, SyntaxRefused
 from respbroker.resp.replies import OK, integer, simple
 
@@ -75,6 +76,7 @@ COMMANDS = (
     CommandSpec(
         "LASTSAVE", 1, Flag.LOADING | Flag.STALE | Flag.FAST, lastsave,
         summary="Tells the Unix time of the last checkpoint.", group="server", categories=("admin", "dangerous"),
+        tips=(VARIES,),
     ),
     CommandSpec(
         "SHUTDOWN", -1, _LAST, shutdown,

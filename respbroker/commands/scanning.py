@@ -10,6 +10,7 @@ import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import NOT_MERGED, TO_ALL_SHARDS, TO_SOME, UNORDERED, VARIES
 from respbroker.errors import ReplyError, SyntaxRefused
 from respbroker.model.glob import compile_glob, is_everything
 from respbroker.resp.replies import EMPTY_ARRAY, array, bulk, bulk_array, null
@@ -125,6 +126,7 @@ COMMANDS: Final = (
         complexity="O(N) with N being the number of keys in the database, under the assumption that the key names in "
         "the database and the given pattern have limited length.",
         summary="Returns all key names that match a pattern.",
+        tips=(TO_ALL_SHARDS, UNORDERED),
     ),
     CommandSpec(
         name="SCAN",
@@ -138,6 +140,7 @@ COMMANDS: Final = (
         complexity="O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor "
         "to return back to 0. N is the number of elements inside the collection.",
         summary="Iterates over the key names in the database.",
+        tips=(VARIES, TO_SOME, NOT_MERGED),
     ),
     CommandSpec(
         name="RANDOMKEY",
@@ -147,5 +150,6 @@ COMMANDS: Final = (
         group="generic",
         categories=("keyspace",),
         summary="Returns a random key name from the database.",
+        tips=(TO_ALL_SHARDS, NOT_MERGED, VARIES),
     ),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.arguments import parse_bounded, parse_int, parse_positive, parse_timeout_ms
 from respbroker.commands.delays import answer_later
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import LEAST, TO_ALL_SHARDS, VARIES
 from respbroker.resp.replies import ZERO, array, bulk, bulk_array, integer
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ COMMANDS = (
     CommandSpec(
         "TIME", 1, _FACT, time,
         summary="Tells the server's clock: Unix seconds, and microseconds.", since="2.6.0", group="server",
+        tips=(VARIES,),
     ),
     CommandSpec(
         "ROLE", 1, _FACT | Flag.NOSCRIPT, role,
@@ -61,11 +63,12 @@ COMMANDS = (
     CommandSpec(
         "WAIT", 3, Flag.BLOCKING, wait,
         summary="Waits until replicas have the writes of this connection.", syntax="numreplicas timeout",
-        since="3.0.0", group="generic", categories=("connection",),
+        since="3.0.0", group="generic", categories=("connection",), tips=(TO_ALL_SHARDS, LEAST),
     ),
     CommandSpec(
         "WAITAOF", 4, Flag.BLOCKING, waitaof,
         summary="Waits until the writes of this connection are synced here and on replicas.",
         syntax="numlocal numreplicas timeout", since="7.2.0", group="generic", categories=("connection",),
+        tips=(TO_ALL_SHARDS, LEAST),
     ),
 )  # fmt: skip

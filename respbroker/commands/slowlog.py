@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.arguments import I64_MAX, parse_bounded
 from respbroker.commands.help import help_reply
 from respbroker.commands.table import CommandSpec, Flag
+from respbroker.commands.tips import ALL_SUCCEED, SUM, TO_ALL_NODES, VARIES
 from respbroker.errors import NotAnInteger, ReplyError, quoted
 from respbroker.resp.replies import OK, array, bulk, bulk_array, integer
 
@@ -76,15 +77,18 @@ COMMANDS = (
                 "GET", -2, _ADMIN, get,
                 summary="Tells the newest slow requests.", syntax="[count]",
                 since="2.2.12", group="server", complexity="O(N) where N is the number of entries returned",
+                tips=(TO_ALL_NODES, VARIES),
             ),
             CommandSpec(
                 "LEN", 2, _ADMIN, length,
                 summary="Tells how many slow requests are remembered.", since="2.2.12", group="server",
+                tips=(TO_ALL_NODES, SUM, VARIES),
             ),
             CommandSpec(
                 "RESET", 2, _ADMIN, reset,
                 summary="Forgets the slow requests.",
                 since="2.2.12", group="server", complexity="O(N) where N is the number of entries in the slowlog",
+                tips=(TO_ALL_NODES, ALL_SUCCEED),
             ),
             CommandSpec(
                 "HELP", 2, Flag.LOADING | Flag.STALE, help_reply("SLOWLOG", HELP),

@@ -80,6 +80,7 @@ class CommandSpec:
     complexity: str = "O(1)"
     categories: tuple[str, ...] = ()  #: ACL categories beyond those that follow from flags and group
     keys: Keys | None = None
+    tips: tuple[str, ...] = ()  #: for proxies of a cluster, see `respbroker.commands.tips`
     subcommands: tuple[CommandSpec, ...] = ()
 
 
