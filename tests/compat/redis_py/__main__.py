@@ -102,7 +102,7 @@ def run(
         quiet = [
             "-q",
             "--no-header",
-            "--tb=short",
+            "--tb=native",  # the other styles parse a whole file of the suite for each failure: minutes
             "-p",
             "no:cacheprovider",
             "-W",
