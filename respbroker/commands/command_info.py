@@ -176,7 +176,7 @@ def describe(command: Command, protocol: int) -> list[object]:
         placed.last,
         placed.step,
         _simple_set(categories_of(command), protocol),
-        _simple_set(command.spec.tips, protocol),
+        Wire(replies.set_([replies.bulk(tip.encode()) for tip in command.spec.tips], protocol)),
         Wire(replies.set_([replies.encode(one, protocol) for one in _key_specs(command, protocol)], protocol)),
         [describe(subcommand, protocol) for subcommand in command.subcommands.values()] or _simple_set((), protocol),
     ]
