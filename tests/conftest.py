@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:  # so that a plain `pytest` finds `tests.support` as `python -m pytest` does
     sys.path.insert(0, str(ROOT))
 
-from tests.support import servers  # noqa: E402
+from tests.support import needs, servers  # noqa: E402
 from tests.support.servers import Server  # noqa: E402
 
 LOG_TAIL = 4000  # characters of each server's log in the report of a failed test
@@ -22,7 +22,7 @@ def _session_server(name: str) -> Iterator[Server]:
     try:
         servers.command_for(name)
     except servers.NotInstalled as missing:
-        pytest.skip(f"no {name} here: {missing}")
+        needs.missing(f"{name}, from {missing}")
     with servers.running(name) as server:
         yield server
 

@@ -7,6 +7,7 @@ import pytest
 from tests.compat.redis_py import __main__ as suite
 from tests.compat.redis_py import left_out
 from tests.compat.redis_py.__main__ import Variant
+from tests.support import needs
 from tests.support.servers import Server
 
 SLICE = "(test_x and not test_xgroup_helper) or pipeline or test_scan or test_client_list"
@@ -23,7 +24,7 @@ def test_redis_py_passes_its_stream_tests_on_our_server(respbroker_server: Serve
     try:
         suite.fetch()
     except suite.NotFetched as error:
-        pytest.skip(f"no sdist of redis-py: {error}")
+        needs.missing(f"the sdist of redis-py: {error}")
     outcome, output = suite.run(respbroker_server, variant, ["-k", SLICE], FILES)
     assert not outcome.failed, f"{outcome}\n{output[-6000:]}"
     assert outcome.passed >= 40, str(outcome)
