@@ -70,7 +70,9 @@ class Dispatcher:
         current: Command | None = None
         done = calls = 0
         began = clock()
-        for words in requests:
+        count = len(requests)
+        while done < count:
+            words = requests[done]
             command = find(words[0])
             if command is None or not command.words_min <= len(words) <= command.words_max or command.subcommands:
                 break
@@ -80,12 +82,15 @@ class Dispatcher:
                     self.timing.account(client, current, requests[done - 1], calls, ended - began)
                     began, calls = ended, 0
                 current = command
+            served = 0
             try:
-                reply = command.handler(node, words)
+                if command.run is not None and done + 1 < count:
+                    served = command.run(node, requests, done, out)
+                reply = None if served else command.handler(node, words)
             except (ReplyError, StorageError) as refusal:
                 reply = self._failed(command, refusal)
-            calls += 1
-            done += 1
+            calls += served or 1
+            done += served or 1
             if reply.__class__ is bytes:
                 out.append(reply)
             elif reply is not None:

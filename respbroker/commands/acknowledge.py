@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -12,7 +14,7 @@ from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import NotAnInteger, ReplyError, SyntaxRefused
 from respbroker.model.stream_id import parse_id
 from respbroker.resp import replies
-from respbroker.sessions.client import Reply
+from respbroker.sessions.client import Output, Reply
 from respbroker.streams import effects
 from respbroker.streams.pending import COUNT_MAX
 from respbroker.streams.recent_ids import window_of
@@ -41,6 +43,30 @@ def xack(ctx: Context, words: list[bytes]) -> Reply:
     removed = stream.acknowledge(group, window.take(stream, words[3:]))
     ctx.dirty += removed
     return replies.integer(removed)
+
+
+def xack_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: list[Output]) -> int:
+    """Neighbouring ``XACK key group id`` of one group; see `RunHandler`."""
+    alike = requests[start][:3]
+    if requests[start + 1][:3] != alike:
+        return 0
+    stream = ctx.lookup(alike[1])
+    group = stream.groups.get(alike[2]) if stream is not None else None
+    if stream is None or group is None:
+        return 0
+    names = []
+    for words in islice(requests, start, None):
+        if len(words) != 4 or words[:3] != alike:
+            break
+        names.append(words[3])
+    window = stream.recent_ids or window_of(stream)
+    removed = stream.acknowledge_each(group, window.each(stream, names))
+    ctx.dirty += sum(removed)
+    out.append(b"".join([_REPLIES[one] for one in removed]))
+    return len(removed)
+
+
+_REPLIES: Final = (replies.ZERO, replies.ONE)
 
 
 def xackdel(ctx: Context, words: list[bytes]) -> Reply:
@@ -153,6 +179,7 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(1) for each message ID processed.",
         keys=KEY,
+        run=xack_run,
     ),
     CommandSpec(
         "XACKDEL",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from respbroker.errors import UnknownSubcommand, WrongArity
-from respbroker.sessions.client import Reply
+from respbroker.sessions.client import Output, Reply
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
 
 Handler = Callable[["Context", list[bytes]], Reply]
+#: Serves neighbouring requests at once: takes all of a client's requests, where to start, and where replies go; gives
+#: back how many it served, 0 if the handler is to serve the first. It raises nothing once it has changed something.
+RunHandler = Callable[["Context", Sequence[list[bytes]], int, list[Output]], int]
 
 
 class Flag(enum.Flag):
@@ -82,6 +85,7 @@ class CommandSpec:
     keys: Keys | None = None
     tips: tuple[str, ...] = ()  #: for proxies of a cluster, see `respbroker.commands.tips`
     subcommands: tuple[CommandSpec, ...] = ()
+    run: RunHandler | None = None  #: for plain clients in a pipeline; does what the handler would, sooner
 
 
 @attrs.define(eq=False, slots=True)
@@ -91,6 +95,7 @@ class Command:
     spec: CommandSpec
     name: str  #: full name in lower case, ``xgroup|create`` for a subcommand
     handler: Handler
+    run: RunHandler | None
     words_min: int
     words_max: int
     is_write: bool
@@ -110,6 +115,7 @@ class Command:
             spec=spec,
             name=name,
             handler=spec.handler,
+            run=spec.run,
             words_min=abs(spec.arity),
             words_max=spec.arity if exact else 1 << 62,
             is_write=Flag.WRITE in spec.flags,

@@ -8,6 +8,7 @@ of its words. RESP2 and RESP3 frame it alike, so a read answers with slices of t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -21,6 +22,20 @@ def encode_id(ms: int, seq: int) -> bytes:
     """An entry's ID as a bulk string: the reply of XADD, and the first word of the entry."""
     text = _prefix(ms) + (SMALL_NUMBERS[seq] if seq < SMALL else b"%d" % seq)
     return HEADS[len(text)] + text + b"\r\n"
+
+
+def encode_ids(ms: int, first: int, count: int) -> list[bytes]:
+    """The same for ``ms-first``, ``ms-(first + 1)``, ..."""
+    bulks: list[bytes] = []
+    end = first + count
+    while first < end:
+        digits = len(b"%d" % first)
+        stop = min(end, 10**digits)  # all below have as many
+        prefix = _prefix(ms)
+        head = HEADS[len(prefix) + digits] + prefix
+        bulks += [b"%b%d\r\n" % (head, seq) for seq in range(first, stop)]
+        first = stop
+    return bulks
 
 
 @lru_cache(maxsize=64)
@@ -40,6 +55,23 @@ def encode_entry(id_bulk: bytes, words: list[bytes]) -> bytes:
             )
     body = b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
     return b"*2\r\n%b*%d\r\n%b" % (id_bulk, len(words), body)
+
+
+def encode_entries(id_bulks: list[bytes], requests: Iterable[list[bytes]], skip: int) -> list[bytes]:
+    """The payload of one entry for each request; its fields and values stand behind ``skip`` other words."""
+    payloads = []
+    join, two = b"".join, skip + 2
+    for id_bulk, words in zip(id_bulks, requests, strict=True):
+        if len(words) == two:  # as in `encode_entry`, without the call
+            field, value = words[skip], words[-1]
+            field_size, value_size = len(field), len(value)
+            if field_size < SMALL and value_size < SMALL:
+                payloads.append(
+                    join((b"*2\r\n", id_bulk, b"*2\r\n", HEADS[field_size], field, BREAKS[value_size], value, b"\r\n"))
+                )
+                continue
+        payloads.append(encode_entry(id_bulk, words[skip:]))
+    return payloads
 
 
 def decode_entry(payload: bytes | memoryview) -> tuple[bytes, list[bytes]]:

@@ -145,6 +145,23 @@ class PendingRuns:
             return self.acknowledge_range(ordinals[0], ordinals[-1] + 1)
         return sum(map(self.acknowledge_one, ordinals))
 
+    def acknowledge_each(self, ordinals: Sequence[int | None]) -> list[int]:
+        """The same with an answer for each: 1 if it was pending, else 0; None never was."""
+        first, size = ordinals[0] if ordinals else None, len(ordinals)
+        if first is not None and [*ordinals] == [*range(first, first + size)] and self._is_run(first, first + size):
+            self.acknowledge_range(first, first + size)
+            return [1] * size
+        return [0 if ordinal is None else self.acknowledge_one(ordinal) for ordinal in ordinals]
+
+    def _is_run(self, first: int, end: int) -> bool:
+        """Whether all of ``[first, end)`` is pending in one run."""
+        block, offset = self._blocks.get(first >> BLOCK_BITS), first & OFFSET_MASK
+        index = -1 if block is None or offset + end - first > BLOCK_SIZE else block.find(offset)
+        if block is None or index < 0:
+            return False
+        wanted = FULL[end - first]
+        return block.masks[index] >> (offset - block.starts[index]) & wanted == wanted
+
     def acknowledge_one(self, ordinal: int) -> int:
         """The entry is no longer pending; 1 if it was, else 0. The hot one."""
         block = self._blocks.get(ordinal >> BLOCK_BITS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from respbroker.errors import InvalidStreamId
 from respbroker.model.stream_id import parse_id
 
 if TYPE_CHECKING:
@@ -45,6 +46,18 @@ class RecentIds:
         pairs = zip(words, found, strict=True)
         resolved = [self._find(stream, word, many) if known is None else known for word, known in pairs]
         return [ordinal for ordinal in resolved if ordinal is not None]
+
+    def each(self, stream: Stream, words: Sequence[bytes]) -> list[int | None]:
+        """The ordinal of each ID, None where no such entry is or was here; ends before a word that is no ID."""
+        pop = self.known.pop
+        ordinals: list[int | None] = []
+        try:
+            for word in words:
+                known = pop(word, None)
+                ordinals.append(self._find(stream, word, many=True) if known is None else known)
+        except InvalidStreamId:
+            pass
+        return ordinals
 
     def _find(self, stream: Stream, word: bytes, many: bool) -> int | None:
         known = self.known.pop(word, None)

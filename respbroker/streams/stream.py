@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
 from typing import Any
 
 import msgpack
@@ -244,6 +245,18 @@ class Stream:
             self.is_dirty = True
             self._on_dirty(self)
 
+    def extend(self, ms: int, first_seq: int, payloads: Sequence[bytes]) -> None:
+        """Stage entries with the IDs ``ms-first_seq``, ``ms-(first_seq + 1)``, ..., all above ``last_id``."""
+        count = len(payloads)
+        self._ms += [ms] * count
+        self._seqs += range(first_seq, first_seq + count)
+        self._payloads += payloads
+        self.last_id = (ms, first_seq + count - 1)
+        self.end_ordinal += count
+        if not self.is_dirty:
+            self.is_dirty = True
+            self._on_dirty(self)
+
     def commit(self, effect: Effect) -> None:
         """Apply an effect and stage it."""
         effects.apply(self, effect)
@@ -261,14 +274,24 @@ class Stream:
         """
         removed = group.pending.acknowledge(ordinals)
         if removed:
-            if self._acks_group is not group.name:
-                self._close_acks()
-                self._acks_group = group.name
-            self._acks.extend(ordinals)
-            if not self.is_dirty:
-                self.is_dirty = True
-                self._on_dirty(self)
+            self._stage_acks(group, ordinals)
         return removed
+
+    def acknowledge_each(self, group: Group, ordinals: Sequence[int | None]) -> list[int]:
+        """The same one by one: 1 for each that was on the list, else 0; None was not."""
+        removed = group.pending.acknowledge_each(ordinals)
+        if any(removed):
+            self._stage_acks(group, compress(ordinals, removed))  # type: ignore[arg-type]  # reason: None was not removed
+        return removed
+
+    def _stage_acks(self, group: Group, ordinals: Iterable[int]) -> None:
+        if self._acks_group is not group.name:
+            self._close_acks()
+            self._acks_group = group.name
+        self._acks.extend(ordinals)
+        if not self.is_dirty:
+            self.is_dirty = True
+            self._on_dirty(self)
 
     def trim(self, first_ordinal: int) -> None:
         """Everything below ``first_ordinal`` is gone."""

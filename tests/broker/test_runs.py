@@ -1,0 +1,135 @@
+"""Neighbouring equal requests are served at once, and nobody can tell: replies and state are those of one by one."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.support.memory_filesystem import MemoryFileSystem
+from tests.support.nodes import NodeUnderTest, open_node
+
+Request = list[bytes]
+
+
+def entry_id(number: int) -> bytes:
+    return b"%d-0" % (1_600_000_000_000 + number)
+
+
+def in_memory(disk: MemoryFileSystem | None = None) -> NodeUnderTest:
+    if disk is None:
+        disk = MemoryFileSystem()
+        disk.mkdir("/node")
+    return open_node("/node", disk)
+
+
+def one_by_one(node: NodeUnderTest, requests: list[Request]) -> bytes:
+    client = node.client()
+    return b"".join(node.run(client, *words) for words in requests)
+
+
+def state(node: NodeUnderTest) -> bytes:
+    questions = [[b"XRANGE", b"s", b"-", b"+"], [b"XPENDING", b"s", b"g"], [b"XINFO", b"STREAM", b"s", b"FULL"]]
+    return one_by_one(node, questions)
+
+
+def same(prepared: list[Request], requests: list[Request]) -> bytes:
+    """Run the requests in one pipeline and one by one, on two nodes prepared alike; the replies, which must agree."""
+    together, apart = in_memory(), in_memory()
+    for node in (together, apart):
+        node.pipeline(node.client(), prepared)
+    replies = together.pipeline(together.client(), requests)
+    assert replies == one_by_one(apart, requests)
+    assert state(together) == state(apart)
+    return replies
+
+
+ADD: Request = [b"XADD", b"s", b"*", b"f", b"v"]
+
+
+def test_appends_to_one_stream() -> None:
+    replies = same([ADD], [ADD] * 120)
+    assert replies.count(b"$") == 120
+
+
+def test_appends_of_several_fields_among_others() -> None:
+    same([], [ADD, [*ADD, b"g", b"w"], ADD, [b"XADD", b"t", *ADD[2:]], ADD, [b"PING"], ADD, ADD])
+
+
+def test_an_append_with_a_field_too_few_is_refused_in_its_place() -> None:
+    replies = same([ADD], [ADD, ADD, [*ADD, b"odd"], ADD, ADD])
+    assert replies.count(b"-ERR wrong number of arguments") == 1
+
+
+def test_appends_across_a_sequence_that_gets_another_digit() -> None:
+    same([[b"XADD", b"s", b"1800000000000-8", b"f", b"v"]], [ADD] * 100)
+
+
+def test_appends_up_to_the_last_sequence_of_a_millisecond() -> None:
+    last = [[b"XADD", b"s", b"1800000000000-18446744073709551613", b"f", b"v"]]
+    replies = same(last, [ADD] * 4)
+    assert b"1800000000000-18446744073709551615" in replies
+    assert b"1800000000001-0" in replies
+
+
+def test_a_blocked_reader_is_served_between_appends() -> None:
+    node = in_memory()
+    reader, writer = node.client(), node.client()
+    node.run(writer, *ADD)
+    assert node.run(reader, b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"$") == b""
+    node.pipeline(writer, [ADD, ADD, ADD])
+    assert node.output(reader).count(b"$1\r\nv\r\n") == 1
+
+
+GROUP: list[Request] = [
+    *([b"XADD", b"s", entry_id(n), b"f", b"v"] for n in range(3000)),
+    [b"XGROUP", b"CREATE", b"s", b"g", b"0"],
+    [b"XREADGROUP", b"GROUP", b"g", b"c", b"COUNT", b"1500", b"STREAMS", b"s", b">"],
+    [b"XREADGROUP", b"GROUP", b"g", b"d", b"COUNT", b"500", b"STREAMS", b"s", b">"],
+]
+
+
+def acks(numbers: list[int]) -> list[Request]:
+    return [[b"XACK", b"s", b"g", entry_id(number)] for number in numbers]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        pytest.param(list(range(100)), id="a whole run"),
+        pytest.param(list(range(1000, 1100)), id="over the border of a block"),
+        pytest.param(list(range(1450, 1550)), id="of two consumers"),
+        pytest.param(list(range(1950, 2050)), id="beyond what was delivered"),
+        pytest.param([5, 5, 5, 6, 4, 4], id="twice and out of order"),
+        pytest.param(list(range(0, 3000, 7)), id="with gaps"),
+    ],
+)
+def test_acknowledgements(numbers: list[int]) -> None:
+    same(GROUP, acks(numbers))
+
+
+def test_acknowledgements_at_random() -> None:
+    chooser = random.Random(7)
+    same(GROUP, acks([chooser.randrange(3100) for _ in range(1000)]))
+
+
+def test_acknowledging_the_same_again_answers_zero() -> None:
+    replies = same(GROUP, acks([*range(50), *range(50)]))
+    assert replies == b":1\r\n" * 50 + b":0\r\n" * 50
+
+
+def test_an_acknowledgement_of_no_id_is_refused_in_its_place() -> None:
+    requests = [*acks([1, 2]), [b"XACK", b"s", b"g", b"oops"], *acks([3]), [b"XACK", b"t", b"g", b"1-1"], *acks([4])]
+    replies = same(GROUP, requests)
+    assert replies == b":1\r\n:1\r\n-ERR Invalid stream ID specified as stream command argument\r\n:1\r\n:0\r\n:1\r\n"
+
+
+def test_acknowledgements_survive_a_restart() -> None:
+    disk = MemoryFileSystem()
+    disk.mkdir("/node")
+    node = in_memory(disk)
+    node.pipeline(node.client(), GROUP)
+    node.pipeline(node.client(), acks([*range(100), 3, 4, 1200]))
+    before = state(node)
+    node.node.stop()
+    assert state(in_memory(disk)) == before
