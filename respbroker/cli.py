@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 import respbroker
-from respbroker.model.settings import SETTINGS, Settings, SettingsError
+from respbroker.model.config_file import decode
+from respbroker.model.settings import ALIASES, SETTINGS, Settings, SettingsError
 
 NOTHING = '""'
 
@@ -39,7 +40,7 @@ def serve(words: tuple[str, ...]) -> None:
     """
     try:
         config_file, overrides = split_words(words)
-        text = Path(config_file).read_text(encoding="utf-8") if config_file else ""
+        text = decode(Path(config_file).read_bytes()) if config_file else ""
         settings = Settings.load(text, overrides)
     except (SettingsError, OSError) as refusal:
         raise Refused(str(refusal)) from None
@@ -66,27 +67,34 @@ def list_settings() -> None:
 
 
 def split_words(words: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
-    """The configuration file (or "") and the settings in a command line of ``[FILE] [--name value ...]...``.
+    """The configuration file (or "") and the settings in a command line; the file may stand anywhere.
 
-    Several words behind one name are one value, as in the file.
+    Several words behind a setting that takes several are one value, as in the file.
 
     Raises:
         SettingsError: a value without a name, or a name without a value.
     """
-    words = [part for word in words for part in _parts(word)]
-    config_file = words.pop(0) if words and not words[0].startswith("--") else ""
+    config_file = ""
     pairs: list[tuple[str, list[str]]] = []
-    for word in words:
+    for word in (part for word in words for part in _parts(word)):
         if word.startswith("--") and len(word) > 2:
             pairs.append((word[2:], []))
-        elif pairs:
+        elif pairs and (not pairs[-1][1] or _takes_several(pairs[-1][0])):
             pairs[-1][1].append(word)
+        elif not config_file:
+            config_file = word
         else:
             raise SettingsError(f"unexpected word '{word}'")
     for name, values in pairs:
         if not values:
             raise SettingsError(f"option --{name}: a value is missing")
     return config_file, [(name, " ".join(values)) for name, values in pairs]
+
+
+def _takes_several(name: str) -> bool:
+    """Whether the value of a setting may be several words."""
+    row = SETTINGS.get(name.lower()) or ALIASES.get(name.lower())
+    return row is not None and row.kind.several
 
 
 def _parts(word: str) -> list[str]:

@@ -19,6 +19,8 @@ import trio
 import respbroker
 from respbroker.broker.clock import Now
 from respbroker.broker.node import Node
+from respbroker.errors import ReplyError
+from respbroker.model.config_file import decode, encode
 from respbroker.model.settings import Settings
 from respbroker.server import listener as listening
 from respbroker.server.loop import Loop
@@ -82,7 +84,7 @@ async def _stop_at_signal(stop: Callable[[], None]) -> None:
 
 def open_node(settings: Settings, config_file: str, port: int) -> Node:
     """The node over the settings' directory, recovered."""
-    directory = os.path.abspath(settings.dir)
+    directory = settings.dir = os.path.abspath(settings.dir)
     os.makedirs(directory, exist_ok=True)
     return Node(
         OsFileSystem(),
@@ -98,10 +100,17 @@ def open_node(settings: Settings, config_file: str, port: int) -> Node:
 
 def rewrite(path: str, settings: Settings) -> None:
     """CONFIG REWRITE: replace the configuration file by one with the present values, whole or not at all."""
-    text = Path(path).read_text(encoding="utf-8")
-    fresh = Path(path + ".rewrite")
-    fresh.write_text(settings.rewrite(text), encoding="utf-8")
-    fresh.replace(path)
+    old, fresh = Path(path), Path(path + ".rewrite")
+    try:
+        wire = encode(settings.rewrite(decode(old.read_bytes())))
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, old.stat().st_mode & 0o777)  # it may hold a password
+        with open(fd, "wb") as file:
+            file.write(wire)
+            file.flush()
+            os.fsync(fd)
+        fresh.replace(old)
+    except OSError as error:
+        raise ReplyError(f"Rewriting config file: {error.strerror}") from None
 
 
 def port_of(listeners: Sequence[socket.socket]) -> int:
