@@ -39,6 +39,13 @@ class Row:
         return min(peers) / ours if ours else None
 
     @property
+    def cpu_ratio(self) -> float | None:
+        """The thriftier peer's CPU time for an operation to ours: what other programs on the machine disturb least."""
+        peers = [self.summaries[name].cpu_per_million for name in PEERS if name in self.summaries]
+        ours = self.summaries[OURS].cpu_per_million if OURS in self.summaries else 0.0
+        return min(peers) / ours if ours and peers else None
+
+    @property
     def reached(self) -> str:
         """Whether the aim is, where there is one and it can be told."""
         aim, limit = self.workload.aim, self.workload.limit
@@ -58,14 +65,14 @@ class Row:
 def table(rows: Sequence[Row]) -> str:
     """Markdown: a line for each workload, servers side by side."""
     lines = [
-        "| workload | figure | respbroker | redis | valkey | ratio | aim | reached |",
-        "|---|---|---:|---:|---:|---:|---|---|",
+        "| workload | figure | respbroker | redis | valkey | ratio | by CPU | aim | reached |",
+        "|---|---|---:|---:|---:|---:|---:|---|---|",
     ]
     for row in rows:
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        ratio, cpu_ratio = ("" if each is None else f"{each:.2f}" for each in (row.ratio, row.cpu_ratio))
         figures = " | ".join(_spread(row.summaries.get(name)) for name in (OURS, *PEERS))
         lines.append(
-            f"| {row.workload.title} (`{row.workload.name}`) | {row.workload.figure} | {figures} | {ratio} | "
+            f"| {row.workload.title} (`{row.workload.name}`) | {row.workload.figure} | {figures} | {ratio} | {cpu_ratio} | "
             f"{row.aim_text} | {row.reached} |"
         )
     return "\n".join(lines) + "\n"
@@ -125,6 +132,7 @@ def as_json(rows: Sequence[Row], settings: Mapping[str, Any]) -> str:
             "figure": row.workload.figure,
             "appendfsync": row.workload.appendfsync,
             "ratio": row.ratio,
+            "ratio by CPU": row.cpu_ratio,
             "aim": row.aim_text,
             "reached": row.reached,
             "servers": {name: attrs.asdict(summary) for name, summary in row.summaries.items()},
