@@ -131,7 +131,8 @@ class Segment:
         index = self.load_index(caches)
         position = index.positions[number]
         key = (self.number, position)
-        block = caches.get(key)
+        grows = self.index is not None and number == len(index) - 1  # appends go into it still
+        block = None if grows else caches.get(key)
         if block is None:
             try:
                 block = self._read_block(caches, index, number)
@@ -141,7 +142,8 @@ class Segment:
                         "no batch of the index is here", file=self.path, offset=index.offsets[number], position=position
                     ) from None
                 return self._block_of_rebuilt(caches, index.ordinals[number])
-            caches.put(key, block, block.cost)
+            if not grows:
+                caches.put(key, block, block.cost)
         assert isinstance(block, Block)
         return block
 

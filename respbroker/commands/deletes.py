@@ -151,6 +151,8 @@ def xsetid(ctx: Context, words: list[bytes]) -> Reply:
     _check_new_id(stream, entry_id, entries_added)
     added = stream.entries_added if entries_added is None else entries_added
     deleted = stream.max_deleted_id if max_deleted == ZERO else max_deleted
+    if entry_id < stream.highest_id:
+        stream = ctx.keyspace.go_back(stream, entry_id)
     stream.commit([effects.ID_SET, *entry_id, added, *deleted, stream.end_ordinal])
     for group in stream.groups.values():
         if group.last_delivered_id > entry_id and group.next_ordinal != FUTURE:

@@ -26,7 +26,7 @@ ID_SET: Final = 3  # [_, last_ms, last_seq, entries_added, max_deleted_ms, max_d
 GROUP_CREATED: Final = 4  # [_, group, cursor_ms, cursor_seq, next_ordinal, entries_read or nil]
 GROUP_DESTROYED: Final = 5  # [_, group]
 GROUP_ID_SET: Final = 6  # [_, group, cursor_ms, cursor_seq, next_ordinal, entries_read or nil]
-CONSUMER_CREATED: Final = 7  # [_, group, consumer, now_ms]
+CONSUMER_CREATED: Final = 7  # [_, group, consumer, seen_ms, active_ms (-1, never, if absent)]
 CONSUMER_DELETED: Final = 8  # [_, group, consumer]
 DELIVERED: Final = 9  # [_, group, consumer, [[first, end], ...], time_ms, cursor_ms, cursor_seq, next_ordinal, read]
 ACKNOWLEDGED: Final = 11  # [_, group, [ordinal, ...]]
@@ -82,8 +82,10 @@ def _group_id_set(stream: Stream, name: bytes, ms: int, seq: int, next_ordinal: 
     stream.groups[name].apply_cursor((ms, seq), next_ordinal, read)
 
 
-def _consumer_created(stream: Stream, group: bytes, consumer: bytes, now_ms: int) -> None:
-    stream.groups[group].apply_consumer_created(consumer, now_ms)
+def _consumer_created(stream: Stream, group: bytes, consumer: bytes, seen_ms: int, active_ms: int = -1) -> None:
+    stream.groups[group].apply_consumer_created(consumer, seen_ms)
+    if active_ms >= 0:
+        stream.groups[group].consumers[consumer].active_ms = active_ms
 
 
 def _consumer_deleted(stream: Stream, group: bytes, consumer: bytes) -> None:

@@ -7,18 +7,19 @@ any bytes may be a key. Changes are effects in the catalog's own log, written at
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import attrs
 
-from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, MOVED, ON_DISK, SWAPPED, Catalog, KeyEntry
+from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, LOG_REPLACED, MOVED, ON_DISK, SWAPPED, Catalog, KeyEntry
 from respbroker.streams.copying import copy_stream
 from respbroker.streams.directories import ensure_directory, never_synced, remove_tree
 from respbroker.streams.journal import Journal
 from respbroker.streams.key_order import KeyOrder
 from respbroker.streams.opening import recover_journal, settle_new_streams
-from respbroker.streams.stream import Stream
+from respbroker.streams.stream import Id, Stream
 from storage import Caches, FileSystem, Log, LogConfig, MergeJob
 
 if TYPE_CHECKING:
@@ -222,6 +223,23 @@ class Keyspace:
         self.atomic = True  # what is replaced must not go without the copy
         if expires_ms:
             self.set_expiry(new_db, new_key, expires_ms)
+
+    def go_back(self, stream: Stream, last_id: Id) -> Stream:
+        """The stream in a new directory, without the dead entries above ``last_id``, so that lower IDs can follow.
+
+        The stream given is not to be used any more.
+        """
+        entry = self.databases[stream.db].keys[stream.key]
+        number = self.catalog.next_number
+        log = self._open_log(number, create=True)
+        stored = range(stream.log.first_ordinal, stream.end_ordinal)
+        end = stored.start + bisect_right(stored, last_id, key=stream.id_at)
+        self._discard(entry)
+        self.catalog.commit([LOG_REPLACED, stream.db, stream.key, number])
+        target = self._attach(stream.db, stream.key, entry, log)
+        copy_stream(stream, target, end)
+        self.atomic = True
+        return target
 
     def set_expiry(self, db: int, key: bytes, expires_ms: int) -> None:
         """The key expires at that Unix time in milliseconds; 0: never."""

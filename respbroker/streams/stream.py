@@ -112,6 +112,11 @@ class Stream:
     def entries_added(self) -> int:
         return self.end_ordinal + self.added_bias
 
+    @property
+    def highest_id(self) -> Id:
+        """The ID of the last entry that is stored, live or not: what is appended next must be above it."""
+        return (self._ms[-1], self._seqs[-1]) if self._ms else self.log.last_id or ZERO
+
     def is_live(self, ordinal: int) -> bool:
         return self.first_ordinal <= ordinal < self.end_ordinal and ordinal not in self.deletions
 

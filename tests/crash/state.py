@@ -51,7 +51,8 @@ def stream_state(stream: Stream) -> list[Any]:
 
 def _group_state(group: Group) -> list[Any]:
     """All but when consumers were last seen: a read that finds nothing is not written, in Redis neither."""
-    name, cursor, consumers, pending = group.dump()
+    name, cursor, consumers, _runs = group.dump()
+    pending = [list(group.pending.iterate()), [ordinal for ordinal, *_ in group.pending.oldest_first(-1)]]
     return [name, cursor, sorted((consumer, active_ms) for consumer, _seen_ms, active_ms in consumers), pending]
 
 

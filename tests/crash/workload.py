@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from respbroker.streams.stream import Stream
 from tests.crash.driver import Driver, Requests
 
 KEYS = [b"a", b"b", b"c", b"d/../\x00", b"e"]
@@ -70,14 +71,37 @@ class Workload:
 
     def _ids(self, key: bytes, count: int = 3) -> list[bytes]:
         """IDs of live entries, or one that never was."""
-        entry = self.driver.node.keyspace.databases[0].keys.get(key)
-        stream = entry.stream if entry is not None else None
+        stream = self._stream(key)
         if stream is None or not stream.length:
             return [b"1-1"]
         ranges = stream.live_ranges(stream.first_ordinal, stream.end_ordinal)
         live = [ordinal for first, end in ranges for ordinal in range(first, end)]
         chosen = self.rng.sample(live, min(count, len(live)))
         return [b"%d-%d" % stream.id_at(ordinal) for ordinal in chosen]
+
+    def _stream(self, key: bytes) -> Stream | None:
+        entry = self.driver.node.keyspace.databases[0].keys.get(key)
+        return entry.stream if entry is not None else None
+
+    def _groups(self, key: bytes) -> list[bytes]:
+        stream = self._stream(key)
+        return [] if stream is None else list(stream.groups)
+
+    def _group(self) -> tuple[bytes, bytes]:
+        """A group that exists, mostly."""
+        existing = [(key, group) for key in KEYS for group in self._groups(key)]
+        if existing and self.rng.random() < 0.9:
+            return self.rng.choice(existing)
+        return self._key(), self.rng.choice(GROUPS)
+
+    def _pending(self, key: bytes, group: bytes) -> list[bytes]:
+        """IDs of entries pending in the group, or one that is not."""
+        stream = self._stream(key)
+        if stream is None or group not in stream.groups:
+            return [b"1-1"]
+        pending = [stream.id_at(ordinal) for ordinal, *_ in stream.groups[group].pending.iterate(limit=8)]
+        chosen = self.rng.sample(pending, min(3, len(pending)))
+        return [b"%d-%d" % entry_id for entry_id in chosen] or [b"1-1"]
 
     def _with_count(self, ids: list[bytes]) -> list[bytes]:
         return [b"IDS", b"%d" % len(ids), *ids]
@@ -101,29 +125,31 @@ class Workload:
         return [b"XGROUP", b"CREATE", self._key(), self.rng.choice(GROUPS), start, b"MKSTREAM"]
 
     def _read_group(self) -> list[bytes]:
-        keys = [self._key() for _ in range(self.rng.choice((1, 1, 2)))]
-        who = [self.rng.choice(GROUPS), self.rng.choice(CONSUMERS)]
+        key, group = self._group()
+        keys = [key, *(other for other in KEYS if other != key and group in self._groups(other))]
+        keys = keys[: self.rng.choice((1, 1, 2))]
         count = b"%d" % self.rng.choice((1, 3, 10))
+        who = [group, self.rng.choice(CONSUMERS)]
         return [b"XREADGROUP", b"GROUP", *who, b"COUNT", count, b"STREAMS", *keys, *[b">"] * len(keys)]
 
     def _acknowledge(self) -> list[bytes]:
-        key = self._key()
-        return [b"XACK", key, self.rng.choice(GROUPS), *self._ids(key, 4)]
+        key, group = self._group()
+        return [b"XACK", key, group, *self._pending(key, group)]
 
     def _claim(self) -> list[bytes]:
-        key = self._key()
-        options = self.rng.choice(([], [b"FORCE"], [b"JUSTID"], [b"RETRYCOUNT", b"7"], [b"IDLE", b"5000"]))
-        who = [self.rng.choice(GROUPS), self.rng.choice(CONSUMERS)]
-        return [b"XCLAIM", key, *who, b"0", *self._ids(key), *options]
+        key, group = self._group()
+        options = self.rng.choice(([], [b"JUSTID"], [b"RETRYCOUNT", b"7"], [b"IDLE", b"5000"]))
+        if self.rng.random() < 0.3:
+            return [b"XCLAIM", key, group, self.rng.choice(CONSUMERS), b"0", *self._ids(key), b"FORCE"]
+        return [b"XCLAIM", key, group, self.rng.choice(CONSUMERS), b"0", *self._pending(key, group), *options]
 
     def _autoclaim(self) -> list[bytes]:
-        who = [self.rng.choice(GROUPS), self.rng.choice(CONSUMERS)]
-        return [b"XAUTOCLAIM", self._key(), *who, b"10", b"0", b"COUNT", b"3"]
+        return [b"XAUTOCLAIM", *self._group(), self.rng.choice(CONSUMERS), b"10", b"0", b"COUNT", b"3"]
 
     def _nack(self) -> list[bytes]:
-        key = self._key()
+        key, group = self._group()
         mode = self.rng.choice((b"SILENT", b"FAIL", b"FATAL"))
-        return [b"XNACK", key, self.rng.choice(GROUPS), mode, *self._with_count(self._ids(key))]
+        return [b"XNACK", key, group, mode, *self._with_count(self._pending(key, group))]
 
     def _delete(self) -> list[bytes]:
         key = self._key()
@@ -133,7 +159,8 @@ class Workload:
         key = self._key()
         policy = self.rng.choice((b"KEEPREF", b"DELREF", b"ACKED"))
         if self.rng.random() < 0.5:
-            return [b"XACKDEL", key, self.rng.choice(GROUPS), policy, *self._with_count(self._ids(key))]
+            key, group = self._group()
+            return [b"XACKDEL", key, group, policy, *self._with_count(self._pending(key, group))]
         return [b"XDELEX", key, policy, *self._with_count(self._ids(key))]
 
     def _trim(self) -> list[bytes]:
@@ -150,12 +177,14 @@ class Workload:
 
     def _set_id(self) -> list[bytes]:
         key = self._key()
+        if self.rng.random() < 0.3:
+            return [b"XSETID", key, b"%d-1" % self.rng.randrange(1000)]  # taken if nothing is left in it
         if self.rng.random() < 0.5:
             return [b"XSETID", key, b"%d-0" % (self.driver.clock.ms + 5)]
         return [b"XSETID", key, self._ids(key, 1)[0], b"ENTRIESADDED", b"50", b"MAXDELETEDID", b"0-1"]
 
     def _group_admin(self) -> list[bytes]:
-        key, group = self._key(), self.rng.choice(GROUPS)
+        key, group = self._group()
         return self.rng.choice(
             (
                 [b"XGROUP", b"DESTROY", key, group],
@@ -167,7 +196,11 @@ class Workload:
         )
 
     def _expire(self) -> list[bytes]:
-        return self.rng.choice(([b"PEXPIRE", self._key(), b"400"], [b"PERSIST", self._key()]))
+        keys = self.driver.node.keyspace.databases[0].keys
+        mortal = [key for key, entry in keys.items() if entry.expires_ms]
+        if mortal and self.rng.random() < 0.5:
+            return [b"PERSIST", self.rng.choice(mortal)]
+        return self.rng.choice(([b"PEXPIRE", self._key(), b"400"], [b"PEXPIRE", self._key(), b"90000"], [b"PERSIST", self._key()]))
 
     def _rename(self) -> list[bytes]:
         return [b"RENAME", self._key(), self._key()]

@@ -1,0 +1,44 @@
+"""A node that is cut at every write, every sync and every change of a name opens again with all that it answered.
+
+The numbers here are small so that the suite stays quick; `python -m tests.crash --seeds N` tries any number.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.crash.cuts import Cutter, new_disk, record
+from tests.crash.driver import Driver
+from tests.crash.workload import Workload
+
+ALWAYS_SEED, EVERYSEC_SEED = 1, 2
+
+
+@pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
+def test_what_was_answered_survives_a_crash_at_every_event(policy: str, seed: int) -> None:
+    tally = Cutter(seed, policy, ticks=30, survivals=1).run()
+    assert tally.cuts > 200
+
+
+def test_the_disk_is_asked_for_all_it_can_do() -> None:
+    events = [event for seed in (1, 2, 3) for event in record(seed, "always", 60).events]
+    done = {event.split(" /")[0] for event in events}
+    assert done >= {"mkdir", "create", "write", "sync", "sync directory", "rename", "remove", "truncate", "rmdir"}
+    for part in ("/catalog/", "/journal/", ".snapshot", ".index", "checkpoint", ".swap"):
+        assert any(part in event for event in events), part
+
+
+def test_every_kind_of_request_succeeds_now_and_then() -> None:
+    asked, answered = set[bytes](), set[bytes]()
+    for seed in range(1, 7):
+        driver = Driver(new_disk(), "everysec", seed)
+        workload = Workload(driver, seed)
+        for _ in range(150):
+            words = workload._draw()
+            asked.add(words[0])
+            reply = driver.tick([(0, [words])])[0]
+            if not re.match(rb"-|\$-1|\*-1|:0\r", reply):
+                answered.add(words[0])
+    assert asked == answered
