@@ -11,6 +11,8 @@ import socket
 import stat
 from typing import Final
 
+import attrs
+
 from respbroker.model.settings import Settings
 
 _log = logging.getLogger("respbroker.server")
@@ -119,9 +121,50 @@ def is_local(address: object) -> bool:
     return (mapped or ip).is_loopback
 
 
-def refusal(settings: Settings, address: object, connections_count: int, connections_max: int) -> bytes | None:
-    """What a peer is told instead of being served, or None."""
-    if connections_count >= connections_max:
+@attrs.define
+class Arrived:
+    """What one call of `accept` brought: sockets with the peer's and our address, and how many were refused."""
+
+    accepted: list[tuple[socket.socket, str, str]] = attrs.Factory(list)
+    refused_count: int = 0
+
+
+def accept(listener: socket.socket, settings: Settings, room: int) -> Arrived:
+    """Take peers that wait, no more than `ACCEPTS_PER_TURN`; of those ``room`` may stay.
+
+    Raises:
+        OSError: the system has no file descriptor left for them, and nobody was taken.
+    """
+    arrived = Arrived()
+    for _ in range(ACCEPTS_PER_TURN):
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            break
+        except OSError:
+            if arrived.accepted:
+                break  # the next call will tell
+            raise
+        try:
+            prepare(sock, settings.tcp_keepalive)
+            refused = refusal(settings, address, room - len(arrived.accepted))
+            local = sock.getsockname()
+            if refused is not None:
+                arrived.refused_count += 1
+                sock.send(refused)
+        except OSError:  # gone already
+            refused = b""
+        if refused is None:
+            peer = address if isinstance(address, tuple) else local
+            arrived.accepted.append((sock, format_address(peer), format_address(local)))
+        else:
+            sock.close()
+    return arrived
+
+
+def refusal(settings: Settings, address: object, room: int) -> bytes | None:
+    """What a peer is told instead of being served, or None; ``room`` is how many may still come."""
+    if room <= 0:
         return TOO_MANY_CLIENTS
     if settings.protected_mode and not settings.requirepass and not is_local(address):
         return DENIED

@@ -21,11 +21,10 @@ from respbroker.server import listener as listening
 from respbroker.server.commit import OutputCommit, Sending
 from respbroker.server.connection import LISTENING, UNREAD_MAX, Connection
 from respbroker.server.poller import GONE, READ, WRITE, best_poller
-from respbroker.server.worker import Worker
+from respbroker.server.worker import Worker, run_job, sync_files
 from respbroker.sessions.client import Client
 
 if TYPE_CHECKING:
-    from respbroker.broker.housekeeping import Job
     from respbroker.broker.node import Batch, Node
 
 _log = logging.getLogger("respbroker.server")
@@ -45,7 +44,6 @@ class Loop:
         self.connections: dict[int, Connection] = {}
         self._limits = Limits()
         self._clients_max = clients_max
-        self._clients_wanted = node.settings.maxclients
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._poller = best_poller()
         self._wake_read, self._wake_write = os.pipe()
@@ -53,8 +51,8 @@ class Loop:
         os.set_blocking(self._wake_write, False)
         for fd in (*self._listeners, self._wake_read):
             self._poller.register(fd, READ)
-        self._syncs = Worker("respbroker-sync", _sync, self.wake)
-        self._jobs = Worker("respbroker-jobs", _run_job, self.wake)
+        self._syncs = Worker("respbroker-sync", sync_files, self.wake)
+        self._jobs = Worker("respbroker-jobs", run_job, self.wake)
         self.commit = OutputCommit(node.durability, self._syncs.submit)
         self._paused: set[Connection] = set()  # not read from until they go on
         self._violations: list[Connection] = []  # to be told of it when earlier requests are answered
@@ -311,41 +309,25 @@ class Loop:
             self._take_finished(now.seconds)
 
     def _accept(self, listener: socket.socket, now: Now) -> None:
-        for _ in range(listening.ACCEPTS_PER_TURN):
-            try:
-                sock, address = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            except OSError as error:  # no descriptors left: the waiting peer would wake us without end
-                _log.warning("cannot accept connections for a while: %s", error)
-                self._deaf = True
-                self._listen(0)
-                return
-            self._welcome(sock, address, now)
+        settings = self.node.settings
+        room = min(settings.maxclients, self._clients_max) - len(self.connections)
+        try:
+            arrived = listening.accept(listener, settings, room)
+        except OSError as error:  # no descriptors left: the waiting peer would wake us without end
+            _log.warning("cannot accept connections for a while: %s", error)
+            self._deaf = True
+            self._listen(0)
+            return
+        self.node.statistics.connections_rejected += arrived.refused_count
+        for sock, peer, local in arrived.accepted:
+            client = self.node.connect(now, peer, local, sock.fileno())
+            connection = Connection(sock, client, self._limits)
+            self.connections[connection.fd] = connection
+            self._poller.register(connection.fd, LISTENING)
 
     def _listen(self, mask: int) -> None:
         for fd in self._listeners:
             self._poller.modify(fd, mask)
-
-    def _welcome(self, sock: socket.socket, address: object, now: Now) -> None:
-        settings = self.node.settings
-        try:
-            listening.prepare(sock, settings.tcp_keepalive)
-            room = min(settings.maxclients, self._clients_max)
-            refused = listening.refusal(settings, address, len(self.connections), room)
-            if refused is not None:
-                self.node.statistics.connections_rejected += 1
-                sock.send(refused)
-                sock.close()
-                return
-            local = sock.getsockname()
-        except OSError:  # gone already
-            sock.close()
-            return
-        client = self.node.connect(now, _address(address, local), _address(local, local), sock.fileno())
-        connection = Connection(sock, client, self._limits)
-        self.connections[connection.fd] = connection
-        self._poller.register(connection.fd, LISTENING)
 
     # -- the node's other wishes ---------------------------------------------------------------------------------
 
@@ -372,10 +354,17 @@ class Loop:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Finish what runs, write and sync everything, say what is left to say, close every connection."""
+        """Finish what runs, write and sync everything, close every connection."""
         for fd, listener in self._listeners.items():
             self._poller.unregister(fd)
             listener.close()
+        try:
+            self._finish()
+        finally:
+            self._close_all()
+
+    def _finish(self) -> None:
+        """Write and sync everything, then say what is left to say."""
         self._syncs.stop()
         self._jobs.stop()
         now = Now(time.time_ns() // 1_000_000, time.monotonic())
@@ -383,11 +372,13 @@ class Loop:
         self.node.tick([], now)
         self.node.durability.checkpoint()
         request = self.node.durability.take_syncs()
-        _sync(request)
+        sync_files(request)
         self.node.durability.synced(request)
         self.node.stop()
         self._send(self.commit.release_all(), now.seconds)
         self._send(self._collect(), now.seconds)
+
+    def _close_all(self) -> None:
         for connection in list(self.connections.values()):
             self._drop(connection)
         self._poller.close()
@@ -398,16 +389,3 @@ class Loop:
 def _may_idle(client: Client) -> bool:
     """Whether the client is silent for a good reason."""
     return client.blocked or client.subscribed or client.monitor
-
-
-def _address(address: object, local: object) -> str:
-    return listening.format_address(address if isinstance(address, tuple) else local)
-
-
-def _sync(request: object) -> None:
-    for file in request.files:  # type: ignore[attr-defined]
-        file.sync()
-
-
-def _run_job(job: Job) -> object:
-    return job.run()

@@ -138,11 +138,11 @@ def test_protected_mode_denies_strangers_only():
 
     settings = Settings.load()
     for local in [("127.0.0.1", 5), ("::1", 5, 0, 0), ("::ffff:127.0.0.1", 5, 0, 0), "", "/tmp/a.sock"]:
-        assert listener.refusal(settings, local, 0, 10) is None
+        assert listener.refusal(settings, local, 10) is None
     stranger = ("192.0.2.7", 5)
-    assert listener.refusal(settings, stranger, 0, 10).startswith(b"-DENIED Redis is running in protected mode")
-    assert listener.refusal(Settings.load("", [("requirepass", "x")]), stranger, 0, 10) is None
-    assert listener.refusal(Settings.load("", [("protected-mode", "no")]), stranger, 0, 10) is None
+    assert listener.refusal(settings, stranger, 10).startswith(b"-DENIED Redis is running in protected mode")
+    assert listener.refusal(Settings.load("", [("requirepass", "x")]), stranger, 10) is None
+    assert listener.refusal(Settings.load("", [("protected-mode", "no")]), stranger, 10) is None
 
 
 def test_two_thousand_idle_connections_cost_little_and_end_quickly():
@@ -153,7 +153,7 @@ def test_two_thousand_idle_connections_cost_little_and_end_quickly():
         ask(peers[-1], b"PING\r\n", b"+PONG\r\n")
         while len(server.loop.connections) < count:
             ask(peers[0], b"PING\r\n", b"+PONG\r\n")
-    assert server.node.durability.log == ["checkpoint", "synced"]
+    assert server.node.durability.log == ["checkpoint", "synced", "stopped"]
     for peer in peers:
         assert receive_all(peer) == b""
         peer.close()

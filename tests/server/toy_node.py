@@ -160,6 +160,9 @@ class ToyNode:
     def next_deadline(self):
         return self.deadline
 
+    def stop(self):
+        self.durability.log.append("stopped")
+
     def protocol_error(self, client, error):
         client.out.append(replies.error(error))
         client.closing = True
