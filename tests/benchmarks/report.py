@@ -72,8 +72,8 @@ def table(rows: Sequence[Row]) -> str:
         ratio, cpu_ratio = ("" if each is None else f"{each:.2f}" for each in (row.ratio, row.cpu_ratio))
         figures = " | ".join(_spread(row.summaries.get(name)) for name in (OURS, *PEERS))
         lines.append(
-            f"| {row.workload.title} (`{row.workload.name}`) | {row.workload.figure} | {figures} | {ratio} | {cpu_ratio} | "
-            f"{row.aim_text} | {row.reached} |"
+            f"| {row.workload.title} (`{row.workload.name}`) | {row.workload.figure} | {figures} | {ratio} | "
+            f"{cpu_ratio} | {row.aim_text} | {row.reached} |"
         )
     return "\n".join(lines) + "\n"
 
