@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -41,21 +42,34 @@ class AppendRequest:
 
 
 def xadd(ctx: Context, words: list[bytes]) -> Reply:
-    """Append an entry; by far most calls are ``XADD key * field value ...`` and take the short way."""
+    """Append an entry; by far most calls are ``XADD key [MAXLEN ~ n] * field value ...`` and take the short way."""
+    trim, skip = None, 3
     if words[2] != b"*":
-        return _append(ctx, _parse_append(ctx, words))
-    if not len(words) & 1:
+        if words[2] != b"MAXLEN" or len(words) < 8 or words[5] != b"*" or words[3] != b"~":
+            return _append(ctx, _parse_append(ctx, words))
+        trim, skip = _approximate(words[4], ctx.settings.stream_node_max_entries), 6
+    if (len(words) - skip) % 2:
         raise WrongArity("xadd")
     key = words[1]
     stream = ctx.lookup(key) or ctx.lookup_or_create(key)
     entry_id = _next_id(stream, ctx.now_ms)
     id_bulk = encode_id(*entry_id)
-    stream.append(entry_id, encode_entry(id_bulk, words[3:]))
+    stream.append(entry_id, encode_entry(id_bulk, words[skip:]))
     if ctx.quiet:
         ctx.dirty += 1
     else:
         ctx.changed(key, "xadd")
+    if trim is not None and trim.apply(stream, ctx.settings.stream_node_max_entries):
+        ctx.changed(key, "xtrim")
     return id_bulk
+
+
+@lru_cache(maxsize=64)
+def _approximate(maxlen: bytes, node_entries: int) -> Trim | None:
+    """What ``MAXLEN ~ maxlen`` asks for: the same in every request of a producer."""
+    options = TrimOptions()
+    options.take(b"MAXLEN", Arguments([b"~", maxlen], 0))
+    return options.finish(node_entries)
 
 
 def xadd_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: list[Output]) -> int:

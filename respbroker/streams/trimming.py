@@ -39,7 +39,7 @@ class Trim:
         if self.approximate and floor < stream.end_ordinal and node_entries:
             origin = stream.node_origin
             floor = origin + (floor - origin) // node_entries * node_entries
-        if self.limit and self.approximate:
+        if floor > stream.first_ordinal and self.limit and self.approximate:
             floor = self._limited(stream, floor, node_entries)
         if floor <= stream.first_ordinal:
             return 0

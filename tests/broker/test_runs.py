@@ -133,3 +133,21 @@ def test_acknowledgements_survive_a_restart() -> None:
     before = state(node)
     node.node.stop()
     assert state(in_memory(disk)) == before
+
+
+@pytest.mark.parametrize("maxlen", [b"0", b"1", b"100", b"250", b"1000"])
+def test_the_short_way_of_trimming_trims_as_the_long_one(maxlen: bytes) -> None:
+    short, long = in_memory(), in_memory()
+    for node, word in ((short, b"MAXLEN"), (long, b"maxlen")):  # only the usual spelling takes the short way
+        node.pipeline(node.client(), [[b"XADD", b"s", word, b"~", maxlen, b"*", b"f", b"v"]] * 700)
+    assert state(short) == state(long)
+
+
+@pytest.mark.parametrize(
+    "words", [[b"-1", b"*", b"f", b"v"], [b"x", b"*", b"f", b"v"], [b"10", b"*", b"f", b"v", b"g"]]
+)
+def test_the_short_way_of_trimming_refuses_as_the_long_one(words: Request) -> None:
+    node = in_memory()
+    short, long = (one_by_one(node, [[b"XADD", b"s", word, b"~", *words]]) for word in (b"MAXLEN", b"maxlen"))
+    assert short == long
+    assert short.startswith(b"-ERR")
