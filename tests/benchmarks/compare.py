@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scale = Scale(wanted.scale or (QUICK if wanted.quick else 1.0), wanted.gb or (0.05 if wanted.quick else 1.0))
     rows: list[Row] = []
     wrong: list[str] = []
+    settings = {"rounds": rounds, "scale": scale.factor, "gigabytes": scale.gigabytes, "failed": wrong}
     for workload in chosen:
         try:
             rows.append(measured(workload, scale, rounds, wanted))
@@ -48,14 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (WrongReply, NotStarted, AssertionError) as problem:
             wrong.append(f"{workload.name}: {problem}")
             print(wrong[-1], file=sys.stderr, flush=True)
+        if wanted.json:  # after each, so that a run that is broken off was not for nothing
+            Path(wanted.json).write_text(as_json(rows, settings))
+        if wanted.chart:
+            Path(wanted.chart).write_text(chart(rows))
     print("\n" + table(rows) + "\n" + details(rows))
     print("\n".join(f"appendfsync {name}: {PROMISES[name]}" for name in _policies(chosen, wanted.appendfsync)))
     print(machine())
-    settings = {"rounds": rounds, "scale": scale.factor, "gigabytes": scale.gigabytes, "failed": wrong}
-    if wanted.json:
-        Path(wanted.json).write_text(as_json(rows, settings))
-    if wanted.chart:
-        Path(wanted.chart).write_text(chart(rows))
     return 1 if wrong else 0
 
 
