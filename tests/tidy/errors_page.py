@@ -93,7 +93,7 @@ REPLIES: Final = {
         "the disk refused a write, or a file is damaged; the text says which. Reads go on",
         "see [operations](operations.md)",
     ),
-    "OutOfMemory": ("the process has more than `maxmemory`", "raise it; trimming frees disk, not memory"),
+    "OutOfMemory": ("the process has more than `maxmemory`", "raise it; see [operations](operations.md)"),
     "NoReplicas": ("not yet: there are no replicas", "–"),
     "KeyRequired": ("XGROUP of a stream that does not exist", "create it, or add MKSTREAM to XGROUP CREATE"),
     "SubcommandSyntax": ("a subcommand of XGROUP with options it does not have", "ask XGROUP HELP"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.servers import Server
 from tests.tidy import errors_page, tour
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +106,17 @@ def test_the_readme_installs_what_ci_installs() -> None:
     for part in ("redis-tools", "--editable '.[tests]'", "pytest -n 2"):
         assert part.replace("--editable", "-e") in readme, part
         assert part in ci, part
+
+
+def test_the_program_in_the_readme_runs(respbroker_server: Server, tmp_path: Path) -> None:
+    (program,) = re.findall(r"(?ms)^```python$(.*?)^```$", (ROOT / "README.md").read_text())
+    assert "port=6379" in program
+    path = tmp_path / "program.py"
+    path.write_text(program.replace("port=6379", f"port={respbroker_server.port}"))
+    with respbroker_server.connect() as wire:
+        wire.call("FLUSHALL")
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "lamp\n", "")
 
 
 def test_the_programs_that_the_readme_calls_are_installed_by_it() -> None:
