@@ -32,7 +32,7 @@ from respbroker.sessions.statistics import Statistics
 from respbroker.sessions.watches import Watches
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.stream import Stream
-from storage import FileSystem
+from storage import FileSystem, LogLocked
 
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
@@ -87,7 +87,10 @@ class Node:
         self.dispatcher = Dispatcher(self, self.commands, clock)
         self.blocking = Blocking(self)
         self.waiters = self.blocking.waiters
-        self._lock = filesystem.lock(f"{directory}/lock")
+        try:
+            self._lock = filesystem.lock(f"{directory}/lock")
+        except BlockingIOError as error:
+            raise LogLocked("another server has the directory in use", file=directory) from error
         self.keyspace = Keyspace(filesystem, directory, settings, now.ms)
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)
@@ -124,6 +127,8 @@ class Node:
         client.out.clear()
         client.kill = True
         self.blocking.forget(client)
+        if client.blocked:
+            self.durability.forget(client)
         self.channels.remove_client(client)
         self.unwatch(client)
 
@@ -147,12 +152,19 @@ class Node:
             speaking[client.id] = client
             if client.backlog or client.blocked:
                 client.backlog.extend(requests)
-                self.held[client.id] = client
+                if not (client.blocked or client.lagging):
+                    self.held[client.id] = client
             else:
                 run(client, requests)
         self.blocking.expire()
         self.housekeeping.run()
         self.durability.flush(batch)
+
+    def go_on(self, client: Client) -> None:
+        """A client that lagged behind has taken its replies: its next requests may run."""
+        client.lagging = False
+        if client.backlog and not client.blocked:
+            self.held[client.id] = client
 
     def take_outputs(self) -> list[Client]:
         """Clients with something in ``out``, or that are to be closed."""
@@ -313,8 +325,7 @@ class Node:
         held, self.held = self.held, {}
         for client in held.values():
             self._speaking[client.id] = client
-            if client.blocked:
-                self.held[client.id] = client
+            if client.blocked or client.lagging:  # whoever ends that puts it back
                 continue
             requests = list(client.backlog)
             client.backlog.clear()

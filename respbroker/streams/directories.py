@@ -5,14 +5,6 @@ from __future__ import annotations
 from storage import FileSystem
 
 
-def ensure_directory(filesystem: FileSystem, path: str) -> None:
-    """Make the directory if it is not there."""
-    try:
-        filesystem.mkdir(path)
-    except FileExistsError:
-        pass
-
-
 def has_room(filesystem: FileSystem, path: str, size: int) -> bool:
     """Whether a file of that size can be written; it is removed again."""
     try:

@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from respbroker.streams.catalog import CREATED, DROPPED, EXPIRY_SET, FLUSHED, LOG_REPLACED, MOVED, ON_DISK, SWAPPED, Catalog, KeyEntry
+from respbroker.streams.catalog import (
+    CREATED,
+    DROPPED,
+    EXPIRY_SET,
+    FLUSHED,
+    LOG_REPLACED,
+    MOVED,
+    ON_DISK,
+    SWAPPED,
+    Catalog,
+    KeyEntry,
+)
 from respbroker.streams.copying import copy_stream
-from respbroker.streams.directories import ensure_directory, never_synced, remove_tree
+from respbroker.streams.directories import never_synced, remove_tree
 from respbroker.streams.journal import Journal
 from respbroker.streams.key_order import KeyOrder
-from respbroker.streams.opening import recover_journal, settle_new_streams
+from respbroker.streams.opening import open_first_logs, recover_journal, settle_new_streams
 from respbroker.streams.stream import Id, Stream
 from storage import Caches, FileSystem, Log, LogConfig, MergeJob
 
@@ -82,9 +93,8 @@ class Keyspace:
         self._open_catalog()
 
     def _open_catalog(self) -> None:
-        ensure_directory(self.filesystem, f"{self.directory}/streams")
-        log = self._open_log_in(f"{self.directory}/catalog")
-        self.journal = Journal(self._open_log_in(f"{self.directory}/journal"))
+        log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
+        self.journal = Journal(journal_log)
         recover_journal(self.journal, log, self._open_part)
         self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
@@ -146,9 +156,9 @@ class Keyspace:
         return self._attach(db, key, entry, self._open_log(entry.number, create=False))
 
     def _open_log(self, number: int, *, create: bool) -> Log:
-        return self._open_log_in(self.path_of(number), create=create)
+        return self._open_log_in(self.path_of(number), create)
 
-    def _open_log_in(self, path: str, *, create: bool = True) -> Log:
+    def _open_log_in(self, path: str, create: bool) -> Log:
         return Log.open(self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create)
 
     def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
@@ -170,9 +180,11 @@ class Keyspace:
 
     def create(self, db: int, key: bytes) -> Stream:
         """An empty stream at ``key``, where there is none."""
-        number = self.catalog.next_number
-        log = self._open_log(number, create=True)  # first, for it may be refused
-        return self._enter(db, key, number, log)
+        return self._enter(db, key, *self._new_log())
+
+    def _new_log(self) -> tuple[int, Log]:
+        """Comes before any other change, for the disk may refuse it."""
+        return self.catalog.next_number, self._open_log(self.catalog.next_number, create=True)
 
     def _enter(self, db: int, key: bytes, number: int, log: Log) -> Stream:
         self.catalog.commit([CREATED, db, key, number])
@@ -215,8 +227,7 @@ class Keyspace:
         source = self.lookup(db, key, self.now_ms)
         assert source is not None
         expires_ms = self.expiry(db, key)
-        number = self.catalog.next_number
-        log = self._open_log(number, create=True)  # first, for it may be refused
+        number, log = self._new_log()
         self.delete(new_db, new_key)
         target = self._enter(new_db, new_key, number, log)
         copy_stream(source, target)
@@ -230,8 +241,7 @@ class Keyspace:
         The stream given is not to be used any more.
         """
         entry = self.databases[stream.db].keys[stream.key]
-        number = self.catalog.next_number
-        log = self._open_log(number, create=True)
+        number, log = self._new_log()
         stored = range(stream.log.first_ordinal, stream.end_ordinal)
         end = stored.start + bisect_right(stored, last_id, key=stream.id_at)
         self._discard(entry)

@@ -14,6 +14,17 @@ from storage import FileSystem, Log
 OpenLog = Callable[[int, bool], Log | None]  # number of a stream, whether to make it if it is missing
 
 
+def open_first_logs(filesystem: FileSystem, directory: str, open_log: Callable[[str, bool], Log]) -> tuple[Log, Log]:
+    """The catalog and the journal. Only a directory without streams may lack them: else they are lost, not new."""
+    first = "streams" not in filesystem.directories(directory)
+    logs = open_log(f"{directory}/catalog", first), open_log(f"{directory}/journal", first)
+    if first:
+        for log in logs:
+            log.unsynced().sync()
+        filesystem.mkdir(f"{directory}/streams")
+    return logs
+
+
 def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> None:
     """Complete or undo the ticks in the journal, before anything is read from the logs."""
     if journal.is_empty:

@@ -6,15 +6,27 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+
 from respbroker.broker.node import Node
 from respbroker.model.settings import Settings
 from respbroker.server.commit import OutputCommit, Sending
 from respbroker.sessions.client import Client
 from storage import FileSystem
+from tests.support.memory_filesystem import MemoryFileSystem
 from tests.support.nodes import TestClock
 
 DIRECTORY = "/data"
 Requests = list[list[bytes]]
+
+
+@attrs.define
+class Line:
+    """What stands for the connections: they are closed as one when a sync fails."""
+
+    client: Client
+
+
 SETTINGS = {
     "segment.bytes": "1500",
     "stream-node-max-entries": "4",
@@ -37,19 +49,23 @@ class Driver:
     from the seed.
     """
 
-    def __init__(self, filesystem: FileSystem, policy: str, seed: int) -> None:
+    def __init__(self, filesystem: MemoryFileSystem, policy: str, seed: int) -> None:
+        self.disk = filesystem
         self.clock = TestClock()
         self.policy = policy
         self.node = open_node(filesystem, self.clock, appendfsync=policy)
         self.commit = OutputCommit(self.node.durability, self._start_sync)
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311
         self.clients = [self._connect() for _ in range(3)]
+        self._line = Line(self.clients[-1])
         self.steps = 0  # written whole
         self.answered = 0  # replies up to this step have left
         self.synced = 0  # everything up to this step was synced
         self.before_flush: Callable[[], None] = lambda: None
         self.after_flush: Callable[[], None] = lambda: None
         self._sync: Any = None
+        self.failed_sync: OSError | None = None
+        self.events_at_failure = 0
         self._jobs: list[Any] = []
         self._flush = self.node.durability.flush
         self.node.durability.flush = self._counted_flush  # type: ignore[method-assign]
@@ -69,7 +85,7 @@ class Driver:
         self.node.tick([(self.clients[index], requests) for index, requests in batch], self.clock.now())
         self.node.take_outputs()
         replies = [_taken(client) for client in self.clients]
-        released = self.commit.after_tick([Sending(None, [self.steps], False)], self.policy, self.clock.seconds)  # type: ignore[arg-type, list-item]
+        released = self.commit.after_tick([Sending(self._line, [self.steps], False)], self.policy, self.clock.seconds)  # type: ignore[arg-type, list-item]
         self._release(released)
         self._jobs += self.node.housekeeping.take_jobs()
         self._let_threads_run()
@@ -97,12 +113,23 @@ class Driver:
     def _finish_sync(self) -> None:
         while self._sync is not None:
             (step, request), self._sync = self._sync, None
-            for file in request.files:
-                file.sync()
+            try:
+                for file in request.files:
+                    file.sync()
+            except OSError as error:
+                self.failed_sync = error
+                self.commit.finished(error)
+                return
             self._release(self.commit.finished(None))
             self.synced = max(self.synced, step)
             if self.policy == "always":
                 self.commit.start_due(self.policy, self.clock.seconds)
+
+    def fail_syncs(self) -> None:
+        """Let a sync come back, which fails."""
+        self._finish_sync()
+        assert self.failed_sync is not None
+        self.events_at_failure = self.disk.events
 
     def _finish_jobs(self) -> None:
         jobs, self._jobs = self._jobs, []

@@ -200,7 +200,9 @@ class Workload:
         mortal = [key for key, entry in keys.items() if entry.expires_ms]
         if mortal and self.rng.random() < 0.5:
             return [b"PERSIST", self.rng.choice(mortal)]
-        return self.rng.choice(([b"PEXPIRE", self._key(), b"400"], [b"PEXPIRE", self._key(), b"90000"], [b"PERSIST", self._key()]))
+        return self.rng.choice(
+            ([b"PEXPIRE", self._key(), b"400"], [b"PEXPIRE", self._key(), b"90000"], [b"PERSIST", self._key()])
+        )
 
     def _rename(self) -> list[bytes]:
         return [b"RENAME", self._key(), self._key()]
