@@ -10,7 +10,7 @@ from respbroker.commands.arguments import Arguments, parse_int
 from respbroker.commands.help import help_reply, never_run
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import BusyGroup, NoGroup, ReplyError
-from respbroker.model.stream_id import parse_id
+from respbroker.model.stream_id import MAX, ZERO, parse_id
 from respbroker.resp import replies
 from respbroker.sessions.client import Reply
 from respbroker.streams import effects
@@ -108,6 +108,10 @@ def parse_group_options(words: list[bytes], *, may_make: bool) -> GroupOptions:
     return GroupOptions(make_stream, entries_read)
 
 
+#: IDs that SETID takes and CREATE does not, as in Redis.
+_ENDS: Final[dict[bytes, Id]] = {b"-": ZERO, b"+": MAX}
+
+
 def _cursor(stream: Stream | None, word: bytes) -> Id:
     """``$`` is the last ID of the stream, or 0-0 where there is none yet."""
     if word == b"$":
@@ -144,7 +148,7 @@ def set_id(ctx: Context, words: list[bytes]) -> Reply:
     stream, group = _group(ctx, words)
     if len(words) not in (5, 7):
         raise SubcommandSyntax("XGROUP", words[1])
-    cursor = _cursor(stream, words[4])
+    cursor = _ENDS.get(words[4]) or _cursor(stream, words[4])
     counter = _counter(stream, options.entries_read)
     stream.commit([effects.GROUP_ID_SET, group.name, *cursor, cursor_ordinal(stream, cursor), counter])
     ctx.notified(stream.key, "xgroup-setid")

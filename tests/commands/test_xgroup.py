@@ -123,6 +123,15 @@ def test_setid_keeps_pending_entries_and_delivers_them_again_to_the_next_reader(
     assert ask("XPENDING s g") == [3, "1-1", "3-0", [["second", "3"]]]
 
 
+def test_setid_alone_takes_the_first_and_the_last_of_all_ids_as_dash_and_plus(ask):
+    ask("XGROUP CREATE s g 0")
+    assert ask("XGROUP SETID s g +") == "OK"
+    assert ask("XREADGROUP GROUP g c STREAMS s >") is None
+    assert ask("XGROUP SETID s g -") == "OK"
+    assert len(ask("XREADGROUP GROUP g c STREAMS s >")[0][1]) == 3
+    assert [ask(f"XGROUP CREATE s other {end}") for end in "-+"] == [INVALID_ID] * 2
+
+
 def test_setid_looks_for_the_key_then_the_group_then_at_the_id(ask):
     assert ask("XGROUP SETID none g bad") == NEEDS_KEY
     assert ask("XGROUP SETID s none bad") == "-NOGROUP No such consumer group 'none' for key name 's'"
