@@ -27,6 +27,7 @@ from tests.support.wire import ConnectionEnded, NoReply, Wire, parse, render
 CLIENTS = 3  # two that run the program, one that asks at the end
 SHRINK_SECONDS = 30.0
 OK = b"+OK\r\n"
+CHOOSE_COUNTERS = {b"ENTRIESADDED", b"ENTRIESREAD"}
 REFUSED_AT_START = -1  # position of a difference: what a former program left keeps the server from starting over
 ENDING_SECONDS = 5.0  # a server that closed a connection for no reason may be about to end
 Connect = Callable[[Server, int], Wire]
@@ -115,10 +116,14 @@ class Comparison:
                 return Difference(REFUSED_AT_START, refused[0], refused[0].words, refused[1], OK)
             assert theirs.reset(program) is None
             queues: list[list[tuple[bytes, ...]]] = [[] for _ in range(CLIENTS)]
+            counters_chosen = False
             for position, step in enumerate((*program.steps, *programs.closing_questions())):
                 self.commands_run += 1
                 theirs_reply, my_reply = theirs.ask(step), mine.ask(step)
-                found = _compare(position, step, queues[step.client], my_reply, theirs_reply, theirs.count_after)
+                counters_chosen |= not CHOOSE_COUNTERS.isdisjoint(word.upper() for word in step.words)
+                found = _compare(
+                    position, step, queues[step.client], my_reply, theirs_reply, theirs.count_after, counters_chosen
+                )
                 if found:
                     return found
         return None
@@ -152,6 +157,7 @@ def _compare(
     ours: bytes,
     peers: bytes,
     count_after: same_reply.CountAfter,
+    counters_chosen: bool,
 ) -> Difference | None:
     """Compare one step's replies; ``queue`` holds what the connection has queued since MULTI, and is kept up."""
     pairs = [(step.words, ours, peers)]
@@ -160,7 +166,7 @@ def _compare(
         pairs = _members_of_exec(queue, ours, peers) or pairs
         count_after = _too_late_to_count
     for words, my_reply, their_reply in pairs:
-        if not same_reply.same(words, my_reply, their_reply, count_after):
+        if not same_reply.same(words, my_reply, their_reply, count_after, counters_chosen=counters_chosen):
             return Difference(position, step, words, my_reply, their_reply)
     if peers == b"+QUEUED\r\n":
         queue.append(step.words)
@@ -198,7 +204,7 @@ def _members_of_exec(
     return [(words, render(a), render(b)) for words, a, b in zip(queue, mine, theirs, strict=True)]
 
 
-def describe(comparison: Comparison, program: Program, commands: int, options: str = "") -> str:
+def describe(comparison: Comparison, program: Program, first: Difference, commands: int, options: str = "") -> str:
     """What a person needs: the seed, the few commands, both replies, and how to see it again."""
     log = comparison.ours.log_text()[-3000:]
     small = comparison.shrink(program)
@@ -206,6 +212,9 @@ def describe(comparison: Comparison, program: Program, commands: int, options: s
     lines = [f"seed {program.seed}, RESP{comparison.protocol}, stream-node-max-entries {program.node_entries.decode()}"]
     lines += [f"  {step}" for step in small.steps]
     if found is None:
+        lines.append(f"{first.step} (step {first.position}), to {first.request}:")
+        lines.append(f"{comparison.peer.name:>10}: {first.peers!r}")
+        lines.append(f"{comparison.ours.name:>10}: {first.ours!r}")
         lines.append(f"the difference did not show again; it depends on time or on former programs. The log:\n{log}")
     else:
         if found.position >= len(small.steps):
@@ -254,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             total += comparison.commands_run
             if found:
                 different += 1
-                print(describe(comparison, program, chosen.commands, options), "\n", flush=True)
+                print(describe(comparison, program, found, chosen.commands, options), "\n", flush=True)
                 if different >= chosen.stop_after:
                     break
     done = seed - chosen.seed + 1

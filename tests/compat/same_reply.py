@@ -26,7 +26,8 @@ EXCEPTIONS = {
     "one another and within an hour of now.",
     "lag": "`lag` is always the exact number of entries after the group's cursor; Redis answers nil, or an estimate "
     "from a counter that the client chose, after deletions or an arbitrary start. Where the numbers differ, the "
-    "entries are counted; in a reply inside EXEC, where it is too late for that, only a nil is excused.",
+    "entries are counted. In a reply inside EXEC, where it is too late for that, a nil is excused, and any number "
+    "once the program has said ENTRIESADDED or ENTRIESREAD.",
     "radix tree": "radix-tree-keys and radix-tree-nodes describe Redis' memory; any positive numbers will do.",
     "newer fields": "the idmp fields (Redis 8.6) and nacked-count (8.8) are left out where the other server is older.",
     "order of keys": "KEYS and SCAN give keys in the order of a hash table; they are compared as sets.",
@@ -49,13 +50,23 @@ TTL_UNITS_MS = {b"ttl": 1000, b"pttl": 1, b"expiretime": 1000, b"pexpiretime": 1
 CLOCK_ID = re.compile(rb"(\d{13})-\d+")
 
 
-def same(words: Sequence[bytes], ours: bytes, peers: bytes, count_after: CountAfter | None = None) -> bool:
-    """Whether ``ours`` and ``peers`` answer the request ``words`` alike; ``count_after`` settles disputes on lag."""
+def same(
+    words: Sequence[bytes],
+    ours: bytes,
+    peers: bytes,
+    count_after: CountAfter | None = None,
+    *,
+    counters_chosen: bool = False,
+) -> bool:
+    """Whether ``ours`` and ``peers`` answer the request ``words`` alike; ``count_after`` settles disputes on lag.
+
+    ``counters_chosen`` says that Redis may have counted from a number which a client made up.
+    """
     if ours == peers:
         return True
     if ours.startswith(NOTHING) or peers.startswith(NOTHING):
         return False
-    return _Judge(words, count_after).same(parse(ours), parse(peers))
+    return _Judge(words, count_after, counters_chosen).same(parse(ours), parse(peers))
 
 
 @attrs.frozen
@@ -64,6 +75,7 @@ class _Judge:
 
     words: Sequence[bytes]
     count_after: CountAfter | None
+    counters_chosen: bool
 
     def same(self, ours: Frame, peers: Frame) -> bool:
         name = self.words[0].lower()
@@ -109,7 +121,8 @@ class _Judge:
         if mine[place] == theirs[place] or mine[place].kind != b":":
             return
         count = self.count_after(self.words[2], cursor)
-        if mine[place].integer == count or (count is None and theirs[place].kind != b":"):
+        excused = count is None and (theirs[place].kind != b":" or self.counters_chosen)
+        if mine[place].integer == count or excused:
             theirs[place] = mine[place]
 
 

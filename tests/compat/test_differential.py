@@ -22,8 +22,9 @@ def test_random_programs_get_the_replies_of_redis(
     comparison = Comparison(respbroker_server, redis_server, protocol)
     for seed in range(first, first + 10):
         program = programs.make_program(seed, COMMANDS)
-        if comparison.run(program):
-            pytest.fail(describe(comparison, program, COMMANDS), pytrace=False)
+        found = comparison.run(program)
+        if found:
+            pytest.fail(describe(comparison, program, found, COMMANDS), pytrace=False)
 
 
 # -- the comparison itself ---------------------------------------------------------------------------
@@ -34,8 +35,9 @@ def test_redis_agrees_with_redis(redis_server: Server, second_redis: Server, pro
     comparison = Comparison(second_redis, redis_server, protocol)
     for seed in range(20):
         program = programs.make_program(seed, COMMANDS)
-        if comparison.run(program):
-            pytest.fail(describe(comparison, program, COMMANDS, " --ours redis"), pytrace=False)
+        found = comparison.run(program)
+        if found:
+            pytest.fail(describe(comparison, program, found, COMMANDS, " --ours redis"), pytrace=False)
 
 
 class OneLie(Wire):
@@ -64,7 +66,7 @@ def test_one_altered_byte_is_found_and_shrunk_to_the_commands_that_show_it(
     found = comparison.run(program)
     assert found is not None
     assert found.ours != found.peers
-    text = describe(comparison, program, 31)
+    text = describe(comparison, program, found, 31)
     commands = [line for line in text.splitlines() if line.startswith(("  0>", "  1>"))]
     assert len(commands) == 1, text  # one XADD; the difference also shows in the questions asked at the end
     assert "--seed 7" in text
