@@ -39,13 +39,15 @@ class RecentIds:
             InvalidStreamId: one of ``words`` is no ID.
         """
         pop = self.known.pop
-        found = [pop(word, None) for word in words]
-        if None not in found:
-            return found  # type: ignore[return-value]
         many = len(words) > 1
-        pairs = zip(words, found, strict=True)
-        resolved = [self._find(stream, word, many) if known is None else known for word, known in pairs]
-        return [ordinal for ordinal in resolved if ordinal is not None]
+        ordinals: list[int] = []
+        for word in words:
+            known = pop(word, None)
+            if known is None:  # its chunk is loaded, and so the next ones are known
+                known = self._find(stream, word, many)
+            if known is not None:
+                ordinals.append(known)
+        return ordinals
 
     def each(self, stream: Stream, words: Sequence[bytes]) -> list[int | None]:
         """The ordinal of each ID, None where no such entry is or was here; ends before a word that is no ID."""
@@ -60,9 +62,6 @@ class RecentIds:
         return ordinals
 
     def _find(self, stream: Stream, word: bytes, many: bool) -> int | None:
-        known = self.known.pop(word, None)
-        if known is not None:  # its chunk was loaded for a word before it
-            return known
         ordinal = stream.find_stored(parse_id(word))
         if ordinal is not None:
             chunk = ordinal >> CHUNK_BITS
