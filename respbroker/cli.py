@@ -76,7 +76,7 @@ def split_words(words: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:
     """
     config_file = ""
     pairs: list[tuple[str, list[str]]] = []
-    for word in (part for word in words for part in _parts(word)):
+    for word in [part for given in words for part in _parts(given)]:
         if word.startswith("--") and len(word) > 2:
             pairs.append((word[2:], []))
         elif pairs and (not pairs[-1][1] or _takes_several(pairs[-1][0])):

@@ -25,7 +25,6 @@ from storage.segments import Segments
 from storage.snapshot import Snapshots, SnapshotSync
 from storage.sync import DirectorySync, Mark, Syncable, Unsynced
 
-
 NEVER_SYNCED = -1  # as the base of a checkpoint: not even the log's first name is on the disk for good
 
 

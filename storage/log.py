@@ -266,16 +266,20 @@ class Log(LogReads, LogUpkeep):
             segment.first_append_ms = now_ms
             self._roll_at_ms = now_ms + self.config.segment_ms
         if count:
-            tail = self._tail
-            tail.ms += ms
-            tail.seqs += seqs
-            tail.payloads += payloads
-            cost = written + TAIL_ENTRY_COST * count
-            tail.size += cost
-            self.caches.grow_tails(cost)
-            if tail.size > self.config.tail_bytes_max and written > self.config.tail_bytes_max:
-                self.drop_tail()
+            self._extend_tail(ms, seqs, payloads, written)
         return offset
+
+    def _extend_tail(self, ms: Sequence[int], seqs: Sequence[int], payloads: Sequence[bytes], written: int) -> None:
+        """Keep what was just appended in memory, unless it alone is too much."""
+        tail = self._tail
+        tail.ms += ms
+        tail.seqs += seqs
+        tail.payloads += payloads
+        cost = written + TAIL_ENTRY_COST * len(payloads)
+        tail.size += cost
+        self.caches.grow_tails(cost)
+        if tail.size > self.config.tail_bytes_max and written > self.config.tail_bytes_max:
+            self.drop_tail()
 
     def _split(
         self, ms: Sequence[int], seqs: Sequence[int], payloads: Sequence[bytes], effects: Sequence[bytes],

@@ -183,7 +183,7 @@ class Durability:
 
     @property
     def wants_sync_now(self) -> bool:
-        """Whether somebody waits for a sync whatever ``appendfsync`` says: a client, or dropped streams to be removed."""
+        """Whether somebody waits for a sync whatever ``appendfsync`` says: a client, or directories to be removed."""
         return self.needs_sync and bool(self._waiting or self._node.keyspace.trash)
 
     @property

@@ -20,7 +20,6 @@ from respbroker.streams.catalog import (
     FLUSHED,
     LOG_REPLACED,
     MOVED,
-    ON_DISK,
     SWAPPED,
     Catalog,
     KeyEntry,
@@ -31,7 +30,8 @@ from respbroker.streams.journal import Journal
 from respbroker.streams.key_order import KeyOrder
 from respbroker.streams.opening import open_first_logs, recover_journal, settle_new_streams
 from respbroker.streams.stream import Id, Stream
-from storage import Caches, FileSystem, Log, LogConfig, MergeJob
+from respbroker.streams.upkeep import KeyspaceUpkeep
+from storage import Caches, FileSystem, Log, LogConfig
 
 if TYPE_CHECKING:
     from respbroker.model.settings import Settings
@@ -53,7 +53,7 @@ class Database:
         return sum(1 for entry in self.keys.values() if entry.expires_ms)
 
 
-class Keyspace:
+class Keyspace(KeyspaceUpkeep):
     """All databases of a node. Owns the catalog and every open stream.
 
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
@@ -340,70 +340,6 @@ class Keyspace:
         self.dirty.clear()
         self._open_catalog()
         self.open_numbers(unsynced)
-
-    def unsynced_numbers(self) -> set[int]:
-        """The streams with something to sync."""
-        return {stream.number for stream in self.opened() if stream.log.unsynced()}
-
-    def open_numbers(self, numbers: set[int]) -> None:
-        """Open these streams, so that `on_unsynced` hears of them; and let it hear of the catalog."""
-        self.on_unsynced(self.catalog.log)
-        for database in self.databases if numbers else ():
-            for key, entry in database.keys.items():
-                if entry.number in numbers and entry.stream is None:
-                    self._open(database.index, key, entry)
-
-    def directories_synced(self, below: int) -> None:
-        """The directories of all streams numbered below are on disk: to be remembered with the next change."""
-        if below > self.catalog.on_disk_below:
-            self.catalog.commit([ON_DISK, below])
-
-    def take_trash(self) -> list[int]:
-        """Numbers of directories to remove, once what was flushed so far is synced."""
-        trash, self.trash = self.trash, []
-        return trash
-
-    def write_due_snapshots(self) -> None:
-        """Snapshots where much has gathered behind the last. Raises StorageError; nothing is lost by that."""
-        grown, self._grown = self._grown, []
-        for stream in grown:
-            if not stream.is_dirty and stream.log in self.live_logs:
-                self._snapshot(stream)
-        self.catalog.write_due_snapshot()
-
-    def _snapshot(self, stream: Stream) -> None:
-        """Write the state of a stream next to its log, so that opening it replays little; unsynced like an append."""
-        if stream.log.bytes_since_snapshot:
-            state = stream.snapshot()
-            stream.log.write_snapshot(state, stream.log.end_offset)
-            stream.snapshot_due = max(self._snapshot_bytes, 4 * len(state))
-            stream.snapshot_mark = stream.log.end_offset, stream.first_ordinal
-
-    def checkpoint_all(self) -> list[Log]:
-        """Snapshots of everything open; nothing may be staged. The logs that are to be synced for it."""
-        for stream in self.opened():
-            self._snapshot(stream)
-        self.catalog.write_snapshot()
-        return [*(stream.log for stream in self.opened()), self.catalog.log]
-
-    def maintain(self, stream: Stream, now_ms: int) -> list[MergeJob]:
-        """Let segments go that are trimmed away or too old; jobs that merge small batches of sealed ones.
-
-        Entries are trimmed first; a segment without any goes once a snapshot from behind that trim has been synced,
-        for it holds the IDs of what is still pending of them. Each takes a call of its own.
-        """
-        if not stream.log.segments.sealed:
-            return []
-        log = stream.log
-        retained = log.retained_from(now_ms)
-        if retained > stream.first_ordinal:
-            stream.trim(retained)
-        offset, floor = stream.snapshot_mark
-        if floor >= log.segments.sealed[0].end_ordinal and log.snapshots.durable_offset >= offset:
-            log.drop_before(floor)
-        elif stream.first_ordinal >= log.segments.sealed[0].end_ordinal and not stream.is_dirty:
-            self._snapshot(stream)
-        return [log.merge(segment) for segment in log.merge_candidates()]
 
     def close(self) -> None:
         """Close all files; nothing may be staged."""

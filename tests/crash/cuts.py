@@ -129,7 +129,8 @@ class Cutter:
         except Exception as error:
             event = self.history.events[self.disk.events]
             raise Unsound(
-                f"{error}\nseed {self.seed}, {self.policy}: {crash} at event {self.disk.events} ({event}), torn {torn}; "
+                f"{error}\n"
+                f"seed {self.seed}, {self.policy}: {crash} at event {self.disk.events} ({event}), torn {torn}; "
                 f"{self.driver.steps} steps were written, what was there behind step {at_least} must be there"
             ) from error
 

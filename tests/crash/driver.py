@@ -45,8 +45,9 @@ def open_node(filesystem: FileSystem, clock: TestClock, **settings: str) -> Node
 class Driver:
     """Runs ticks as the server's loop does.
 
-    Time is counted in *steps*: each is one flush, at the end of a tick or before a checkpoint in its middle. Syncs and jobs take a while, as they do in their threads: the next tick may come first. What comes when is drawn
-    from the seed.
+    Time is counted in *steps*: each is one flush, at the end of a tick or before a checkpoint in its middle. Syncs
+    and jobs take a while, as they do in their threads: the next tick may come first. What comes when is drawn from the
+    seed.
     """
 
     def __init__(self, filesystem: MemoryFileSystem, policy: str, seed: int) -> None:
@@ -55,7 +56,7 @@ class Driver:
         self.policy = policy
         self.node = open_node(filesystem, self.clock, appendfsync=policy)
         self.commit = OutputCommit(self.node.durability, self._start_sync)
-        self.rng = random.Random(seed)  # noqa: S311
+        self.rng = random.Random(seed)
         self.clients = [self._connect() for _ in range(3)]
         self._line = Line(self.clients[-1])
         self.steps = 0  # written whole

@@ -71,7 +71,7 @@ def test_every_import_goes_the_one_way(module: str, path: Path) -> None:
     home = home_of(module)
     for name in imports(path, module):
         top = name.split(".")[0]
-        if top in sys.stdlib_module_names or is_within(name, home) and home != "respbroker":
+        if top in sys.stdlib_module_names or (is_within(name, home) and home != "respbroker"):
             continue
         if name == "respbroker.__version__":
             continue
