@@ -40,6 +40,19 @@ class LogReads:
             return [tail.piece(first - start, end - start)]
         return join_small([part.piece(a, b) for part, a, b in self._spans(first, end)])
 
+    def read_some(self, first: int, end: int, bytes_max: int) -> tuple[list[bytes | memoryview], int]:
+        """As `read`, but stop behind the block that reaches ``bytes_max``; and the ordinal behind the last one read."""
+        pieces: list[bytes | memoryview] = []
+        size = 0
+        for part, a, b in self._spans(first, end):
+            piece = part.piece(a, b)
+            pieces.append(piece)
+            size += len(piece)
+            first += b - a
+            if size >= bytes_max:
+                break
+        return join_small(pieces), first
+
     def read_each(self, first: int, end: int) -> list[bytes]:
         """The same payloads one by one."""
         payloads: list[bytes] = []

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from respbroker.broker.node import Node
 
 _NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+#: Bytes of replies that one client's requests make in one turn; those behind them wait until it has taken these.
+REPLIES_MAX: Final = 32 << 20
+_LARGE: Final = 16 << 10  # smaller ones are not worth counting: the requests of one turn are at most 64 KB
 #: Lines of HTTP: somebody's browser is made to speak to us, and must not get to the lines behind them.
 _OTHER_PROTOCOLS: Final = frozenset({b"post", b"host:"})
 
@@ -40,6 +43,7 @@ class Dispatcher:
         self._commands = commands
         self.timing = Timing(node, clock)
         self.disturbed = False
+        self._room = 0  # bytes of large replies that the running client's turn may still make
 
     def run(self, client: Client, requests: Sequence[list[bytes]]) -> None:
         """Run one client's requests in order, until it must wait; replies go to ``client.out``."""
@@ -48,7 +52,8 @@ class Dispatcher:
         client.requests_count += len(requests)
         client.last_active = node.now
         done = 0
-        while done < len(requests):
+        self._room = REPLIES_MAX
+        while done < len(requests) and self._room > 0:
             if client.blocked or client.closing or client.kill:
                 break
             if client.plain and not self.disturbed:
@@ -58,11 +63,15 @@ class Dispatcher:
                     continue
             if self._must_wait(client, requests[done]):
                 break
+            before = len(client.out)
             self.run_one(client, requests[done])
+            self._room -= _weight(client.out[before:])
             done += 1
         if done < len(requests) and not client.closing:
             client.backlog.extend(requests[done:])
-            node.held[client.id] = client
+            client.lagging = self._room <= 0
+            if not (client.blocked or client.lagging):  # then somebody else lets it go on
+                node.held[client.id] = client
 
     def _run_plain(self, client: Client, requests: Sequence[list[bytes]]) -> int:
         """The short way, for as many requests as it can be taken; how many that were."""
@@ -93,12 +102,15 @@ class Dispatcher:
             done += served or 1
             if reply.__class__ is bytes:
                 out.append(reply)
+                if len(reply) > _LARGE:
+                    self._room -= len(reply)
             elif reply is not None:
                 extend(out, reply)
+                self._room -= _weight(reply)  # type: ignore[arg-type]  # not bytes, see above
             if node.unfinished:
                 node.finish_command()
                 node.client = client
-            if not client.plain or client.blocked or client.closing or self.disturbed:
+            if not client.plain or client.blocked or client.closing or self.disturbed or self._room <= 0:
                 break
         if current is not None:
             client.last_command = current.name
@@ -218,6 +230,11 @@ class Dispatcher:
             return False
         queued = client.transaction.queue if client.transaction is not None else [(command, words)]
         return any(one.is_write or one.name in ("publish", "spublish") for one, _ in queued)
+
+
+def _weight(pieces: Sequence[Output]) -> int:
+    """The bytes of a reply that are in memory."""
+    return sum(len(piece) for piece in pieces if isinstance(piece, bytes | memoryview))
 
 
 def extend(out: list[Output], reply: Reply) -> None:

@@ -13,8 +13,10 @@ from respbroker.streams.runs import consecutive
 if TYPE_CHECKING:
     from respbroker.streams.stream import Id, Range, Stream
 
-CHUNK: Final = 1000  # entries read at a time for a long reply
 EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
+CHUNK_BYTES: Final = 1 << 20  # read at a time of that rest, about
+CHUNK_MAX: Final = 1000  # entries read at a time backwards
+CHUNK_FIRST: Final = 32  # so many at first, while nobody knows their size
 
 
 def array_of_ranges(stream: Stream, ranges: list[Range]) -> list[Output]:
@@ -23,9 +25,6 @@ def array_of_ranges(stream: Stream, ranges: list[Range]) -> list[Output]:
     for first, end in ranges:
         count += end - first
     pieces: list[Output] = [b"*%d\r\n" % count]
-    if count <= CHUNK:
-        pieces.extend(stream.payloads(ranges))
-        return pieces
     return _eager(pieces, _chunks(stream, ranges))
 
 
@@ -49,14 +48,19 @@ def _eager(pieces: list[Output], chunks: Iterator[list[Buffer]]) -> list[Output]
 
 def _chunks(stream: Stream, ranges: list[Range]) -> Iterator[list[Buffer]]:
     for first, end in ranges:
-        for start in range(first, end, CHUNK):
-            yield stream.payloads([(start, min(start + CHUNK, end))])
+        while first < end:
+            pieces, first = stream.payloads_some(first, end, CHUNK_BYTES)
+            yield pieces
 
 
 def _chunks_backwards(stream: Stream, ranges: list[Range]) -> Iterator[list[Buffer]]:
+    step = CHUNK_FIRST
     for first, end in reversed(ranges):
-        for stop in range(end, first, -CHUNK):
-            yield [b"".join(reversed(stream.payloads_each([(max(stop - CHUNK, first), stop)])))]
+        while first < end:
+            start = max(first, end - step)
+            chunk = b"".join(reversed(stream.payloads_each([(start, end)])))
+            yield [chunk]
+            end, step = start, max(1, min(CHUNK_MAX, CHUNK_BYTES * (end - start) // len(chunk)))
 
 
 def array_of_entries(stream: Stream, ordinals: Sequence[int]) -> list[Output]:

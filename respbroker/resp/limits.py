@@ -10,6 +10,7 @@ LINE_BYTES_MAX: Final = 64 * 1024  # an inline request or a header line, without
 WORDS_MAX: Final = 2**31 - 1  # Redis' INT_MAX; what has not arrived costs nothing
 WORDS_MAX_UNAUTHENTICATED: Final = 10
 BULK_BYTES_MAX_UNAUTHENTICATED: Final = 16 * 1024
+PENDING_BYTES_MAX_UNAUTHENTICATED: Final = 1024 * 1024
 
 
 @attrs.define

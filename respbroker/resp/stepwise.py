@@ -22,6 +22,7 @@ from respbroker.resp.limits import (
 _CANONICAL: Final = re.compile(rb"0|-?[1-9][0-9]{0,18}")  # the one spelling of a number that Redis reads
 _INCOMPLETE: Final = -1
 WORD_OVERHEAD: Final = 64  # bytes an empty word costs in memory, about
+_LOGINS: Final = frozenset({b"auth", b"hello"})
 STAR: Final = ord("*")
 
 
@@ -95,7 +96,7 @@ class StepwiseDecoder:
             return end
         line = data[position : end - 1 if data[end - 1 : end] == b"\r" and end > position else end]
         if words := split_line(line):
-            requests.append(words)
+            self._complete(words, requests)
         return end + 1
 
     def _multibulk(self, data: bytes, position: int) -> int:
@@ -152,8 +153,14 @@ class StepwiseDecoder:
         self._words_size += len(word) + WORD_OVERHEAD
         self._missing -= 1
         if not self._missing:
-            requests.append(words)
             self._words, self._words_size = None, 0
+            self._complete(words, requests)
+
+    def _complete(self, words: list[bytes], requests: list[list[bytes]]) -> None:
+        """A stranger who logs in may send more in one breath; whoever reads the input sets ``authenticated`` anew."""
+        requests.append(words)
+        if not self.authenticated and words[0].lower() in _LOGINS:
+            self.authenticated = True
 
 
 def _line_end(data: bytes, position: int, mark: bytes, too_long: str) -> int:

@@ -17,6 +17,7 @@ LISTENING: Final = READ | PEER_CLOSED
 #: before they read its first reply, so the mark must be far above the replies of any pipeline.
 UNREAD_MAX: Final = 64 * 1024 * 1024
 _LINGER_BYTES: Final = 1 << 20
+_LINGER_READS: Final = 16  # a peer that goes on sending is not listened to for ever
 
 
 class Connection:
@@ -87,8 +88,9 @@ class Connection:
         if linger:
             try:
                 self.sock.shutdown(socket.SHUT_WR)
-                while self.sock.recv(_LINGER_BYTES):
-                    pass
+                for _ in range(_LINGER_READS):
+                    if not self.sock.recv(_LINGER_BYTES):
+                        break
             except OSError:  # nothing more to read, or broken anyway
                 pass
         self.fd = -1

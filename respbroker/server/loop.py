@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from respbroker.broker.clock import Now
-from respbroker.resp.limits import Limits
+from respbroker.resp.limits import PENDING_BYTES_MAX_UNAUTHENTICATED, Limits
 from respbroker.server import listener as listening
 from respbroker.server.commit import OutputCommit, Sending
 from respbroker.server.connection import LISTENING, UNREAD_MAX, Connection
@@ -162,12 +162,17 @@ class Loop:
                 batch.append((client, requests))
             if decoder.error is not None:
                 self._violations.append(connection)
-            elif not decoder.at_border and decoder.pending_bytes > self.node.settings.client_query_buffer_limit:
+            elif not decoder.at_border and decoder.pending_bytes > self._pending_max(client):
                 self.node.statistics.query_limit_disconnections += 1
                 _log.warning("closing %s: it passed client-query-buffer-limit", client.address)
                 self._drop(connection)
         self.node.statistics.net_input_bytes += received
         return batch
+
+    def _pending_max(self, client: Client) -> int:
+        """What a client may send of a request that is not complete."""
+        limit = self.node.settings.client_query_buffer_limit
+        return limit if client.authenticated else min(limit, PENDING_BYTES_MAX_UNAUTHENTICATED)
 
     def _hold_back(self, connection: Connection, mask: int) -> None:
         """Stop reading from a client that cannot go on; its end is noticed all the same."""
@@ -218,6 +223,8 @@ class Loop:
                 self._keep(connection, now)
             elif sending.closing:
                 self._drop(connection)
+            if connection.client.lagging:
+                self._catch_up(connection)
         self.node.statistics.net_output_bytes += sent
 
     # -- connections that lag ------------------------------------------------------------------------------------
@@ -228,7 +235,8 @@ class Loop:
         if client.kill:
             self._drop(connection)
             return
-        limit = self.node.settings.client_output_buffer_limit["pubsub" if client.subscribed else "normal"]
+        spoken_to = client.subscribed or client.monitor  # gets what it did not ask for
+        limit = self.node.settings.client_output_buffer_limit["pubsub" if spoken_to else "normal"]
         if connection.passes(limit, now):
             self.node.statistics.output_limit_disconnections += 1
             _log.warning("closing %s: it passed client-output-buffer-limit", client.address)
@@ -254,6 +262,13 @@ class Loop:
             self._drop(connection)
         else:
             self._await(connection, connection.mask & ~WRITE)
+        if connection.client.lagging:
+            self._catch_up(connection)
+
+    def _catch_up(self, connection: Connection) -> None:
+        """Let a client go on once it has taken most of its replies."""
+        if connection.fd >= 0 and connection.unsent_bytes <= UNREAD_MAX // 2:
+            self.node.go_on(connection.client)
 
     def _pause(self, connection: Connection) -> None:
         self._paused.add(connection)

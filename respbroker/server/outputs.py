@@ -6,12 +6,15 @@ an iterator of pieces (a reply too large to hold): it is asked for more only as 
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
 from respbroker.sessions.client import Buffer, Output
+
+_log = logging.getLogger("respbroker.server")
 
 PIECE_LARGE: Final = 16 * 1024  # bytes; from here on sendmsg beats copying
 PIECES_MAX: Final = 512  # of one sendmsg; the system's limit is 1024
@@ -75,10 +78,19 @@ class Outbox:
         return buffers
 
     def _unfold(self) -> None:
-        """Take a piece out of the lazy one in front."""
+        """Take a piece out of the lazy one in front.
+
+        Raises:
+            ConnectionAbortedError: what it reads is not there any more, or damaged. Half of the reply is sent and
+                nothing else can follow it.
+        """
         front = self.pieces[0] if self.pieces else None
         if isinstance(front, Iterator):
-            piece = next(front, None)
+            try:
+                piece = next(front, None)
+            except Exception as error:  # whatever it is, it is this connection's alone
+                _log.warning("a long reply breaks off: %s", error)
+                raise ConnectionAbortedError(str(error)) from error
             if piece is None:
                 self.pieces.popleft()
             else:

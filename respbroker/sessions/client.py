@@ -34,7 +34,8 @@ class Client:
 
     ``out`` holds what is to be sent, in order. ``closing`` asks the edge to close once ``out`` is sent,
     ``kill`` to close at once. ``backlog`` holds requests that arrived while the client was blocked or paused;
-    the edge stops reading while ``stalled`` is true.
+    the edge stops reading while ``stalled`` is true. ``lagging`` says that they wait until the client has taken
+    the replies to those before; the edge then calls `Node.go_on`.
     """
 
     id: int
@@ -71,6 +72,7 @@ class Client:
     bytes_out: int = 0
     out: list[Output] = attrs.Factory(list)
     backlog: deque[list[bytes]] = attrs.Factory(deque)
+    lagging: bool = False
     closing: bool = False
     kill: bool = False
 

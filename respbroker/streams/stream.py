@@ -217,6 +217,13 @@ class Stream:
                 pieces.append(b"".join(self._payloads[low : end - self._staged_from]))
         return pieces
 
+    def payloads_some(self, first: int, end: int, bytes_max: int) -> tuple[list[Buffer], int]:
+        """The entries from ``first`` on, about ``bytes_max`` of them or up to ``end``; and where they stop."""
+        staged_from = self._staged_from
+        if first < staged_from:
+            return self.log.read_some(first, min(end, staged_from), bytes_max)
+        return [b"".join(self._payloads[first - staged_from : end - staged_from])], end
+
     def payloads_each(self, ranges: Iterable[Range]) -> list[bytes]:
         """The same, one ``bytes`` an entry."""
         entries: list[bytes] = []

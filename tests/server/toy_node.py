@@ -153,6 +153,9 @@ class ToyNode:
                 client.backlog.clear()
                 self._run(client, waiting)
 
+    def go_on(self, client):
+        client.lagging = False
+
     def take_outputs(self):
         speaking, self._speaking = self._speaking, {}
         return [client for client in speaking.values() if client.out or client.closing or client.kill]
