@@ -17,7 +17,7 @@ FILES = ("test_commands.py",)
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "variant",
-    [Variant(False, 2, True), Variant(False, 3, False), Variant(True, 3, True)],
+    [Variant(False, 2, True), Variant(True, 3, False)],  # both ways of each choice; one took 24 s at a load of 5
     ids=str,
 )
 def test_redis_py_passes_its_stream_tests_on_our_server(respbroker_server: Server, variant: Variant) -> None:
@@ -27,7 +27,7 @@ def test_redis_py_passes_its_stream_tests_on_our_server(respbroker_server: Serve
         needs.missing(f"the sdist of redis-py: {error}")
     outcome, output = suite.run(respbroker_server, variant, ["-k", SLICE], FILES)
     assert not outcome.failed, f"{outcome}\n{output[-6000:]}"
-    assert outcome.passed >= 40, str(outcome)
+    assert outcome.passed >= 60, str(outcome)
 
 
 def test_only_commands_we_do_not_have_excuse_a_failure() -> None:

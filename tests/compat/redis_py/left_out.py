@@ -67,6 +67,8 @@ RULES: list[tuple[str, str]] = [
     (r"test_xgroup_setid_fixed_max_entries_read", "expects Redis' estimate of lag, which is 0 though an entry is left"),
     (r"tests/test_pubsub.py::TestPubSubAutoReconnect.*\[listen\]",
      "ends the whole run when another thread's pause of 10 ms is missed"),
+    (r"test_asyncio/test_commands.py::TestRedisCommands::test_readonly\[",
+     "awaits a mock; fails against Redis as well"),
     (r"test_connect_with_retries", "counts calls on a mock; fails against Redis as well"),
 ]  # fmt: skip
 
