@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.compat import conversations, programs, same_reply
+from tests.compat import conversations, same_reply, words
 from tests.compat.redis_py import left_out
 
 HEAD = """\
@@ -101,7 +101,7 @@ def document() -> str:
 
 def _parts() -> Iterator[str]:
     yield HEAD
-    sizes = {"keys": len(programs.KEYS), "groups": len(programs.GROUPS), "consumers": len(programs.CONSUMERS)}
+    sizes = {"keys": len(words.KEYS), "groups": len(words.GROUPS), "consumers": len(words.CONSUMERS)}
     yield RANDOM.format(**sizes)
     yield from (f"* *{name}*: {reason}" for name, reason in same_reply.EXCEPTIONS.items())
     yield ""
