@@ -114,8 +114,8 @@ def known_from(stream: Stream, entry_id: Id) -> int:
     ordinal = stream.ordinal_of(entry_id)
     if ordinal > stream.first_ordinal:
         return ordinal
-    for detached in sorted(stream.detached):
-        if stream.detached[detached] >= entry_id:
-            return detached
+    detached = stream.first_detached(entry_id)
+    if detached is not None:
+        return detached
     lowest = min(stream.log.first_ordinal, stream.first_ordinal)
     return lowest + bisect_left(range(lowest, stream.first_ordinal), entry_id, key=stream.id_at)

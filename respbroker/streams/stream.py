@@ -7,12 +7,12 @@ through `effects.apply`; the methods named by verbs here decide what the effect 
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Any
 
 import msgpack
+from sortedcontainers import SortedDict
 
 from respbroker.streams import effects
 from respbroker.streams.deletions import Deletions
@@ -20,16 +20,15 @@ from respbroker.streams.effects import Effect
 from respbroker.streams.group import Group
 from respbroker.streams.idmp import IdempotencyMaps
 from respbroker.streams.journal import Part
+from respbroker.streams.stream_entries import ZERO, Id, Range, StreamEntries
 from storage import Log
 
-Id = tuple[int, int]
-Range = tuple[int, int]  # ordinals, half-open
-ZERO: Id = (0, 0)
-Buffer = bytes | memoryview
 _SNAPSHOT_VERSION = 1
 
+__all__ = ["Id", "Range", "Stream"]
 
-class Stream:
+
+class Stream(StreamEntries):
     """One stream. The log and the staged lists hold its entries; everything else is state rebuilt from effects.
 
     ``first_ordinal <= live entries < end_ordinal``; ``deletions`` lie in between. ``last_id`` is the last generated
@@ -82,7 +81,7 @@ class Stream:
         self.groups: dict[bytes, Group] = {}
         self.deletions = Deletions()
         self.idmp = IdempotencyMaps(*idmp_defaults)
-        self.detached: dict[int, Id] = {}
+        self.detached: SortedDict[int, Id] = SortedDict()
         self.first_ordinal = 0
         self.added_bias = 0
         self.node_origin = 0
@@ -100,149 +99,6 @@ class Stream:
         self.is_dirty = False
         self._restore()
         self._staged_from = self.end_ordinal
-
-    # -- questions -------------------------------------------------------------------------------------------
-
-    @property
-    def length(self) -> int:
-        """Live entries (XLEN)."""
-        return self.end_ordinal - self.first_ordinal - len(self.deletions)
-
-    @property
-    def entries_added(self) -> int:
-        return self.end_ordinal + self.added_bias
-
-    @property
-    def highest_id(self) -> Id:
-        """The ID of the last entry that is stored, live or not: what is appended next must be above it."""
-        return (self._ms[-1], self._seqs[-1]) if self._ms else self.log.last_id or ZERO
-
-    def is_live(self, ordinal: int) -> bool:
-        return self.first_ordinal <= ordinal < self.end_ordinal and ordinal not in self.deletions
-
-    def ordinal_of(self, entry_id: Id) -> int:
-        """The first ordinal in ``[first_ordinal, end_ordinal]`` whose ID is at or behind ``entry_id``."""
-        if entry_id > self.last_id:
-            return self.end_ordinal
-        if self._ms:
-            low = bisect_left(self._ms, entry_id[0])
-            high = bisect_left(self._ms, entry_id[0] + 1, low)
-            place = bisect_left(self._seqs, entry_id[1], low, high)
-            if place:
-                return self._staged_from + place
-        return max(self.log.ordinal_of(entry_id), self.first_ordinal)
-
-    def find_live(self, entry_id: Id) -> int | None:
-        """The ordinal of the live entry with that ID."""
-        ordinal = self.find_stored(entry_id)
-        return ordinal if ordinal is not None and self.is_live(ordinal) else None
-
-    def find_stored(self, entry_id: Id) -> int | None:
-        """The ordinal of an entry with that ID that is, or was, here, as long as its ID is known."""
-        if self._ms and entry_id >= (self._ms[0], self._seqs[0]):
-            ordinal = self.ordinal_of(entry_id)
-            return ordinal if ordinal < self.end_ordinal and self.id_at(ordinal) == entry_id else None
-        found = self.log.find(entry_id)
-        if found is None and self.detached:
-            return next((o for o, known in self.detached.items() if known == entry_id), None)
-        return found
-
-    def id_at(self, ordinal: int) -> Id:
-        """The ID of an entry that is, or was, here."""
-        if ordinal >= self._staged_from:
-            place = ordinal - self._staged_from
-            return self._ms[place], self._seqs[place]
-        if self.detached and ordinal < self.log.first_ordinal:
-            return self.detached[ordinal]
-        return self.log.id_at(ordinal)
-
-    def ids(self, first: int, end: int) -> list[Id]:
-        """The IDs of ``[first, end)``, which must be stored or staged."""
-        known: list[Id] = []
-        if first < self._staged_from:
-            known.extend(zip(*self.log.ids(first, min(end, self._staged_from)), strict=True))
-        if end > self._staged_from:
-            low = max(first - self._staged_from, 0)
-            high = end - self._staged_from
-            known.extend(zip(self._ms[low:high], self._seqs[low:high], strict=True))
-        return known
-
-    def first_live(self) -> int | None:
-        """The ordinal of the first live entry."""
-        first = self.deletions.next_live(self.first_ordinal) if self.deletions else self.first_ordinal
-        return first if first < self.end_ordinal else None
-
-    def last_live(self) -> int | None:
-        """The ordinal of the last live entry."""
-        last = self.deletions.previous_live(self.end_ordinal - 1) if self.deletions else self.end_ordinal - 1
-        return last if last >= self.first_ordinal else None
-
-    def live_ranges(self, first: int, end: int, count: int | None = None) -> list[Range]:
-        """The first ``count`` live entries of ``[first, end)`` as ranges of ordinals, in order."""
-        first, end = max(first, self.first_ordinal), min(end, self.end_ordinal)
-        if first >= end or count == 0:
-            return []
-        if not self.deletions:
-            return [(first, end if count is None else min(end, first + count))]
-        ranges: list[Range] = []
-        for low, high in self.deletions.live_ranges(first, end):
-            if count is not None:
-                high = min(high, low + count)
-                count -= high - low
-            ranges.append((low, high))
-            if count == 0:
-                break
-        return ranges
-
-    def last_live_ranges(self, first: int, end: int, count: int | None = None) -> list[Range]:
-        """The last ``count`` live entries of ``[first, end)`` as ranges of ordinals, still in rising order."""
-        first, end = max(first, self.first_ordinal), min(end, self.end_ordinal)
-        if first >= end or count == 0:
-            return []
-        if count is None:
-            return self.live_ranges(first, end)
-        if not self.deletions:
-            return [(max(first, end - count), end)]
-        start = self.deletions.nth_live_before(end, count, first)
-        return self.live_ranges(start, end)
-
-    def payloads(self, ranges: Iterable[Range]) -> list[Buffer]:
-        """The entries of these ranges as they go out in a reply, as few buffers as it costs nothing to have."""
-        pieces: list[Buffer] = []
-        for first, end in ranges:
-            if first < self._staged_from:
-                pieces.extend(self.log.read(first, min(end, self._staged_from)))
-            if end > self._staged_from:
-                low = max(first - self._staged_from, 0)
-                pieces.append(b"".join(self._payloads[low : end - self._staged_from]))
-        return pieces
-
-    def payloads_some(self, first: int, end: int, bytes_max: int) -> tuple[list[Buffer], int]:
-        """The entries from ``first`` on, about ``bytes_max`` of them or up to ``end``; and where they stop."""
-        staged_from = self._staged_from
-        if first < staged_from:
-            return self.log.read_some(first, min(end, staged_from), bytes_max)
-        return [b"".join(self._payloads[first - staged_from : end - staged_from])], end
-
-    def payloads_each(self, ranges: Iterable[Range]) -> list[bytes]:
-        """The same, one ``bytes`` an entry."""
-        entries: list[bytes] = []
-        for first, end in ranges:
-            if first < self._staged_from:
-                entries.extend(self.log.read_each(first, min(end, self._staged_from)))
-            if end > self._staged_from:
-                entries.extend(self._payloads[max(first - self._staged_from, 0) : end - self._staged_from])
-        return entries
-
-    def sizes(self, first: int, end: int) -> list[int]:
-        """Bytes of each entry's payload in ``[first, end)``."""
-        sizes: list[int] = []
-        if first < self._staged_from:
-            sizes.extend(self.log.sizes(first, min(end, self._staged_from)))
-        if end > self._staged_from:
-            low = max(first - self._staged_from, 0)
-            sizes.extend(map(len, self._payloads[low : end - self._staged_from]))
-        return sizes
 
     # -- changes ---------------------------------------------------------------------------------------------
 
@@ -398,7 +254,7 @@ class Stream:
         self.deletions = Deletions.load(deletions)
         self.idmp = IdempotencyMaps.load(idmp)
         self.groups = {group.name: group for group in map(Group.load, groups)}
-        self.detached = {ordinal: tuple(entry_id) for ordinal, entry_id in detached}
+        self.detached = SortedDict((ordinal, tuple(entry_id)) for ordinal, entry_id in detached)
 
     def _close_acks(self) -> None:
         if self._acks:
