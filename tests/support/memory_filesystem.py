@@ -250,6 +250,13 @@ class MemoryFileSystem:
                 kept.append(change)
         self._changes = kept
 
+    def sync_all(self) -> None:
+        for path in list(self.names):
+            if self.names[path] is None:
+                self.sync_directory(path)
+            else:
+                self.open(path).sync()
+
     def lock(self, path: str) -> MemoryLock:
         if path in self.locked:
             raise BlockingIOError(errno.EAGAIN, "locked", path)
