@@ -43,7 +43,7 @@ def serve(words: tuple[str, ...]) -> None:
         text = decode(Path(config_file).read_bytes()) if config_file else ""
         settings = Settings.load(text, overrides)
     except (SettingsError, OSError) as refusal:
-        raise Refused(str(refusal)) from None
+        raise Refused(sentence(refusal)) from None
     start(settings, str(Path(config_file).resolve()) if config_file else "")
 
 
@@ -52,11 +52,11 @@ def start(settings: Settings, config_file: str) -> None:
     from respbroker.server import logs, main  # so that `--help` need not load all of it
     from storage import StorageError
 
-    logs.configure(settings)
     try:
+        logs.configure(settings)
         main.run(settings, config_file)
     except (OSError, StorageError) as refusal:
-        raise Refused(str(refusal)) from None
+        raise Refused(sentence(refusal)) from None
 
 
 @main.command("settings")
@@ -64,6 +64,13 @@ def list_settings() -> None:
     """Print every setting with its default and what it means."""
     for name, row in SETTINGS.items():
         click.echo(f"{name} {row.default_text or NOTHING}\n    {row.summary}")
+
+
+def sentence(refusal: Exception) -> str:
+    """What an error says, with its file and without its number."""
+    if isinstance(refusal, OSError) and refusal.strerror:
+        return f"{refusal.filename}: {refusal.strerror}" if refusal.filename else refusal.strerror
+    return str(refusal)
 
 
 def split_words(words: Sequence[str]) -> tuple[str, list[tuple[str, str]]]:

@@ -162,8 +162,18 @@ class Dispatcher:
                 return None
             return self._rejected(client, words, refusal)
         if client.transaction is not None and command.name not in _NEVER_QUEUED:
-            return queue(client, command, words)
+            return self._queued(client, command, words)
         return self._handle(client, command, words)
+
+    def _queued(self, client: Client, command: Command, words: list[bytes]) -> Reply:
+        """Queue a request for EXEC; a queue too large for ``client-query-buffer-limit`` ends its connection."""
+        node = self._node
+        reply = queue(client, command, words)
+        assert client.transaction is not None
+        if client.transaction.size > node.settings.client_query_buffer_limit:
+            node.statistics.query_limit_disconnections += 1
+            node.close(client, at_once=True)
+        return reply
 
     def _refuse(self, client: Client, command: Command) -> None:
         """Raise what stands against running this command now."""

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from respbroker.sessions.client import Buffer, Client, Reply
 
 
+WORD_BYTES: Final = 64  # what an empty word costs in memory, about
+
+
 def queue(client: Client, command: Command, words: list[bytes]) -> bytes:
     """Keep a request for EXEC, which the dispatcher has checked as if it ran now."""
     assert client.transaction is not None
     client.transaction.queue.append((command, words))
+    client.transaction.size += sum(map(len, words)) + WORD_BYTES * len(words)
     return QUEUED
 
 

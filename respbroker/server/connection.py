@@ -7,7 +7,7 @@ from typing import Final
 
 from respbroker.model.settings import OutputLimit
 from respbroker.resp.decoder import Decoder
-from respbroker.resp.limits import Limits
+from respbroker.resp.limits import PENDING_BYTES_MAX_UNAUTHENTICATED, Limits
 from respbroker.server.outputs import Outbox, joined
 from respbroker.server.poller import PEER_CLOSED, READ
 from respbroker.sessions.client import Client, Output
@@ -70,6 +70,18 @@ class Connection:
             self.client.bytes_out += self.outbox.send(self.sock)
             if not self.outbox.pieces:
                 self.outbox = None
+
+    @property
+    def may_idle(self) -> bool:
+        """Whether the client is silent for a good reason."""
+        client = self.client
+        return client.blocked or client.subscribed or client.monitor
+
+    def hoards(self, limit: int) -> bool:
+        """Whether the client has sent more than it may of a request that is not complete."""
+        if not self.client.authenticated:
+            limit = min(limit, PENDING_BYTES_MAX_UNAUTHENTICATED)
+        return self.decoder.pending_bytes > limit
 
     def passes(self, limit: OutputLimit, now: float) -> bool:
         """Whether the client leaves more unread than ``limit`` allows."""

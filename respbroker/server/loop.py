@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from respbroker.broker.clock import Now
-from respbroker.resp.limits import PENDING_BYTES_MAX_UNAUTHENTICATED, Limits
+from respbroker.resp.limits import Limits
 from respbroker.server import listener as listening
 from respbroker.server.commit import OutputCommit, Sending
 from respbroker.server.connection import LISTENING, UNREAD_MAX, Connection
@@ -162,17 +162,12 @@ class Loop:
                 batch.append((client, requests))
             if decoder.error is not None:
                 self._violations.append(connection)
-            elif not decoder.at_border and decoder.pending_bytes > self._pending_max(client):
+            elif not decoder.at_border and connection.hoards(self.node.settings.client_query_buffer_limit):
                 self.node.statistics.query_limit_disconnections += 1
                 _log.warning("closing %s: it passed client-query-buffer-limit", client.address)
                 self._drop(connection)
         self.node.statistics.net_input_bytes += received
         return batch
-
-    def _pending_max(self, client: Client) -> int:
-        """What a client may send of a request that is not complete."""
-        limit = self.node.settings.client_query_buffer_limit
-        return limit if client.authenticated else min(limit, PENDING_BYTES_MAX_UNAUTHENTICATED)
 
     def _hold_back(self, connection: Connection, mask: int) -> None:
         """Stop reading from a client that cannot go on; its end is noticed all the same."""
@@ -308,8 +303,7 @@ class Loop:
         for connection in list(self.connections.values()):
             if connection.outbox is not None:
                 self._keep(connection, now)
-            client = connection.client
-            if timeout and now - client.last_active > timeout and not _may_idle(client):
+            if timeout and now - connection.client.last_active > timeout and not connection.may_idle:
                 self._drop(connection)
 
     # -- new connections -----------------------------------------------------------------------------------------
@@ -399,8 +393,3 @@ class Loop:
         self._poller.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
-
-
-def _may_idle(client: Client) -> bool:
-    """Whether the client is silent for a good reason."""
-    return client.blocked or client.subscribed or client.monitor

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 @attrs.define
 class Transaction:
-    """``broken`` after a command that could not be queued: EXEC then refuses the whole."""
+    """``size`` is the memory of the queued words, about.
+
+    ``broken`` after a command that could not be queued: EXEC then refuses the whole.
+    """
 
     queue: list[tuple[Command, list[bytes]]] = attrs.Factory(list)
+    size: int = 0
     broken: bool = False
