@@ -77,7 +77,7 @@ class FileSystem(Protocol):
         """Return when the names in it survive loss of power. Safe in any thread."""
 
     def sync_all(self) -> None:
-        """Everything written so far, by anybody: cheaper than thousands of single syncs, but it reports no failure."""
+        """Everything written so far, by anybody: cheaper than thousands of single syncs, but no failure is reported."""
 
     def lock(self, path: str) -> Lock:
         """Hold the file ``path`` (made if need be) for this process; BlockingIOError if another one does."""

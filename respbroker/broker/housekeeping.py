@@ -13,7 +13,6 @@ from storage import Log, MergeJob, StorageError
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
 
-_PERIOD_SECONDS: Final = 0.1
 _EXPIRED_PER_PERIOD: Final = 200
 _RETENTION_SECONDS: Final = 10.0
 
@@ -32,7 +31,7 @@ class Housekeeping:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.next_at = node.now + _PERIOD_SECONDS
+        self.next_at = node.now + 1 / node.settings.hz
         self._retention_at = node.now
         self._jobs: list[Job] = []
         self._merging: set[str] = set()
@@ -49,7 +48,7 @@ class Housekeeping:
         node = self._node
         if node.now < self.next_at:
             return
-        self.next_at = node.now + _PERIOD_SECONDS
+        self.next_at = node.now + 1 / node.settings.hz
         node.statistics.sample(node.now)
         if self.active_expire and not node.durability.refusal:
             for db, key in node.keyspace.expired(node.now_ms, _EXPIRED_PER_PERIOD):

@@ -357,6 +357,8 @@ class Node:
         self.settings_changed()
         if name == "maxmemory":
             self.housekeeping.next_at = self.now
+        elif name.startswith(("segment_", "retention_")):
+            self.keyspace.settings_changed()
 
     @property
     def write_refusal(self) -> str:

@@ -189,7 +189,7 @@ class Settings:
 
     # section: log
     segment_bytes: int = setting(
-        1 << 30, Memory(1 << 10), "Size at which a stream's active segment is sealed.", name="segment.bytes"
+        128 << 20, Memory(1 << 10), "Size at which a stream's active segment is sealed.", name="segment.bytes"
     )
     segment_ms: int = setting(
         7 * 24 * 3600 * 1000, Integer(1, I64_MAX), "Age at which it is sealed, in ms.", name="segment.ms"

@@ -133,9 +133,12 @@ def announce(node: Node, listeners: Sequence[socket.socket]) -> None:
         os.getpid(),
         extra={"event": "start", "version": respbroker.__version__, "pid": os.getpid()},
     )
+    if node.settings.passed_over:
+        _log.warning("settings passed over, for what they tune is not here: %s", ", ".join(node.settings.passed_over))
     _log.info(
-        "recovered %d streams from %s in %.0f ms",
+        "recovered %d stream%s from %s in %.0f ms",
         keys,
+        "" if keys == 1 else "s",
         node.directory,
         took * 1000,
         extra={"event": "recovered", "directory": node.directory, "streams": keys, "seconds": round(took, 6)},

@@ -39,6 +39,16 @@ if TYPE_CHECKING:
 _SNAPSHOT_BYTES = 16 << 20  # log behind the last snapshot of a stream that makes the next one due
 
 
+def log_config_of(settings: Settings) -> LogConfig:
+    """The settings that are about logs."""
+    return LogConfig(
+        segment_bytes=settings.segment_bytes,
+        segment_ms=settings.segment_ms,
+        retention_ms=None if settings.retention_ms < 0 else settings.retention_ms,
+        retention_bytes=None if settings.retention_bytes < 0 else settings.retention_bytes,
+    )
+
+
 @attrs.define(eq=False)
 class Database:
     """One of the numbered databases. ``keys`` is shared with the catalog, which owns it."""
@@ -63,12 +73,7 @@ class Keyspace(KeyspaceUpkeep):
         self.filesystem = filesystem
         self.directory = directory
         self.settings = settings
-        self.log_config = LogConfig(
-            segment_bytes=settings.segment_bytes,
-            segment_ms=settings.segment_ms,
-            retention_ms=None if settings.retention_ms < 0 else settings.retention_ms,
-            retention_bytes=None if settings.retention_bytes < 0 else settings.retention_bytes,
-        )
+        self.log_config = log_config_of(settings)
         self.now_ms = now_ms
         #: Bounds what all logs together keep open and in memory.
         self.caches = Caches()
@@ -92,6 +97,12 @@ class Keyspace(KeyspaceUpkeep):
         self.on_expired: Callable[[int, bytes], None] = lambda db, key: None
         self._open_catalog()
 
+    def settings_changed(self) -> None:
+        """The settings of logs may be others now: they hold from the next append and the next round of retention on."""
+        self.log_config = log_config_of(self.settings)
+        for log in self.live_logs:
+            log.config = self.log_config
+
     def _open_catalog(self) -> None:
         log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
         self.journal = Journal(journal_log)
@@ -99,7 +110,7 @@ class Keyspace(KeyspaceUpkeep):
         self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
         self.live_logs = {log}
-        settle_new_streams(self.filesystem, self.directory, self.catalog, self._open_part)
+        settle_new_streams(self.filesystem, self.catalog, self._open_part)
         self.trash = list(self.catalog.leftovers)
 
     def _open_part(self, number: int, create: bool) -> Log | None:

@@ -13,8 +13,6 @@ from storage import FileSystem, Log
 
 OpenLog = Callable[[int, bool], Log | None]  # number of a stream, whether to make it if it is missing
 
-_SINGLE_SYNCS_MAX = 200  # streams made just before a crash; more than that are synced with everything else at once
-
 
 def open_first_logs(filesystem: FileSystem, directory: str, open_log: Callable[[str, bool], Log]) -> tuple[Log, Log]:
     """The catalog and the journal. Only a directory without streams may lack them: else they are lost, not new."""
@@ -48,22 +46,17 @@ def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> No
             log.close()
 
 
-def settle_new_streams(filesystem: FileSystem, directory: str, catalog: Catalog, open_log: OpenLog) -> None:
-    """Streams not yet known to be on disk: what a power failure left of them is synced, or dropped if it is nothing."""
-    filesystem.sync_directory(directory)
-    filesystem.sync_directory(catalog.log.directory)
-    doubtful = catalog.not_known_on_disk()
-    one_by_one = len(doubtful) <= _SINGLE_SYNCS_MAX
-    if not one_by_one:
-        filesystem.sync_all()
-    for db, key, number in doubtful:
+def settle_new_streams(filesystem: FileSystem, catalog: Catalog, open_log: OpenLog) -> None:
+    """Sync what a killed server wrote, and drop streams of which a power failure left nothing.
+
+    All of it at once: nobody knows which of the streams had been written to. A disk that fails here without a word
+    fails again at the first sync of what is written next.
+    """
+    filesystem.sync_all()
+    for db, key, number in catalog.not_known_on_disk():
         log = open_log(number, False)
         if log is None or log.end_offset == 0:
             catalog.lose(db, key)
             catalog.leftovers.append(number)
             continue
-        if one_by_one:
-            log.unsynced().sync()
-            filesystem.sync_directory(log.directory)
         log.close()
-    filesystem.sync_directory(f"{directory}/streams")

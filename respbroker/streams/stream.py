@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 from sortedcontainers import SortedDict
@@ -24,6 +24,8 @@ from respbroker.streams.stream_entries import ZERO, Id, Range, StreamEntries
 from storage import Log
 
 _SNAPSHOT_VERSION = 1
+#: What most streams have; never added to.
+NOTHING_DETACHED: Final = SortedDict()
 
 __all__ = ["Id", "Range", "Stream"]
 
@@ -81,7 +83,7 @@ class Stream(StreamEntries):
         self.groups: dict[bytes, Group] = {}
         self.deletions = Deletions()
         self.idmp = IdempotencyMaps(*idmp_defaults)
-        self.detached: SortedDict[int, Id] = SortedDict()
+        self.detached: SortedDict[int, Id] = NOTHING_DETACHED
         self.first_ordinal = 0
         self.added_bias = 0
         self.node_origin = 0
@@ -179,7 +181,7 @@ class Stream(StreamEntries):
     def _detach(self) -> None:
         """Remember the IDs of pending entries that are trimmed away, for their segments may go."""
         pending = (each for group in self.groups.values() for each, *_ in group.pending.iterate(0, self.first_ordinal))
-        self.detached = {ordinal: self.id_at(ordinal) for ordinal in pending}
+        self.detached = SortedDict((ordinal, self.id_at(ordinal)) for ordinal in pending) or NOTHING_DETACHED
 
     # -- the log behind it -------------------------------------------------------------------------------------
 
@@ -205,7 +207,7 @@ class Stream(StreamEntries):
         self.groups.clear()
         self.deletions = Deletions()
         self.idmp = IdempotencyMaps(*self.idmp.defaults)
-        self.detached.clear()
+        self.detached = NOTHING_DETACHED
         self.first_ordinal = self.added_bias = self.node_origin = 0
         self.recent_ids = None
         self.last_id = self.max_deleted_id = ZERO
@@ -254,7 +256,7 @@ class Stream(StreamEntries):
         self.deletions = Deletions.load(deletions)
         self.idmp = IdempotencyMaps.load(idmp)
         self.groups = {group.name: group for group in map(Group.load, groups)}
-        self.detached = SortedDict((ordinal, tuple(entry_id)) for ordinal, entry_id in detached)
+        self.detached = SortedDict((o, tuple(i)) for o, i in detached) if detached else NOTHING_DETACHED
 
     def _close_acks(self) -> None:
         if self._acks:
