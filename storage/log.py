@@ -211,14 +211,8 @@ class Log(LogReads, LogUpkeep):
             DiskFull: the log is as it was.
             DiskFailed, LogPoisoned: the log takes no more until it is opened again.
         """
-        segment = self.segments.active
+        segment = self._segment_for(now_ms)
         size = segment.size
-        if self._poison is not None:
-            raise LogPoisoned(f"log is closed for appends: {self._poison}", file=segment.path)
-        if size >= self.config.segment_bytes or now_ms >= self._roll_at_ms:
-            self.roll(now_ms)
-            segment = self.segments.active
-            size = 0
         offset = segment.end_offset
         ordinal = segment.end_ordinal
         last_id = first_id = segment.last_id
@@ -268,6 +262,16 @@ class Log(LogReads, LogUpkeep):
         if count:
             self._extend_tail(ms, seqs, payloads, written)
         return offset
+
+    def _segment_for(self, now_ms: int) -> Segment:
+        """The segment to append to: the active one, or a new one if that is full or old."""
+        segment = self.segments.active
+        if self._poison is not None:
+            raise LogPoisoned(f"log is closed for appends: {self._poison}", file=segment.path)
+        if segment.size < self.config.segment_bytes and now_ms < self._roll_at_ms:
+            return segment
+        self.roll(now_ms)
+        return self.segments.active
 
     def _extend_tail(self, ms: Sequence[int], seqs: Sequence[int], payloads: Sequence[bytes], written: int) -> None:
         """Keep what was just appended in memory, unless it alone is too much."""

@@ -30,9 +30,10 @@ from respbroker.sessions.notifications import Notifications
 from respbroker.sessions.slowlog import SlowLog
 from respbroker.sessions.statistics import Statistics
 from respbroker.sessions.watches import Watches
+from respbroker.streams.directories import lock_directory
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.stream import Stream
-from storage import FileSystem, LogLocked
+from storage import FileSystem
 
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
@@ -87,10 +88,7 @@ class Node:
         self.dispatcher = Dispatcher(self, self.commands, clock)
         self.blocking = Blocking(self)
         self.waiters = self.blocking.waiters
-        try:
-            self._lock = filesystem.lock(f"{directory}/lock")
-        except BlockingIOError as error:
-            raise LogLocked("another server has the directory in use", file=directory) from error
+        self._lock = lock_directory(filesystem, directory)
         self.keyspace = Keyspace(filesystem, directory, settings, now.ms)
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from storage import FileSystem
+from storage import FileSystem, LogLocked
+from storage.filesystem import Lock
+
+
+def lock_directory(filesystem: FileSystem, directory: str) -> Lock:
+    """Hold the directory for this server. Raises LogLocked if another one has it."""
+    try:
+        return filesystem.lock(f"{directory}/lock")
+    except BlockingIOError as error:
+        raise LogLocked("another server has the directory in use", file=directory) from error
 
 
 def has_room(filesystem: FileSystem, path: str, size: int) -> bool:

@@ -134,6 +134,7 @@ class Terminal:
         assert CLI, "redis-cli is not installed"
         command = [CLI, "-h", HOST, "-p", str(server.port), *options]
         self.prompt = f"{HOST}:{server.port}> "
+        self._shown = b""
         self._own, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
         self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=PLAIN, close_fds=True)
@@ -143,13 +144,18 @@ class Terminal:
         os.write(self._own, text.encode())
 
     def until(self, wanted: str) -> str:
-        """What the screen has got until ``wanted`` appears, without escape sequences."""
-        shown, deadline = b"", time.monotonic() + ANSWER_SECONDS
-        while wanted not in (text := ESCAPES.sub("", shown.decode("utf-8", "replace"))):
+        """What the screen has got since the last call until ``wanted`` appears, without escape sequences.
+
+        What is typed before the prompt is there is thrown away by redis-cli: wait for it before typing.
+        """
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while wanted not in (text := ESCAPES.sub("", self._shown.decode("utf-8", "replace"))):
             ready, _, _ = select.select([self._own], [], [], max(0.0, deadline - time.monotonic()))
             assert ready, f"{wanted!r} did not appear: {text!r}"
-            shown += os.read(self._own, 65536)
-        return text
+            self._shown += os.read(self._own, 65536)
+        end = text.index(wanted) + len(wanted)
+        self._shown = text[end:].encode()
+        return text[:end]
 
     def end(self) -> None:
         self.process.kill()
@@ -172,14 +178,19 @@ def test_a_session_at_a_terminal(server: Server) -> None:
         screen.until(screen.prompt)
         screen.type("xlen orders\r")
         screen.until("(integer) 30")
+        screen.until(screen.prompt)
         screen.type("select 3\r")
+        screen.until("OK")
         screen.until(f"{HOST}:{server.port}[3]> ")
         screen.type("multi\r")
+        screen.until("OK")
         screen.until("(TX)> ")
         screen.type("discard\r")
         screen.until("OK")
+        screen.until("[3]> ")
         screen.type("xinfo\r")
         screen.until("(error) ERR wrong number of arguments for 'xinfo' command")
+        screen.until("[3]> ")
         screen.type("quit\r")
         assert screen.process.wait(ANSWER_SECONDS) == 0
 
@@ -192,6 +203,7 @@ def test_hints_come_from_command_docs(server: Server) -> None:
         screen.until("key")
         screen.type("orders\r")
         screen.until("(integer) 30")
+        screen.until(screen.prompt)
         screen.type("xgroup createconsumer ")
         screen.until("key group consumer")
 
