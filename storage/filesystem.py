@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
-IOV_MAX = 1024
+IOV_MAX = 1024  # buffers that the system takes in one write
 
 
 class File(Protocol):
@@ -98,6 +98,8 @@ class OsFile:
             os.close(self._fd)
 
     def append(self, buffers: Sequence[bytes]) -> None:
+        if len(buffers) > IOV_MAX:
+            buffers = (b"".join(buffers),)
         written = os.writev(self._fd, buffers)
         if written != sum(map(len, buffers)):
             self._append_rest(buffers, written)

@@ -27,6 +27,12 @@ def test_what_is_appended_can_be_read_anywhere(disk: tuple[FileSystem, str]) -> 
     assert filesystem.read(f"{root}/a") == b"onetwo"
 
 
+def test_any_number_of_buffers_is_one_append(disk: tuple[FileSystem, str]) -> None:
+    filesystem, root = disk
+    filesystem.open(f"{root}/a", create=True).append([b"%04d" % number for number in range(3000)])
+    assert filesystem.read(f"{root}/a") == b"".join(b"%04d" % number for number in range(3000))
+
+
 def test_appends_go_to_the_end_after_a_cut(disk: tuple[FileSystem, str]) -> None:
     filesystem, root = disk
     file = filesystem.open(f"{root}/a", create=True)
