@@ -23,9 +23,7 @@ class Blocking:
         self._ready: dict[tuple[int, bytes], None] = {}
         self._serving = False
 
-    def block(
-        self, client: Client, request: BlockedRequest, keys: list[bytes], timeout_ms: int, group: bytes | None
-    ) -> None:
+    def block(self, client: Client, request: BlockedRequest, keys: list[bytes], timeout_ms: int) -> None:
         """Let ``client`` wait for any of ``keys``, at most ``timeout_ms`` (0: for ever)."""
         node = self._node
         deadline = node.now + timeout_ms / 1000 if timeout_ms else None

@@ -35,8 +35,6 @@ class Housekeeping:
         self._retention_at = node.now
         self._jobs: list[Job] = []
         self._merging: set[str] = set()
-        #: Streams whose directories may go once all syncs up to the ticket have come back.
-        self._dropped: tuple[int, list[int]] | None = None
         self.active_expire = True
         #: More memory is used than ``maxmemory`` allows, as of the last period.
         self.out_of_memory = False

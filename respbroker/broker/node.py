@@ -255,8 +255,8 @@ class Node:
 
     # -- what handlers call: clients -----------------------------------------------------------------------------
 
-    def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int, *, group: bytes | None = None) -> None:
-        self.blocking.block(self.client, request, keys, timeout_ms, group)
+    def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int) -> None:
+        self.blocking.block(self.client, request, keys, timeout_ms)
 
     def unblock(self, client: Client, reply: bytes | None) -> None:
         self.blocking.unblock(client, reply)

@@ -89,7 +89,7 @@ class Context(Protocol):
     def wake(self, key: bytes) -> None:
         """Try the waiters on the key again though it did not change."""
 
-    def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int, *, group: bytes | None = None) -> None:
+    def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int) -> None:
         """Let the client wait for any of ``keys`` (0: for ever). The handler then returns None."""
 
     def unblock(self, client: Client, reply: bytes | None) -> None:

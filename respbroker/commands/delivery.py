@@ -182,7 +182,7 @@ def xreadgroup(ctx: Context, words: list[bytes]) -> Reply:
         return reply
     if request.timeout_ms is None or ctx.in_exec:
         return replies.null_array(ctx.client.protocol)
-    ctx.block(request, request.keys, request.timeout_ms, group=request.group)
+    ctx.block(request, request.keys, request.timeout_ms)
     return None
 
 

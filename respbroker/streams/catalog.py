@@ -109,10 +109,6 @@ class Catalog:
             due.append((db, key))
         return due
 
-    def next_expiry(self) -> int:
-        """When the next key expires, 0 if none does."""
-        return self._expiries[0][0] if self._expiries else 0
-
     def write_snapshot(self) -> None:
         """Snapshot the keys, so that opening replays little; unsynced like an append."""
         if self.log.bytes_since_snapshot:
