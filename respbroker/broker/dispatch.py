@@ -7,6 +7,7 @@ way: one dictionary look-up, the arity, the handler. Everything else takes the l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.timing import Timing
@@ -44,6 +45,80 @@ class Dispatcher:
         self.timing = Timing(node, clock)
         self.disturbed = False
         self._room = 0  # bytes of large replies that the running client's turn may still make
+
+    def run_all(self, batch: Sequence[tuple[Client, list[list[bytes]]]]) -> None:
+        """Run what arrived in a tick, client by client; what several ask alike is run at once."""
+        at, count = 0, len(batch)
+        while at < count:
+            client, requests = batch[at]
+            at += 1
+            if client.backlog or client.blocked:
+                client.backlog.extend(requests)
+                if not (client.blocked or client.lagging):
+                    self._node.held[client.id] = client
+            elif client.plain and at < count and (together := self._run_together(batch, at - 1)):
+                at += together - 1
+            else:
+                self.run(client, requests)
+
+    def _run_together(self, batch: Sequence[tuple[Client, list[list[bytes]]]], at: int) -> int:
+        """Run the requests of neighbouring plain clients as if one had sent them all; how many clients were served.
+
+        That is done where their commands have a handler for runs (see `RunHandler`), which look at nothing of a
+        client but its database.
+        """
+        client, requests = batch[at]
+        head, db = requests[0][:2], client.db
+        command = self._by_raw_name.get(head[0])
+        if command is None or command.run is None or self.disturbed:
+            return 0
+        if not command.words_min <= len(requests[0]) <= command.words_max:
+            return 0
+        alike: list[list[bytes]] = []
+        members: list[tuple[Client, list[list[bytes]]]] = []
+        for member in islice(batch, at, None):
+            client, requests = member
+            if requests[0][:2] != head or requests[-1][:2] != head:
+                break
+            if not client.plain or client.backlog or client.db != db:
+                break
+            alike += requests
+            members.append(member)
+        if len(members) < 2:
+            return 0
+        node, clock = self._node, self.timing.clock
+        node.client = members[0][0]
+        out: list[Output] = []
+        began = clock()
+        try:
+            served = command.run(node, alike, 0, out)
+        except (ReplyError, StorageError):  # each will be told by itself
+            return 0
+        if served:
+            self.timing.account(members[0][0], command, alike[served - 1], served, clock() - began)
+            if node.unfinished:
+                node.finish_command()
+        return self._hand_out(command, members, out)
+
+    def _hand_out(
+        self, command: Command, members: Sequence[tuple[Client, list[list[bytes]]]], replies: list[Output]
+    ) -> int:
+        """Give each client its replies; one that was not served to its end goes on by itself. How many were served."""
+        now, name, at = self._node.now, command.name, 0
+        for done, (client, requests) in enumerate(members):
+            end = at + len(requests)
+            if end > len(replies):
+                if at == len(replies):
+                    return done
+                client.out += replies[at:]
+                client.requests_count += len(replies) - at
+                self.run(client, requests[len(replies) - at :])
+                return done + 1
+            client.out += replies[at:end]
+            client.requests_count += end - at
+            client.last_active, client.last_command = now, name
+            at = end
+        return len(members)
 
     def run(self, client: Client, requests: Sequence[list[bytes]]) -> None:
         """Run one client's requests in order, until it must wait; replies go to ``client.out``."""

@@ -76,7 +76,8 @@ class Node:
         self.client = Client(0)
         self.paused_until = 0.0
         self.pause_writes_only = False
-        self._speaking: dict[int, Client] = {}
+        self._ran: list[Client] = []  # in this tick
+        self._speaking: dict[int, Client] = {}  # others that were spoken to
         self._deferred: list[tuple[Client, bytes]] = []
         self.channels = Channels()
         self.watches = Watches()
@@ -144,16 +145,8 @@ class Node:
         self.refresh_quiet()
         if self.held:
             self._run_held()
-        run = self.dispatcher.run
-        speaking = self._speaking
-        for client, requests in batch:
-            speaking[client.id] = client
-            if client.backlog or client.blocked:
-                client.backlog.extend(requests)
-                if not (client.blocked or client.lagging):
-                    self.held[client.id] = client
-            else:
-                run(client, requests)
+        self._ran = [client for client, _ in batch]
+        self.dispatcher.run_all(batch)
         self.blocking.expire()
         self.housekeeping.run()
         self.durability.flush(batch)
@@ -166,8 +159,11 @@ class Node:
 
     def take_outputs(self) -> list[Client]:
         """Clients with something in ``out``, or that are to be closed."""
-        speaking, self._speaking = self._speaking, {}
-        return [client for client in speaking.values() if client.out or client.closing or client.kill]
+        clients = self._ran
+        if self._speaking:
+            clients = list(({client.id: client for client in clients} | self._speaking).values())
+            self._speaking = {}
+        return [client for client in clients if client.out or client.closing or client.kill]
 
     def next_deadline(self) -> float | None:
         """Monotonic seconds until when nothing happens by itself."""

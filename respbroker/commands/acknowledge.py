@@ -62,7 +62,7 @@ def xack_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: lis
     window = stream.recent_ids or window_of(stream)
     removed = stream.acknowledge_each(group, window.each(stream, names))
     ctx.dirty += sum(removed)
-    out.append(b"".join([_REPLIES[one] for one in removed]))
+    out.extend([_REPLIES[one] for one in removed])
     return len(removed)
 
 

@@ -92,7 +92,7 @@ def xadd_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: lis
     bulks = encode_ids(ms, seq, count)
     stream.extend(ms, seq, encode_entries(bulks, islice(requests, start, end), 3))
     ctx.dirty += count
-    out.append(b"".join(bulks))
+    out.extend(bulks)
     return count
 
 

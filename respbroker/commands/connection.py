@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -24,7 +25,7 @@ from respbroker.errors import (
 )
 from respbroker.model.version import REDIS_VERSION
 from respbroker.resp import replies
-from respbroker.sessions.client import Client, Reply, ReplyMode
+from respbroker.sessions.client import Client, Output, Reply, ReplyMode
 
 I32_MAX: Final = 2**31 - 1
 DEFAULT_USER: Final = b"default"
@@ -144,6 +145,15 @@ def ping(ctx: Context, words: list[bytes]) -> Reply:
     return replies.bulk(words[1]) if len(words) == 2 else replies.PONG
 
 
+def ping_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: list[Output]) -> int:
+    """Neighbouring ``PING``; see `RunHandler`."""
+    end = start
+    while end < len(requests) and len(requests[end]) == 1 and requests[end][0] == requests[start][0]:
+        end += 1
+    out += [replies.PONG] * (end - start)
+    return end - start
+
+
 def echo(ctx: Context, words: list[bytes]) -> Reply:
     return replies.bulk(words[1])
 
@@ -205,6 +215,7 @@ COMMANDS = (
         "PING", -1, Flag.FAST, ping,
         summary="Answers PONG, or the message it is given.",
         syntax="[message]", group="connection", categories=("connection",), tips=(TO_ALL_SHARDS, ALL_SUCCEED),
+        run=ping_run,
     ),
     CommandSpec(
         "ECHO", 2, Flag.LOADING | Flag.STALE | Flag.FAST, echo,

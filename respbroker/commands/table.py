@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from respbroker.commands.context import Context
 
 Handler = Callable[["Context", list[bytes]], Reply]
-#: Serves neighbouring requests at once: takes all of a client's requests, where to start, and where replies go; gives
-#: back how many it served, 0 if the handler is to serve the first. It raises nothing once it has changed something.
+#: Serves neighbouring requests at once, of one client or of several: takes requests, where to start, and where replies
+#: go, one for each; gives back how many it served, 0 if the handler is to serve the first. The arity of the first is
+#: right. It looks at nothing of a client but its database, and raises nothing once it has changed something.
 RunHandler = Callable[["Context", Sequence[list[bytes]], int, list[Output]], int]
 
 
@@ -85,7 +86,7 @@ class CommandSpec:
     keys: Keys | None = None
     tips: tuple[str, ...] = ()  #: for proxies of a cluster, see `respbroker.commands.tips`
     subcommands: tuple[CommandSpec, ...] = ()
-    run: RunHandler | None = None  #: for plain clients in a pipeline; does what the handler would, sooner
+    run: RunHandler | None = None  #: for plain clients; does what the handler would, sooner
 
 
 @attrs.define(eq=False, slots=True)

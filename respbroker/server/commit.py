@@ -65,14 +65,16 @@ class OutputCommit:
     def syncing(self) -> bool:
         return self._running is not None
 
+    def holds_back(self, policy: str) -> bool:
+        """Whether the outputs of the tick that just ran have to wait: `after_tick` takes them."""
+        return bool(self._held) or (policy == "always" and not self._failed and self._durability.needs_sync)
+
     def after_tick(self, sendings: list[Sending], policy: str, now: float) -> list[Sending]:
         """Take the outputs of a tick; gives back what may leave now."""
         held = self._held
-        if policy == "always" and not self._failed and self._durability.needs_sync:
-            held.append((self._coming, sendings))
-            sendings = []
-        elif held:
-            held.append((held[-1][0], sendings))
+        if self.holds_back(policy):
+            wrote = policy == "always" and not self._failed and self._durability.needs_sync
+            held.append((self._coming if wrote else held[-1][0], sendings))
             sendings = []
         self.start_due(policy, now)
         return sendings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Final
 
@@ -38,38 +39,41 @@ class Connection:
     def unsent_bytes(self) -> int:
         return 0 if self.outbox is None else self.outbox.size
 
-    def send(self, pieces: list[Output]) -> None:
-        """Send now what the socket takes, keep the rest in the outbox.
+    def send(self, pieces: list[Output]) -> int:
+        """Send now what the socket takes, keep the rest in the outbox; the bytes sent.
 
         Raises:
             OSError: the connection is broken.
         """
         if self.outbox is not None:
             self.outbox.add(pieces)
-            return
+            return 0
         data = joined(pieces)
         if data is None:
             self.outbox = Outbox(pieces)
-            self.flush()
-            return
+            return self.flush()
         try:
-            sent = self.sock.send(data)
+            sent = os.write(self.fd, data)
         except BlockingIOError:
             sent = 0
         self.client.bytes_out += sent
         if sent < len(data):
             self.outbox = Outbox([memoryview(data)[sent:]])
+        return sent
 
-    def flush(self) -> None:
-        """Send on from the outbox.
+    def flush(self) -> int:
+        """Send on from the outbox; the bytes sent.
 
         Raises:
             OSError: the connection is broken.
         """
-        if self.outbox is not None:
-            self.client.bytes_out += self.outbox.send(self.sock)
-            if not self.outbox.pieces:
-                self.outbox = None
+        if self.outbox is None:
+            return 0
+        sent = self.outbox.send(self.sock)
+        self.client.bytes_out += sent
+        if not self.outbox.pieces:
+            self.outbox = None
+        return sent
 
     @property
     def may_idle(self) -> bool:

@@ -18,9 +18,10 @@ import trio
 from respbroker.broker.clock import Now
 from respbroker.resp.limits import Limits
 from respbroker.server import listener as listening
-from respbroker.server.commit import OutputCommit, Sending
-from respbroker.server.connection import LISTENING, UNREAD_MAX, Connection
-from respbroker.server.poller import GONE, READ, WRITE, best_poller
+from respbroker.server.commit import OutputCommit
+from respbroker.server.connection import Connection
+from respbroker.server.connections import Connections
+from respbroker.server.poller import READ, best_poller
 from respbroker.server.worker import Worker, run_job, sync_files
 from respbroker.sessions.client import Client
 
@@ -41,11 +42,11 @@ class Loop:
     def __init__(self, node: Node, listeners: list[socket.socket], clients_max: int) -> None:
         self.node = node
         self.stopping = False
-        self.connections: dict[int, Connection] = {}
         self._limits = Limits()
         self._clients_max = clients_max
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._poller = best_poller()
+        self.connections = Connections(node, self._poller)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -54,7 +55,6 @@ class Loop:
         self._syncs = Worker("respbroker-sync", sync_files, self.wake)
         self._jobs = Worker("respbroker-jobs", run_job, self.wake)
         self.commit = OutputCommit(node.durability, self._syncs.submit)
-        self._paused: set[Connection] = set()  # not read from until they go on
         self._violations: list[Connection] = []  # to be told of it when earlier requests are answered
         self._sweep_at = 0.0
         self._deaf = False  # not accepting until the next sweep
@@ -116,10 +116,14 @@ class Loop:
         node.tick(batch, now)
         if self._violations:
             self._report_violations()
-        sendings = self._collect()
-        self._send(self.commit.after_tick(sendings, settings.appendfsync, now.seconds), now.seconds)
-        if self._paused:
-            self._resume()
+        clients = node.take_outputs()
+        if self.commit.holds_back(settings.appendfsync):
+            held = self.connections.collect(clients)
+            self.connections.send(self.commit.after_tick(held, settings.appendfsync, now.seconds), now.seconds)
+        else:
+            self.connections.answer(clients, now.seconds)
+        if self.connections.paused:
+            self.connections.resume()
         self._serve_node(now.seconds)
         if now.seconds >= self._sweep_at:
             self._sweep(now.seconds)
@@ -127,54 +131,48 @@ class Loop:
     def _read(self, events: list[tuple[int, int]], now: Now) -> Batch:
         """Read each ready connection once; the complete requests of each."""
         batch: list[tuple[Client, list[list[bytes]]]] = []
-        connections = self.connections
+        connections = self.connections.by_fd
         received = 0
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
                 self._serve_own(fd, now)
                 continue
-            if mask & WRITE:
-                self._flush(connection, now.seconds)
-                if connection.fd < 0:
-                    continue
             client = connection.client
-            if client.blocked or client.closing or client.backlog or not connection.mask & READ:
-                self._hold_back(connection, mask)
-                continue
-            if not mask & (READ | GONE):
+            if (mask != READ or not client.plain or client.backlog) and not self.connections.may_read(
+                connection, mask, now.seconds
+            ):
                 continue
             try:
-                data = connection.sock.recv(READ_SIZE)
+                data = os.read(fd, READ_SIZE)
             except BlockingIOError:
                 continue
             except OSError:
                 data = b""
             if not data:
-                self._drop(connection)
+                self.connections.drop(connection)
                 continue
-            received += len(data)
-            client.bytes_in += len(data)
+            size = len(data)
+            received += size
+            client.bytes_in += size
             decoder = connection.decoder
             decoder.authenticated = client.authenticated
             requests = decoder.feed(data)
             if requests:
                 batch.append((client, requests))
-            if decoder.error is not None:
-                self._violations.append(connection)
-            elif not decoder.at_border and connection.hoards(self.node.settings.client_query_buffer_limit):
-                self.node.statistics.query_limit_disconnections += 1
-                _log.warning("closing %s: it passed client-query-buffer-limit", client.address)
-                self._drop(connection)
+            if not decoder.at_ease:
+                self._look_at_rest(connection)
         self.node.statistics.net_input_bytes += received
         return batch
 
-    def _hold_back(self, connection: Connection, mask: int) -> None:
-        """Stop reading from a client that cannot go on; its end is noticed all the same."""
-        if mask & GONE:
-            self._drop(connection)
-        elif mask & READ and connection.mask & READ:
-            self._pause(connection)
+    def _look_at_rest(self, connection: Connection) -> None:
+        """What was read ends in the middle of a request, or was none."""
+        if connection.decoder.error is not None:
+            self._violations.append(connection)
+        elif connection.hoards(self.node.settings.client_query_buffer_limit):
+            self.node.statistics.query_limit_disconnections += 1
+            _log.warning("closing %s: it passed client-query-buffer-limit", connection.client.address)
+            self.connections.drop(connection)
 
     def _report_violations(self) -> None:
         waiting, self._violations = self._violations, []
@@ -188,111 +186,6 @@ class Loop:
             else:
                 self.node.protocol_error(connection.client, error)
 
-    def _collect(self) -> list[Sending]:
-        """What the tick says, taken out of the clients."""
-        sendings = []
-        connections = self.connections
-        for client in self.node.take_outputs():
-            connection = connections.get(client.fd)
-            if connection is None or connection.client is not client:
-                continue
-            pieces, client.out = client.out, []
-            sendings.append(Sending(connection, pieces, client.closing or client.kill))
-        return sendings
-
-    def _send(self, sendings: list[Sending], now: float) -> None:
-        sent = 0
-        for sending in sendings:
-            connection = sending.connection
-            if connection.fd < 0:
-                continue
-            before = connection.client.bytes_out
-            try:
-                if sending.pieces and not connection.client.kill:
-                    connection.send(sending.pieces)
-            except OSError:
-                self._drop(connection)
-                continue
-            sent += connection.client.bytes_out - before
-            if connection.outbox is not None:
-                self._keep(connection, now)
-            elif sending.closing:
-                self._drop(connection)
-            if connection.client.lagging:
-                self._catch_up(connection)
-        self.node.statistics.net_output_bytes += sent
-
-    # -- connections that lag ------------------------------------------------------------------------------------
-
-    def _keep(self, connection: Connection, now: float) -> None:
-        """Some replies could not be sent: wait until they can, within the limits."""
-        client = connection.client
-        if client.kill:
-            self._drop(connection)
-            return
-        spoken_to = client.subscribed or client.monitor  # gets what it did not ask for
-        limit = self.node.settings.client_output_buffer_limit["pubsub" if spoken_to else "normal"]
-        if connection.passes(limit, now):
-            self.node.statistics.output_limit_disconnections += 1
-            _log.warning("closing %s: it passed client-output-buffer-limit", client.address)
-            client.kill = True
-            self._drop(connection)
-            return
-        if connection.unsent_bytes > UNREAD_MAX:
-            self._pause(connection)
-        self._await(connection, connection.mask | WRITE)
-
-    def _flush(self, connection: Connection, now: float) -> None:
-        """The socket takes more."""
-        before = connection.client.bytes_out
-        try:
-            connection.flush()
-        except OSError:
-            self._drop(connection)
-            return
-        self.node.statistics.net_output_bytes += connection.client.bytes_out - before
-        if connection.outbox is not None:
-            self._keep(connection, now)
-        elif connection.client.closing:
-            self._drop(connection)
-        else:
-            self._await(connection, connection.mask & ~WRITE)
-        if connection.client.lagging:
-            self._catch_up(connection)
-
-    def _catch_up(self, connection: Connection) -> None:
-        """Let a client go on once it has taken most of its replies."""
-        if connection.fd >= 0 and connection.unsent_bytes <= UNREAD_MAX // 2:
-            self.node.go_on(connection.client)
-
-    def _pause(self, connection: Connection) -> None:
-        self._paused.add(connection)
-        self._await(connection, connection.mask & ~READ)
-
-    def _resume(self) -> None:
-        for connection in list(self._paused):
-            client = connection.client
-            if not (client.stalled or client.closing or connection.unsent_bytes > UNREAD_MAX // 2):
-                self._paused.discard(connection)
-                self._await(connection, connection.mask | LISTENING)
-
-    def _await(self, connection: Connection, mask: int) -> None:
-        if mask != connection.mask:
-            connection.mask = mask
-            self._poller.modify(connection.fd, mask)
-
-    def _drop(self, connection: Connection) -> None:
-        """A connection ends, whoever wanted it."""
-        if connection.fd < 0:
-            return
-        del self.connections[connection.fd]
-        self._poller.unregister(connection.fd)
-        self._paused.discard(connection)
-        client = connection.client
-        said_goodbye = client.closing and not client.kill
-        self.node.disconnect(client)
-        connection.close(linger=said_goodbye)
-
     def _sweep(self, now: float) -> None:
         """Once a second: connections idle for too long, or over the soft limit for too long."""
         self._sweep_at = now + SWEEP_SECONDS
@@ -300,11 +193,11 @@ class Loop:
             self._deaf = False
             self._listen(READ)
         timeout = self.node.settings.timeout
-        for connection in list(self.connections.values()):
+        for connection in self.connections:
             if connection.outbox is not None:
-                self._keep(connection, now)
+                self.connections.keep(connection, now)
             if timeout and now - connection.client.last_active > timeout and not connection.may_idle:
-                self._drop(connection)
+                self.connections.drop(connection)
 
     # -- new connections -----------------------------------------------------------------------------------------
 
@@ -330,9 +223,7 @@ class Loop:
         self.node.statistics.connections_rejected += arrived.refused_count
         for sock, peer, local in arrived.accepted:
             client = self.node.connect(now, peer, local, sock.fileno())
-            connection = Connection(sock, client, self._limits)
-            self.connections[connection.fd] = connection
-            self._poller.register(connection.fd, LISTENING)
+            self.connections.add(Connection(sock, client, self._limits))
 
     def _listen(self, mask: int) -> None:
         for fd in self._listeners:
@@ -343,7 +234,7 @@ class Loop:
     def _take_finished(self, now: float) -> None:
         """Syncs and jobs that were done in their threads."""
         for done in self._syncs.take_done():
-            self._send(self.commit.finished(done.error), now)
+            self.connections.send(self.commit.finished(done.error), now)
         for done in self._jobs.take_done():
             if done.error is not None:
                 _log.error("%s: %s", done.task.name, done.error)
@@ -384,12 +275,12 @@ class Loop:
         sync_files(request)
         self.node.durability.synced(request)
         self.node.stop()
-        self._send(self.commit.release_all(), now.seconds)
-        self._send(self._collect(), now.seconds)
+        self.connections.send(self.commit.release_all(), now.seconds)
+        self.connections.answer(self.node.take_outputs(), now.seconds)
 
     def _close_all(self) -> None:
-        for connection in list(self.connections.values()):
-            self._drop(connection)
+        for connection in self.connections:
+            self.connections.drop(connection)
         self._poller.close()
         os.close(self._wake_read)
         os.close(self._wake_write)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -72,6 +72,7 @@ class Client:
     bytes_out: int = 0
     out: list[Output] = attrs.Factory(list)
     backlog: deque[list[bytes]] = attrs.Factory(deque)
+    connection: Any = None  #: the edge's own object for it
     lagging: bool = False
     closing: bool = False
     kill: bool = False

@@ -102,10 +102,10 @@ def test_a_client_that_never_reads_is_closed_at_its_limit():
 
 
 def test_a_client_with_too_much_unread_is_not_read_from_until_it_takes_some(monkeypatch):
-    monkeypatch.setattr("respbroker.server.loop.UNREAD_MAX", 1_000_000)
+    monkeypatch.setattr("respbroker.server.connections.UNREAD_MAX", 1_000_000)
     with edge() as server, server.connect(SO_RCVBUF=65536) as peer, server.connect() as other:
         peer.sendall(b"BIG 20000000\r\n")
-        while not server.loop._paused:
+        while not server.loop.connections.paused:
             ask(other, b"PING\r\n", b"+PONG\r\n")
         peer.sendall(b"PING\r\n")
         ask(other, b"PING\r\n", b"+PONG\r\n")
