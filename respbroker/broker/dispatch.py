@@ -120,7 +120,7 @@ class Dispatcher:
             at = end
         return len(members)
 
-    def run(self, client: Client, requests: Sequence[list[bytes]]) -> None:
+    def run(self, client: Client, requests: list[list[bytes]]) -> None:
         """Run one client's requests in order, until it must wait; replies go to ``client.out``."""
         node = self._node
         node.client = client
@@ -148,7 +148,7 @@ class Dispatcher:
             if not (client.blocked or client.lagging):  # then somebody else lets it go on
                 node.held[client.id] = client
 
-    def _run_plain(self, client: Client, requests: Sequence[list[bytes]]) -> int:
+    def _run_plain(self, client: Client, requests: list[list[bytes]]) -> int:
         """The short way, for as many requests as it can be taken; how many that were."""
         node, out, find, clock = self._node, client.out, self._by_raw_name.get, self.timing.clock
         current: Command | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -45,7 +44,7 @@ def xack(ctx: Context, words: list[bytes]) -> Reply:
     return replies.integer(removed)
 
 
-def xack_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: list[Output]) -> int:
+def xack_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
     """Neighbouring ``XACK key group id`` of one group; see `RunHandler`."""
     alike = requests[start][:3]
     if requests[start + 1][:3] != alike:

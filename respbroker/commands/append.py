@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -18,7 +17,7 @@ from respbroker.commands.trim_options import TrimOptions
 from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, SyntaxRefused, WrongArity
 from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
-from respbroker.resp.entry import encode_entries, encode_entry, encode_id, encode_ids
+from respbroker.resp.codec import count_alike, encode_entries, encode_entry, encode_id, encode_ids
 from respbroker.sessions.client import Output, Reply
 from respbroker.streams.trimming import Trim
 
@@ -54,7 +53,7 @@ def xadd(ctx: Context, words: list[bytes]) -> Reply:
     stream = ctx.lookup(key) or ctx.lookup_or_create(key)
     entry_id = _next_id(stream, ctx.now_ms)
     id_bulk = encode_id(*entry_id)
-    stream.append(entry_id, encode_entry(id_bulk, words[skip:]))
+    stream.append(entry_id, encode_entry(id_bulk, words, skip))
     if ctx.quiet:
         ctx.dirty += 1
     else:
@@ -72,17 +71,15 @@ def _approximate(maxlen: bytes, node_entries: int) -> Trim | None:
     return options.finish(node_entries)
 
 
-def xadd_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: list[Output]) -> int:
+def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
     """Neighbouring ``XADD key * field value ...`` to one stream, where nobody watches it; see `RunHandler`."""
     alike = requests[start][:3]
     if requests[start + 1][:3] != alike or alike[2] != b"*" or not ctx.quiet:
         return 0
-    end = start
-    for words in islice(requests, start, None):
-        if words[:3] != alike or len(words) < 5 or not len(words) & 1:
-            break
-        end += 1
-    count = end - start
+    count = count_alike(requests, start, 3)
+    if set(map(len, islice(requests, start, start + count))) != {5}:
+        sound = takewhile(lambda words: len(words) >= 5 and len(words) & 1, islice(requests, start, start + count))
+        count = sum(1 for _ in sound)
     stream = ctx.lookup(alike[1])
     if stream is None or count < 2:
         return 0
@@ -90,7 +87,7 @@ def xadd_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: lis
     if seq + count > U64_MAX:
         return 0
     bulks = encode_ids(ms, seq, count)
-    stream.extend(ms, seq, encode_entries(bulks, islice(requests, start, end), 3))
+    stream.extend(ms, seq, encode_entries(bulks, requests, start, 3))
     ctx.dirty += count
     out.extend(bulks)
     return count
@@ -148,7 +145,7 @@ def _append(ctx: Context, request: AppendRequest) -> Reply:
             return encode_id(*known)
     entry_id = _choose_id(stream, request.ms, request.seq, ctx.now_ms)
     id_bulk = encode_id(*entry_id)
-    stream.append(entry_id, encode_entry(id_bulk, request.fields))
+    stream.append(entry_id, encode_entry(id_bulk, request.fields, 0))
     if request.idempotency is not None:
         request.idempotency.record(stream, entry_id, ctx.now_ms)
     ctx.changed(request.key, "xadd")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
 from typing import Final
 
 import attrs
@@ -145,7 +144,7 @@ def ping(ctx: Context, words: list[bytes]) -> Reply:
     return replies.bulk(words[1]) if len(words) == 2 else replies.PONG
 
 
-def ping_run(ctx: Context, requests: Sequence[list[bytes]], start: int, out: list[Output]) -> int:
+def ping_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
     """Neighbouring ``PING``; see `RunHandler`."""
     end = start
     while end < len(requests) and len(requests[end]) == 1 and requests[end][0] == requests[start][0]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -18,7 +18,7 @@ Handler = Callable[["Context", list[bytes]], Reply]
 #: Serves neighbouring requests at once, of one client or of several: takes requests, where to start, and where replies
 #: go, one for each; gives back how many it served, 0 if the handler is to serve the first. The arity of the first is
 #: right. It looks at nothing of a client but its database, and raises nothing once it has changed something.
-RunHandler = Callable[["Context", Sequence[list[bytes]], int, list[Output]], int]
+RunHandler = Callable[["Context", list[list[bytes]], int, list[Output]], int]
 
 
 class Flag(enum.Flag):

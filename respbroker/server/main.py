@@ -22,6 +22,7 @@ from respbroker.broker.node import Node
 from respbroker.errors import ReplyError
 from respbroker.model.config_file import decode, encode
 from respbroker.model.settings import Settings
+from respbroker.resp.codec import COMPILED
 from respbroker.server import listener as listening
 from respbroker.server.loop import Loop
 from respbroker.server.process import ProcessFacts
@@ -127,9 +128,10 @@ def announce(node: Node, listeners: Sequence[socket.socket]) -> None:
     addresses = [listening.format_address(listener.getsockname()).removesuffix(":0") for listener in listeners]
     keys = sum(len(database.keys) for database in node.keyspace.databases)
     _log.info(
-        "respbroker %s (Python %s, pid %d)",
+        "respbroker %s (Python %s, codec %s, pid %d)",
         respbroker.__version__,
         sys.version.split()[0],
+        "compiled" if COMPILED else "not compiled",
         os.getpid(),
         extra={"event": "start", "version": respbroker.__version__, "pid": os.getpid()},
     )

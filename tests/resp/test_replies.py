@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from respbroker.errors import BusyGroup, ReplyError
 from respbroker.resp import replies
-from respbroker.resp.entry import decode_entry, encode_entry, encode_id
+from respbroker.resp.codec import encode_entry, encode_id
+from respbroker.resp.entry import decode_entry
 
 
 @pytest.mark.parametrize("n", [0, 1, 1023, 1024, -1, 2**63 - 1, -(2**63)])
@@ -68,7 +69,7 @@ def test_an_id_is_a_bulk_string(ms, seq):
 @given(U64, U64, st.lists(st.binary(max_size=30) | st.just(b"x" * 1023) | st.just(b"x" * 1024), min_size=2, max_size=8))
 def test_an_entry_reads_back_and_is_what_encode_would_send(ms, seq, words):
     id_text = b"%d-%d" % (ms, seq)
-    payload = encode_entry(encode_id(ms, seq), words)
+    payload = encode_entry(encode_id(ms, seq), words, 0)
     assert payload == replies.encode([id_text, words], 2)
     assert decode_entry(payload) == (id_text, words)
     assert decode_entry(memoryview(payload)) == (id_text, words)
@@ -76,7 +77,7 @@ def test_an_entry_reads_back_and_is_what_encode_would_send(ms, seq, words):
 
 @given(st.integers(min_value=0, max_value=29))
 def test_a_torn_entry_is_refused(cut):
-    payload = encode_entry(encode_id(1, 1), [b"f", b"v"])
+    payload = encode_entry(encode_id(1, 1), [b"f", b"v"], 0)
     with pytest.raises(ValueError, match=r"."):
         decode_entry(payload[:cut])
     with pytest.raises(ValueError, match="behind"):

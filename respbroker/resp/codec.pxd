@@ -1,0 +1,24 @@
+# Types with which Cython compiles codec.py. What the functions do stands there and nowhere else.
+import cython
+
+cdef tuple HEADS
+cdef tuple BREAKS
+cdef tuple ENDS
+cdef Py_ssize_t SMALL
+cdef Py_ssize_t ENDS_MAX
+
+@cython.locals(value=Py_ssize_t, first=Py_ssize_t)
+cdef (Py_ssize_t, Py_ssize_t) _number(const unsigned char* raw, Py_ssize_t at, Py_ssize_t end) noexcept
+
+@cython.locals(raw="const unsigned char*", end=Py_ssize_t, missing=Py_ssize_t, at=Py_ssize_t, size=Py_ssize_t,
+               stop=Py_ssize_t, words=list)
+cpdef Py_ssize_t read_requests(bytes data, Py_ssize_t position, Py_ssize_t bulk_bytes_max, list requests) except -1
+
+@cython.locals(at=Py_ssize_t, end=Py_ssize_t, head=list)
+cpdef Py_ssize_t count_alike(list requests, Py_ssize_t start, Py_ssize_t size) except -1
+
+@cython.locals(count=Py_ssize_t, field=bytes, value=bytes, field_size=Py_ssize_t, value_size=Py_ssize_t, pieces=list)
+cpdef bytes encode_entry(bytes id_bulk, list words, Py_ssize_t skip)
+
+@cython.locals(at=Py_ssize_t, id_bulk=bytes, payloads=list)
+cpdef list encode_entries(list id_bulks, list requests, Py_ssize_t start, Py_ssize_t skip)

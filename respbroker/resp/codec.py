@@ -1,0 +1,129 @@
+# cython: language_level=3, annotation_typing=False, boundscheck=False, wraparound=False, nonecheck=False
+"""The innermost loops of the wire: ordinary requests out of bytes, entries and their IDs into bytes.
+
+This file runs as it stands. Where a C compiler was found when the package was installed, the very same file was
+compiled with the types in `codec.pxd`, and Python imports that instead; `COMPILED` says which one runs. Everything here
+is a pure function, so that one set of tests runs on both.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+COMPILED: Final = not __file__.endswith(".py")
+
+SMALL: Final = 1024  # sizes below it are written out beforehand
+HEADS: Final = tuple([b"$%d\r\n" % n for n in range(SMALL)])  # what stands before a word of that size
+BREAKS: Final = tuple([b"\r\n$%d\r\n" % n for n in range(SMALL)])  # the same behind another word
+ENDS_MAX: Final = 4096
+ENDS: Final = tuple([b"%d\r\n" % n for n in range(ENDS_MAX)])  # how an ID with that sequence number ends
+
+
+def read_requests(data: bytes, position: int, bulk_bytes_max: int, requests: list[list[bytes]]) -> int:
+    """Append the requests that stand at ``position`` to ``requests``, as long as they are whole and ordinary.
+
+    An ordinary request is an array of one or more bulk strings, with numbers as one writes them. Returns where the
+    first begins that is not: what that is, is for others to say.
+    """
+    raw = data  # when compiled, a pointer
+    end = len(data)
+    while position < end and raw[position] == 42:  # *
+        missing, at = _number(raw, position + 1, end)
+        if missing <= 0:
+            return position
+        words: list[bytes] = []
+        while missing:
+            if at >= end or raw[at] != 36:  # $
+                return position
+            size, at = _number(raw, at + 1, end)
+            stop = at + size
+            if size < 0 or size > bulk_bytes_max or stop + 2 > end or raw[stop] != 13 or raw[stop + 1] != 10:
+                return position
+            words.append(raw[at:stop])
+            at = stop + 2
+            missing -= 1
+        requests.append(words)
+        position = at
+    return position
+
+
+def _number(raw: bytes, at: int, end: int) -> tuple[int, int]:
+    """The number at ``at`` and the position behind its line; (-1, 0) where there is none in its usual form."""
+    value = 0
+    first = at
+    while at < end and 48 <= raw[at] <= 57 and at - first < 11:  # more digits than any size has
+        value = value * 10 + raw[at] - 48
+        at += 1
+    if at == first or at + 1 >= end or raw[at] != 13 or raw[at + 1] != 10:
+        return -1, 0
+    if raw[first] == 48 and at - first > 1:
+        return -1, 0
+    return value, at + 2
+
+
+def count_alike(requests: list[list[bytes]], start: int, size: int) -> int:
+    """How many requests from ``start`` on begin with the same ``size`` words as the first of them."""
+    head = requests[start][:size]
+    end = len(requests)
+    at = start + 1
+    while at < end and requests[at][:size] == head:
+        at += 1
+    return at - start
+
+
+def encode_id(ms: int, seq: int) -> bytes:
+    """An entry's ID as a bulk string: the reply of XADD, and the first word of the entry."""
+    text = _prefix(ms) + b"%d" % seq
+    return HEADS[len(text)] + text + b"\r\n"
+
+
+def encode_ids(ms: int, first: int, count: int) -> list[bytes]:
+    """The same for ``ms-first``, ``ms-(first + 1)``, ..."""
+    bulks: list[bytes] = []
+    end = first + count
+    prefix = _prefix(ms)
+    while first < end:
+        digits = len(b"%d" % first)
+        stop = min(end, 10**digits)  # all below have as many
+        head = HEADS[len(prefix) + digits] + prefix
+        if stop <= ENDS_MAX:
+            bulks += [head + number for number in ENDS[first:stop]]
+        else:
+            bulks += [b"%b%d\r\n" % (head, seq) for seq in range(first, stop)]
+        first = stop
+    return bulks
+
+
+@lru_cache(maxsize=64)
+def _prefix(ms: int) -> bytes:
+    """Most entries have the time of their tick: it is written out once."""
+    return b"%d-" % ms
+
+
+def encode_entry(id_bulk: bytes, words: list[bytes], skip: int) -> bytes:
+    """The payload of an entry, see `respbroker.resp.entry`; its fields and values stand behind ``skip`` other words."""
+    count = len(words) - skip
+    if count == 2:  # by far the most common entry: one field, one value
+        field = words[skip]
+        value = words[skip + 1]
+        field_size = len(field)
+        value_size = len(value)
+        if field_size < SMALL and value_size < SMALL:
+            return b"".join(
+                (b"*2\r\n", id_bulk, b"*2\r\n", HEADS[field_size], field, BREAKS[value_size], value, b"\r\n")
+            )
+    pieces = [b"*2\r\n", id_bulk, b"*%d\r\n" % count]
+    for word in words[skip:]:
+        pieces += (b"$%d\r\n" % len(word), word, b"\r\n")
+    return b"".join(pieces)
+
+
+def encode_entries(id_bulks: list[bytes], requests: list[list[bytes]], start: int, skip: int) -> list[bytes]:
+    """One payload for each ID, of the requests from ``start`` on."""
+    payloads: list[bytes] = []
+    at = start
+    for id_bulk in id_bulks:
+        payloads.append(encode_entry(id_bulk, requests[at], skip))
+        at += 1
+    return payloads
