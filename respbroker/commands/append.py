@@ -72,9 +72,12 @@ def _approximate(maxlen: bytes, node_entries: int) -> Trim | None:
 
 
 def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
-    """Neighbouring ``XADD key * field value ...`` to one stream, where nobody watches it; see `RunHandler`."""
+    """Neighbouring ``XADD key * field value ...`` to one stream; see `RunHandler`.
+
+    Who waits for the stream or watches it is told once, behind all of them; notifications want to be told of each.
+    """
     alike = requests[start][:3]
-    if requests[start + 1][:3] != alike or alike[2] != b"*" or not ctx.quiet:
+    if requests[start + 1][:3] != alike or alike[2] != b"*" or ctx.notifications:
         return 0
     count = count_alike(requests, start, 3)
     if set(map(len, islice(requests, start, start + count))) != {5}:
@@ -89,6 +92,8 @@ def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Ou
     bulks = encode_ids(ms, seq, count)
     stream.extend(ms, seq, encode_entries(bulks, requests, start, 3))
     ctx.dirty += count
+    if not ctx.quiet:
+        ctx.changed(alike[1], "")
     out.extend(bulks)
     return count
 

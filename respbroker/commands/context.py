@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from respbroker.sessions.channels import Channels
     from respbroker.sessions.client import Client, Reply
     from respbroker.sessions.latency import LatencyMonitor
+    from respbroker.sessions.notifications import Notifications
     from respbroker.sessions.slowlog import SlowLog
     from respbroker.sessions.statistics import Statistics
     from respbroker.sessions.watches import Watches
@@ -59,6 +60,7 @@ class Context(Protocol):
     slowlog: SlowLog
     latency: LatencyMonitor
     watches: Watches
+    notifications: Notifications
     random: Random
     #: No waiter, no WATCH and no notification anywhere: handlers may skip `changed`.
     quiet: bool

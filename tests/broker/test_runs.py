@@ -72,13 +72,31 @@ def test_appends_up_to_the_last_sequence_of_a_millisecond() -> None:
     assert b"1800000000001-0" in replies
 
 
-def test_a_blocked_reader_is_served_between_appends() -> None:
+def test_a_blocked_reader_is_served_behind_a_run_of_appends() -> None:
     node = in_memory()
     reader, writer = node.client(), node.client()
     node.run(writer, *ADD)
     assert node.run(reader, b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"$") == b""
+    node.pipeline(writer, [ADD, ADD, ADD, [b"XLEN", b"s"], ADD])
+    assert node.output(reader).count(b"$1\r\nv\r\n") == 3
+
+
+def test_a_watched_stream_that_a_run_changes_breaks_the_transaction() -> None:
+    node = in_memory()
+    watcher, writer = node.client(), node.client()
+    node.run(writer, *ADD)
+    node.pipeline(watcher, [[b"WATCH", b"s"], [b"MULTI"], [b"XLEN", b"s"]])
     node.pipeline(writer, [ADD, ADD, ADD])
-    assert node.output(reader).count(b"$1\r\nv\r\n") == 1
+    assert node.run(watcher, b"EXEC") == b"*-1\r\n"
+
+
+def test_each_append_of_a_run_is_notified() -> None:
+    node = in_memory()
+    listener, writer = node.client(), node.client()
+    node.run(writer, b"CONFIG", b"SET", b"notify-keyspace-events", b"KEA")
+    node.run(listener, b"SUBSCRIBE", b"__keyevent@0__:xadd")
+    node.pipeline(writer, [ADD, ADD, ADD])
+    assert node.output(listener).count(b"$1\r\ns\r\n") == 3
 
 
 GROUP: list[Request] = [
