@@ -42,10 +42,8 @@ class Housekeeping:
         self.reports: list[tuple[str, str]] = [("warning", finding) for finding in node.keyspace.findings]
 
     def run(self) -> None:
-        """Do what is due."""
+        """Do what is due ten times a second or so; to be called from `next_at` on."""
         node = self._node
-        if node.now < self.next_at:
-            return
         self.next_at = node.now + 1 / node.settings.hz
         node.statistics.sample(node.now)
         if self.active_expire and not node.durability.refusal:
@@ -70,6 +68,11 @@ class Housekeeping:
     def report(self, level: str, sentence: str) -> None:
         """Tell the operator."""
         self.reports.append((level, sentence))
+
+    @property
+    def has_wishes(self) -> bool:
+        """Whether there are jobs or reports to take."""
+        return bool(self._jobs or self.reports)
 
     def take_reports(self) -> list[tuple[str, str]]:
         reports, self.reports = self.reports, []

@@ -142,13 +142,16 @@ class Node:
         self.keyspace.now_ms = now.ms
         self.ticks_count += 1
         self.durability.begin_tick()
-        self.refresh_quiet()
+        if not self.quiet:
+            self.refresh_quiet()
         if self.held:
             self._run_held()
         self._ran = [client for client, _ in batch]
         self.dispatcher.run_all(batch)
-        self.blocking.expire()
-        self.housekeeping.run()
+        if self.waiters.next_moment <= now.seconds:
+            self.blocking.expire()
+        if self.housekeeping.next_at <= now.seconds:
+            self.housekeeping.run()
         self.durability.flush(batch)
 
     def go_on(self, client: Client) -> None:
@@ -165,15 +168,15 @@ class Node:
             self._speaking = {}
         return [client for client in clients if client.out or client.closing or client.kill]
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        deadlines = [self.housekeeping.next_at]
-        blocked = self.blocking.next_deadline()
-        if blocked is not None:
-            deadlines.append(blocked)
+        deadline = self.housekeeping.next_at
+        blocked = self.blocking.next_deadline() if self.waiters else None
+        if blocked is not None and blocked < deadline:
+            deadline = blocked
         if self.held:
-            deadlines.append(self.paused_until if self.paused_until > self.now else self.now)
-        return min(deadlines)
+            deadline = min(deadline, self.paused_until if self.paused_until > self.now else self.now)
+        return deadline
 
     def protocol_error(self, client: Client, error: ProtocolError) -> None:
         """The client's bytes were not RESP: tell it, and close behind that."""

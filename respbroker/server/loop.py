@@ -22,7 +22,8 @@ from respbroker.server.commit import OutputCommit
 from respbroker.server.connection import Connection
 from respbroker.server.connections import Connections
 from respbroker.server.poller import READ, best_poller
-from respbroker.server.worker import Worker, run_job, sync_files
+from respbroker.server.syncs import Syncs, sync_files
+from respbroker.server.worker import Worker, run_job
 from respbroker.sessions.client import Client
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ class Loop:
         os.set_blocking(self._wake_write, False)
         for fd in (*self._listeners, self._wake_read):
             self._poller.register(fd, READ)
-        self._syncs = Worker("respbroker-sync", sync_files, self.wake)
+        self._syncs = Syncs(self.wake)
         self._jobs = Worker("respbroker-jobs", run_job, self.wake)
-        self.commit = OutputCommit(node.durability, self._syncs.submit)
+        self.commit = OutputCommit(node.durability, self._syncs.start)
         self._violations: list[Connection] = []  # to be told of it when earlier requests are answered
         self._sweep_at = 0.0
         self._deaf = False  # not accepting until the next sweep
@@ -208,7 +209,7 @@ class Loop:
             self._accept(listener, now)
         elif fd == self._wake_read:
             os.read(self._wake_read, 4096)
-            self._take_finished(now.seconds)
+            self._take_finished()
 
     def _accept(self, listener: socket.socket, now: Now) -> None:
         settings = self.node.settings
@@ -231,10 +232,8 @@ class Loop:
 
     # -- the node's other wishes ---------------------------------------------------------------------------------
 
-    def _take_finished(self, now: float) -> None:
-        """Syncs and jobs that were done in their threads."""
-        for done in self._syncs.take_done():
-            self.connections.send(self.commit.finished(done.error), now)
+    def _take_finished(self) -> None:
+        """Jobs that were done in their thread; syncs are looked for in every turn."""
         for done in self._jobs.take_done():
             if done.error is not None:
                 _log.error("%s: %s", done.task.name, done.error)
@@ -243,13 +242,22 @@ class Loop:
 
     def _serve_node(self, now: float) -> None:
         housekeeping = self.node.housekeeping
-        for job in housekeeping.take_jobs():
-            self._jobs.submit(job)
-        for level, sentence in housekeeping.take_reports():
-            _log.log(getattr(logging, level.upper(), logging.INFO), "%s", sentence)
-        self.commit.start_due(self.node.settings.appendfsync, now)
+        if housekeeping.has_wishes:
+            for job in housekeeping.take_jobs():
+                self._jobs.submit(job)
+            for level, sentence in housekeeping.take_reports():
+                _log.log(getattr(logging, level.upper(), logging.INFO), "%s", sentence)
+        self._sync(now)
         if self.node.shutdown_requested is not None:
             self.stopping = True
+
+    def _sync(self, now: float) -> None:
+        """Start what is due, and let go of what was held for syncs that are done."""
+        self.commit.start_due(self.node.settings.appendfsync, now)
+        while self.commit.syncing and (done := self._syncs.take_done()):
+            for each in done:
+                self.connections.send(self.commit.finished(each.error), now)
+            self.commit.start_due(self.node.settings.appendfsync, now)
 
     # -- the end -------------------------------------------------------------------------------------------------
 
@@ -268,7 +276,9 @@ class Loop:
         self._syncs.stop()
         self._jobs.stop()
         now = Now(time.time_ns() // 1_000_000, time.monotonic())
-        self._take_finished(now.seconds)
+        for done in self._syncs.take_done():
+            self.connections.send(self.commit.finished(done.error), now.seconds)
+        self._take_finished()
         self.node.tick([], now)
         self.node.durability.checkpoint()
         request = self.node.durability.take_syncs()

@@ -56,12 +56,6 @@ class Worker:
             self._wake()
 
 
-def sync_files(request: Any) -> None:
-    """Perform one request of the node's durability: files and directories, in their order."""
-    for file in request.files:
-        file.sync()
-
-
 def run_job(job: Any) -> Any:
     """Perform one job of the node's housekeeping."""
     return job.run()

@@ -16,6 +16,7 @@ Key = tuple[int, bytes]  # database and name
 
 DEADLINE, RETRY = 0, 1  # what a moment in the heap is
 SLACK = 64
+NEVER = float("inf")
 
 
 @attrs.define(eq=False)
@@ -111,6 +112,11 @@ class Waiters:
         return list(self._by_client.values())
 
     # -- by time -----------------------------------------------------------------------------------------------
+
+    @property
+    def next_moment(self) -> float:
+        """A time before which neither `due` nor `due_retries` has anything to give."""
+        return self._moments[0][0] if self._moments else NEVER
 
     def next_deadline(self) -> float | None:
         """The next moment at which `due` or `due_retries` have something to give."""

@@ -47,6 +47,10 @@ class ToyHousekeeping:
     def __init__(self):
         self.jobs, self.reports = [], []
 
+    @property
+    def has_wishes(self):
+        return bool(self.jobs or self.reports)
+
     def take_jobs(self):
         jobs, self.jobs = self.jobs, []
         return jobs
