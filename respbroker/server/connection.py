@@ -48,8 +48,8 @@ class Connection:
         if self.outbox is not None:
             self.outbox.add(pieces)
             return 0
-        data = joined(pieces)
-        if data is None:
+        data = pieces[0] if len(pieces) == 1 else joined(pieces)
+        if not isinstance(data, bytes):
             self.outbox = Outbox(pieces)
             return self.flush()
         try:

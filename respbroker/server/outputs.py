@@ -114,10 +114,7 @@ class Outbox:
 
 
 def joined(pieces: list[Output]) -> bytes | None:
-    """The pieces as one buffer, where one copy of them is the cheapest way to send them; else None."""
-    if len(pieces) == 1:
-        piece = pieces[0]
-        return piece if type(piece) is bytes else None
+    """Several pieces as one buffer, where one copy of them is the cheapest way to send them; else None."""
     try:
         if len(pieces) <= 64 and max(map(len, pieces)) >= PIECE_LARGE:  # type: ignore[arg-type]
             return None
