@@ -35,7 +35,7 @@ def xack(ctx: Context, words: list[bytes]) -> Reply:
     if len(words) == 4:  # the hot path: one entry, known from a neighbour's acknowledgement
         ordinal = window.known.pop(words[3], None)
         if ordinal is not None:
-            if stream.acknowledge(group, (ordinal,)):
+            if stream.acknowledge_one(group, ordinal):
                 ctx.dirty += 1
                 return replies.ONE
             return replies.ZERO
@@ -46,18 +46,21 @@ def xack(ctx: Context, words: list[bytes]) -> Reply:
 
 def xack_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
     """Neighbouring ``XACK key group id`` of one group; see `RunHandler`."""
-    alike = requests[start][:3]
-    if requests[start + 1][:3] != alike:
+    command, key, group_name = requests[start][:3]
+    if requests[start + 1][:3] != [command, key, group_name]:
         return 0
-    stream = ctx.lookup(alike[1])
-    group = stream.groups.get(alike[2]) if stream is not None else None
+    stream = ctx.lookup(key)
+    group = stream.groups.get(group_name) if stream is not None else None
     if stream is None or group is None:
         return 0
     names = []
-    for words in islice(requests, start, None):
-        if len(words) != 4 or words[:3] != alike:
-            break
-        names.append(words[3])
+    try:
+        for another, its_key, its_group, name in islice(requests, start, None):
+            if its_key != key or its_group != group_name or another != command:
+                break
+            names.append(name)
+    except ValueError:  # a request that has not one ID
+        pass
     window = stream.recent_ids or window_of(stream)
     removed = stream.acknowledge_each(group, window.each(stream, names))
     ctx.dirty += sum(removed)
@@ -79,7 +82,7 @@ def xackdel(ctx: Context, words: list[bytes]) -> Reply:
     doomed: dict[int, None] = {}
     for entry_id in [parse_id(word) for word in deletion.ids]:
         ordinal = stream.find_stored(entry_id)
-        if ordinal is None or not stream.acknowledge(group, [ordinal]):
+        if ordinal is None or not stream.acknowledge_one(group, ordinal):
             outcomes.append(-1)
             continue
         ctx.dirty += 1

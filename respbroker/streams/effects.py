@@ -14,6 +14,7 @@ import msgpack
 
 from respbroker.streams.group import Group
 from respbroker.streams.idmp import IdempotencyMaps
+from respbroker.streams.runs import as_range
 
 if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
@@ -29,13 +30,14 @@ GROUP_ID_SET: Final = 6  # [_, group, cursor_ms, cursor_seq, next_ordinal, entri
 CONSUMER_CREATED: Final = 7  # [_, group, consumer, seen_ms, active_ms (-1, never, if absent)]
 CONSUMER_DELETED: Final = 8  # [_, group, consumer]
 DELIVERED: Final = 9  # [_, group, consumer, [[first, end], ...], time_ms, cursor_ms, cursor_seq, next_ordinal, read]
-ACKNOWLEDGED: Final = 11  # [_, group, [ordinal, ...]]
+ACKNOWLEDGED: Final = 11  # [_, group, [ordinal, ...]]   as older versions wrote it
 ASSIGNED: Final = 12  # [_, group, consumer, [[[first, end], time_ms, count], ...], now_ms, active (true if absent)]
 RELEASED: Final = 13  # [_, group, [[ordinal, count], ...]]
 FORGOTTEN: Final = 14  # [_, group, [[first, end], ...]]   references dropped with the entries (DELREF)
 IDMP_CONFIGURED: Final = 15  # [_, duration_s, maxsize]
 IDMP_RECORDED: Final = 16  # [_, producer, idempotent_id, ms, seq, time_ms]
 IDMP_LOADED: Final = 17  # [_, all maps as IdempotencyMaps.dump gives them]   (COPY)
+ACKNOWLEDGED_SPANS: Final = 18  # [_, group, [first, how many, first, how many, ...]]
 
 pack: Final[Callable[[Effect], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
@@ -110,7 +112,16 @@ def _delivered(
 
 
 def _acknowledged(stream: Stream, name: bytes, ordinals: list[int]) -> None:
-    stream.groups[name].pending.acknowledge(ordinals)
+    stream.groups[name].pending.acknowledge(as_range(ordinals) or ordinals)
+
+
+def _acknowledged_spans(stream: Stream, name: bytes, spans: list[int]) -> None:
+    pending = stream.groups[name].pending
+    for first, count in zip(spans[::2], spans[1::2], strict=True):
+        if count == 1:
+            pending.acknowledge_one(first)
+        else:
+            pending.acknowledge_range(first, first + count)
 
 
 def _assigned(
@@ -163,4 +174,5 @@ _APPLY: Final[dict[int, Callable[..., None]]] = {
     IDMP_CONFIGURED: _idmp_configured,
     IDMP_RECORDED: _idmp_recorded,
     IDMP_LOADED: _idmp_loaded,
+    ACKNOWLEDGED_SPANS: _acknowledged_spans,
 }

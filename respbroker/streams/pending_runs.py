@@ -137,20 +137,16 @@ class PendingRuns:
     # -- taking entries away ----------------------------------------------------------------------------------
 
     def acknowledge(self, ordinals: Sequence[int]) -> int:
-        """These entries are no longer pending; how many of them were. Quickest if they follow one another."""
-        size = len(ordinals)
-        if size == 1:
-            return self.acknowledge_one(ordinals[0])
-        if size and ordinals[-1] - ordinals[0] == size - 1 and [*ordinals] == [*range(ordinals[0], ordinals[-1] + 1)]:
-            return self.acknowledge_range(ordinals[0], ordinals[-1] + 1)
+        """These entries are no longer pending; how many of them were. See `as_range`."""
+        if isinstance(ordinals, range) and ordinals.step == 1:
+            return self.acknowledge_range(ordinals.start, ordinals.stop)
         return sum(map(self.acknowledge_one, ordinals))
 
     def acknowledge_each(self, ordinals: Sequence[int | None]) -> list[int]:
         """The same with an answer for each: 1 if it was pending, else 0; None never was."""
-        first, size = ordinals[0] if ordinals else None, len(ordinals)
-        if first is not None and [*ordinals] == [*range(first, first + size)] and self._is_run(first, first + size):
-            self.acknowledge_range(first, first + size)
-            return [1] * size
+        if isinstance(ordinals, range) and self._is_run(ordinals.start, ordinals.stop):
+            self.acknowledge_range(ordinals.start, ordinals.stop)
+            return [1] * len(ordinals)
         return [0 if ordinal is None else self.acknowledge_one(ordinal) for ordinal in ordinals]
 
     def _is_run(self, first: int, end: int) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sortedcontainers import SortedList
@@ -51,6 +51,17 @@ def consecutive(ordinals: Iterable[int]) -> Iterator[tuple[int, int]]:
         first, end = ordinal, ordinal + 1
     if end >= 0:
         yield first, end
+
+
+def as_range(ordinals: Sequence[int]) -> range | None:
+    """Ordinals as one range, where they are neighbours in any order and none is there twice."""
+    if isinstance(ordinals, range) and ordinals.step == 1:
+        return ordinals
+    size = len(ordinals)
+    first = min(ordinals, default=0)
+    if not size or max(ordinals) - first != size - 1 or len({*ordinals}) != size:
+        return None
+    return range(first, first + size)
 
 
 def _to_bytes(code: str, numbers: Iterable[int]) -> bytes:

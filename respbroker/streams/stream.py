@@ -7,7 +7,7 @@ through `effects.apply`; the methods named by verbs here decide what the effect 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from respbroker.streams.effects import Effect
 from respbroker.streams.group import Group
 from respbroker.streams.idmp import IdempotencyMaps
 from respbroker.streams.journal import Part
+from respbroker.streams.runs import as_range
 from respbroker.streams.stream_entries import ZERO, Id, Range, StreamEntries
 from storage import Log
 
@@ -96,7 +97,7 @@ class Stream(StreamEntries):
         self._seqs: list[int] = []
         self._payloads: list[bytes] = []
         self._effects: list[bytes] = []
-        self._acks: list[int] = []
+        self._acks: list[int] = []  # what was acknowledged in `_acks_group`: first, how many, first, how many, ...
         self._acks_group: bytes | None = None
         self.is_dirty = False
         self._restore()
@@ -130,7 +131,7 @@ class Stream(StreamEntries):
     def commit(self, effect: Effect) -> None:
         """Apply an effect and stage it."""
         effects.apply(self, effect)
-        if self._acks:
+        if self._acks_group is not None:
             self._close_acks()
         self._effects.append(effects.pack(effect))
         if not self.is_dirty:
@@ -142,23 +143,43 @@ class Stream(StreamEntries):
 
         Neighbouring acknowledgements of one group in one tick become one effect.
         """
+        ordinals = as_range(ordinals) or ordinals
         removed = group.pending.acknowledge(ordinals)
         if removed:
             self._stage_acks(group, ordinals)
+        return removed
+
+    def acknowledge_one(self, group: Group, ordinal: int) -> int:
+        """The same for one entry."""
+        removed = group.pending.acknowledge_one(ordinal)
+        if removed:
+            self._stage_acks(group, (ordinal,))
         return removed
 
     def acknowledge_each(self, group: Group, ordinals: Sequence[int | None]) -> list[int]:
         """The same one by one: 1 for each that was on the list, else 0; None was not."""
         removed = group.pending.acknowledge_each(ordinals)
         if any(removed):
-            self._stage_acks(group, compress(ordinals, removed))  # type: ignore[arg-type]  # reason: None was not removed
+            if isinstance(ordinals, range):  # perhaps some that were not on the list: they do no harm
+                self._stage_acks(group, ordinals)
+            else:
+                self._stage_acks(group, [each for each in compress(ordinals, removed) if each is not None])
         return removed
 
-    def _stage_acks(self, group: Group, ordinals: Iterable[int]) -> None:
+    def _stage_acks(self, group: Group, ordinals: Sequence[int]) -> None:
         if self._acks_group is not group.name:
             self._close_acks()
             self._acks_group = group.name
-        self._acks.extend(ordinals)
+        acks = self._acks
+        if len(ordinals) == 1 or isinstance(ordinals, range):
+            if acks and acks[-2] + acks[-1] == ordinals[0]:
+                acks[-1] += len(ordinals)
+            else:
+                acks += ordinals[0], len(ordinals)
+        else:
+            spans = [1] * (2 * len(ordinals))
+            spans[::2] = ordinals
+            acks += spans
         if not self.is_dirty:
             self.is_dirty = True
             self._on_dirty(self)
@@ -191,14 +212,14 @@ class Stream(StreamEntries):
         Raises:
             StorageError: nothing was written; the caller must `reload`.
         """
-        if self._acks:
+        if self._acks_group is not None:
             self._close_acks()
         self.log.append(self._ms, self._seqs, self._payloads, self._effects, now_ms=now_ms)
         self._forget_staged()
 
     def staged(self) -> Part:
         """What `flush` will append, for the journal."""
-        if self._acks:
+        if self._acks_group is not None:
             self._close_acks()
         return Part(self.number, self.log.end_offset, self._ms, self._seqs, self._payloads, self._effects)
 
@@ -260,7 +281,7 @@ class Stream(StreamEntries):
 
     def _close_acks(self) -> None:
         if self._acks:
-            self._effects.append(effects.pack([effects.ACKNOWLEDGED, self._acks_group, self._acks]))
+            self._effects.append(effects.pack([effects.ACKNOWLEDGED_SPANS, self._acks_group, self._acks]))
             self._acks = []
         self._acks_group = None
 

@@ -99,14 +99,15 @@ class StreamEntries:
 
     def ids(self, first: int, end: int) -> list[Id]:
         """The IDs of ``[first, end)``, which must be stored or staged."""
-        known: list[Id] = []
-        if first < self._staged_from:
-            known.extend(zip(*self.log.ids(first, min(end, self._staged_from)), strict=True))
-        if end > self._staged_from:
-            low = max(first - self._staged_from, 0)
-            high = end - self._staged_from
-            known.extend(zip(self._ms[low:high], self._seqs[low:high], strict=True))
-        return known
+        return list(zip(*self.id_columns(first, end), strict=True))
+
+    def id_columns(self, first: int, end: int) -> tuple[list[int], list[int]]:
+        """The same as two parallel lists."""
+        if end <= self._staged_from:
+            return self.log.ids(first, end)
+        ms, seqs = self.log.ids(first, self._staged_from) if first < self._staged_from else ([], [])
+        low, high = max(first - self._staged_from, 0), end - self._staged_from
+        return ms + self._ms[low:high], seqs + self._seqs[low:high]
 
     def first_live(self) -> int | None:
         """The ordinal of the first live entry."""

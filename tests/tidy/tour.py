@@ -75,7 +75,7 @@ CHAPTERS: Final = (
         "respbroker/resp",
         "Bytes in, lists of words out; a reply is its bytes from the start, so nothing is encoded behind a handler."
         " hiredis does the work where its answer can be proven, `stepwise` does all the rest.",
-        "__init__ decoder* limits inline stepwise replies entry*",
+        "__init__ decoder* limits inline stepwise replies entry* ids",
     ),
     Chapter(
         "The node",
