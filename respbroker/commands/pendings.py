@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -14,6 +16,7 @@ from respbroker.commands.tips import VARIES
 from respbroker.errors import SyntaxRefused
 from respbroker.model.stream_id import MAX, StreamId, parse_range_end, parse_range_start
 from respbroker.resp import replies
+from respbroker.resp.ids import bulk_ids
 from respbroker.sessions.client import Reply
 from respbroker.streams.references import behind, known_from
 
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from respbroker.commands.context import Context
     from respbroker.streams.group import Group
     from respbroker.streams.stream import Stream
+
+
+GAP_MAX: Final = 16  # IDs that are fetched for nothing cost less than one more search
+Row = tuple[int, int, bytes]  # entries [first, stop) whose elements end alike
 
 
 @attrs.frozen
@@ -79,21 +86,41 @@ def _details(stream: Stream, group: Group, request: PendingRange, now_ms: int) -
     """ID, consumer, idle time and deliveries of each; what is nobody's has the consumer "" and the idle time -1."""
     start = known_from(stream, request.start)
     end = None if request.end == MAX else known_from(stream, behind(request.end))
-    wires: list[bytes] = []
-    left = request.count
-    if end is not None and end <= start:
+    if (end is not None and end <= start) or not request.count:
         return replies.EMPTY_ARRAY
+    rows: list[Row] = []
+    left = request.count
     for first, stop, owner, time_ms, deliveries in group.pending.stretches(start, end, request.consumer):
-        if not left:
-            break
         idle = max(now_ms - time_ms, 0)
         if idle < request.min_idle:
             continue
         stop = min(stop, first + left)
         tail = b"%b:%d\r\n:%d\r\n" % (replies.bulk(owner or b""), -1 if owner is None else idle, deliveries)
-        wires += [b"*4\r\n%b%b" % (replies.bulk(b"%d-%d" % each), tail) for each in known_ids(stream, first, stop)]
+        rows.append((first, stop, tail))
         left -= stop - first
-    return replies.array(wires)
+        if not left:
+            break
+    return b"*%d\r\n%b" % (request.count - left, b"".join(_wires(stream, rows)))
+
+
+def _wires(stream: Stream, rows: list[Row]) -> Iterator[bytes]:
+    """The elements of rows. IDs of rows that lie near each other are fetched at once."""
+    base = end = 0
+    ms: list[int] = []
+    seqs: list[int] = []
+    for place, (first, stop, tail) in enumerate(rows):
+        if stop > end:
+            base, end = first, stop
+            if first < stream.log.first_ordinal:  # what lies between such rows is not known any more
+                known = known_ids(stream, first, stop)
+                ms, seqs = [each for each, _ in known], [each for _, each in known]
+            else:
+                for near, near_stop, _ in islice(rows, place + 1, None):
+                    if near > end + GAP_MAX:
+                        break
+                    end = near_stop
+                ms, seqs = stream.id_columns(base, end)
+        yield bulk_ids(ms[first - base : stop - base], seqs[first - base : stop - base], b"*4\r\n", tail)
 
 
 COMMANDS: Final = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from respbroker.resp.codec import HEADS
+from respbroker.resp.codec import HEADS, encode_id
 
 
 def join_ids(ms: list[int], seqs: list[int], before: bytes = b"", after: bytes = b" ") -> bytes:
@@ -22,12 +22,15 @@ def join_ids(ms: list[int], seqs: list[int], before: bytes = b"", after: bytes =
 
 def bulk_ids(ms: list[int], seqs: list[int], before: bytes = b"", after: bytes = b"") -> bytes:
     """The same IDs as bulk strings; nothing needs to be doubled."""
+    if len(ms) == 1:
+        return before + encode_id(ms[0], seqs[0]) + after
+    low, high = min(seqs), max(seqs)
     size = _size(ms[0], seqs[0])
-    if size == _size(ms[-1], min(seqs)) == _size(ms[-1], max(seqs)):  # nearly always; times never fall
+    if size == _size(ms[-1], low) and (low == high or size == _size(ms[-1], high)):  # nearly always; times never fall
         head, tail = before + HEADS[size], b"\r\n" + after
         return join_ids(ms, seqs, head.replace(b"%", b"%%"), tail.replace(b"%", b"%%"))
-    texts = join_ids(ms, seqs).split()
-    return b"".join([b"%b%b%b\r\n%b" % (before, HEADS[len(text)], text, after) for text in texts])
+    bulks = [HEADS[len(text)] + text for text in join_ids(ms, seqs).split()]
+    return before + (b"\r\n" + after + before).join(bulks) + b"\r\n" + after
 
 
 def _size(ms: int, seq: int) -> int:
