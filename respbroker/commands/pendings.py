@@ -30,7 +30,7 @@ GAP_MAX: Final = 16  # IDs that are fetched for nothing cost less than one more 
 Row = tuple[int, int, bytes]  # entries [first, stop) whose elements end alike
 
 
-@attrs.frozen
+@attrs.define
 class PendingRange:
     """The extended form of XPENDING."""
 

@@ -96,8 +96,11 @@ class PendingEntries(PendingRuns):
         Neighbouring stretches may agree too. With ``consumer``, only what is pending with that one.
         """
         for first, mask, share, time_ms, count in self._runs(start, end, consumer):
-            for low, high in stretches_of(mask):
-                yield first + low, first + high, share.name, time_ms, count
+            if mask & mask + 1:
+                for low, high in stretches_of(mask):
+                    yield first + low, first + high, share.name, time_ms, count
+            else:  # nothing is missing
+                yield first, first + mask.bit_length(), share.name, time_ms, count
 
     def iterate(
         self, start: int = 0, end: int | None = None, consumer: bytes | None = None, limit: int | None = None

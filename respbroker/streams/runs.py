@@ -191,7 +191,8 @@ class Block:
             if only is not None and share is not only:
                 continue
             if begin < start:
-                mask &= ~FULL[start - begin]
+                mask >>= start - begin
+                begin = start
             if end - begin < BLOCK_SIZE:
                 mask &= FULL[end - begin]
             if mask:
