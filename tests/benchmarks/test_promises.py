@@ -29,7 +29,7 @@ AT_MOST: Final = {
     "calls: XADD": 0.1,
     "calls: XADD MAXLEN ~": 14,
     "calls: XACK of one ID": 0.1,
-    "calls: XACK of thirty IDs": 44,
+    "calls: XACK of thirty IDs": 45,
     "calls: XREADGROUP COUNT 1": 75,
     "calls: XREADGROUP COUNT 30": 76,
     "calls: XRANGE COUNT 100": 66,
