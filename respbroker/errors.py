@@ -64,10 +64,6 @@ class NotAnInteger(ReplyError):
     text = "value is not an integer or out of range"
 
 
-class NotAFloat(ReplyError):
-    text = "value is not a valid float"
-
-
 class InvalidStreamId(ReplyError):
     text = "Invalid stream ID specified as stream command argument"
 

@@ -65,10 +65,6 @@ class Deletions:
 
     # -- questions -------------------------------------------------------------------------------------------
 
-    def count_below(self, ordinal: int) -> int:
-        """How many deletions there are below ``ordinal``."""
-        return self.count_between(0, ordinal)
-
     def count_between(self, first: int, end: int) -> int:
         """How many entries of ``[first, end)`` are deleted."""
         if not self._count or first >= end:

@@ -8,7 +8,7 @@ Costs, with *b* blocks of 1024 ordinals in which something is pending and *r* â‰
 ====================================  ============================================================================
 ``acknowledge_one``, ``get``, ``in``  O(log r): a dictionary, a bisection, a bit
 ``deliver`` behind everything         O(1) for each 1024 entries
-``deliver`` elsewhere, ``assign``     O(log b + r) for each stretch of consecutive ordinals
+``deliver`` elsewhere                 O(log b + r) for each stretch of consecutive ordinals
 ``acknowledge_range``                 O(log b + runs touched); ``acknowledge`` takes this way where it can
 ``lowest``, ``highest``, counts       O(1)
 iteration                             O(log b) to find the start, then only blocks where there is something to give

@@ -21,7 +21,6 @@ from respbroker.streams.runs import (
     OFFSET_MASK,
     Block,
     Share,
-    consecutive,
     stretches_of,
 )
 
@@ -57,12 +56,6 @@ class PendingRuns:
                 self._put(first, hole, share, time_ms, count)
                 first = hole + 1
         self._put(first, end, share, time_ms, count)
-
-    def assign(self, ordinals: Iterable[int], consumer: bytes, time_ms: int, count: int) -> None:
-        """These entries are pending with ``consumer``; quickest with rising ordinals."""
-        share = self._share(consumer)
-        for first, end in consecutive(ordinals):
-            self._put(first, end, share, time_ms, count)
 
     def release(self, ordinal: int, count: int) -> None:
         """The entry is pending with nobody, behind those given up before it; one that already is keeps its place."""

@@ -49,7 +49,6 @@ class DeletionsMachine(RuleBasedStateMachine):
     def count_between(self, first: int, width: int) -> None:
         end = first + width
         assert self.deletions.count_between(first, end) == sum(first <= mark < end for mark in self.model)
-        assert self.deletions.count_below(end) == sum(mark < end for mark in self.model)
 
     @rule(ordinal=ordinals)
     def live_neighbours(self, ordinal: int) -> None:

@@ -95,7 +95,7 @@ def test_a_released_entry_released_again_keeps_its_place_and_takes_the_count() -
 def test_a_released_entry_that_is_claimed_is_no_longer_nobodys() -> None:
     pending = PendingEntries()
     pending.release(1, 0)
-    pending.assign([1], b"c", 3000, 1)
+    pending.deliver(1, 2, b"c", 3000)
     assert pending.unowned_count == 0
     assert pending.oldest_time() == 3000
     assert list(pending.oldest_first(2999)) == []
@@ -149,8 +149,10 @@ def test_reads_of_one_consumer_in_one_millisecond_are_one_run() -> None:
 def test_claiming_back_and_forth_does_not_leave_splinters() -> None:
     pending = PendingEntries()
     pending.deliver(0, 100, b"c", 1000)
-    pending.assign(range(0, 100, 2), b"d", 2000, 2)
-    pending.assign(range(99, -1, -1), b"c", 3000, 3)
+    for ordinal in range(0, 100, 2):
+        pending.deliver(ordinal, ordinal + 1, b"d", 2000, 2)
+    for ordinal in range(99, -1, -1):
+        pending.deliver(ordinal, ordinal + 1, b"c", 3000, 3)
     assert list(pending.stretches()) == [(0, 100, b"c", 3000, 3)]
 
 

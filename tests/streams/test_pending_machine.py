@@ -60,8 +60,8 @@ class PendingMachine(RuleBasedStateMachine):
 
     @rule(chosen=st.lists(ordinals, max_size=6), consumer=consumers, time_ms=times, count=counts)
     def assign(self, chosen: list[int], consumer: bytes, time_ms: int, count: int) -> None:
-        self.pending.assign(chosen, consumer, time_ms, count)
         for ordinal in chosen:
+            self.pending.deliver(ordinal, ordinal + 1, consumer, time_ms, count)
             self._own(ordinal, consumer, time_ms, count)
 
     @rule(ordinal=ordinals, count=counts)

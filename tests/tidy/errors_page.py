@@ -68,7 +68,6 @@ REPLIES: Final = {
     "UnknownCommand": ("the command does not exist here", "see [differences](differences.md): only streams exist"),
     "UnknownSubcommand": ("the same for the second word", "ask the command for HELP"),
     "NotAnInteger": ("a number is none, or too large; no sign, blank or zero may stand before it", "send digits"),
-    "NotAFloat": ("a number is none", "send a number"),
     "InvalidStreamId": ("an ID is not `ms`, `ms-seq` or one of the special IDs that the command takes", "send an ID"),
     "NegativeTimeout": ("BLOCK, WAIT or WAITAOF with less than 0", "0 waits for ever"),
     "TimeoutNotAnInteger": ("BLOCK with something else than a number", "send milliseconds"),
