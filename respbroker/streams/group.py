@@ -6,7 +6,7 @@ and idempotent, so that applying one twice in a row is applying it once. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -30,28 +30,6 @@ class Group:
     entries_read: int | None = None
     consumers: dict[bytes, Consumer] = attrs.field(factory=dict)
     pending: PendingEntries = attrs.field(factory=PendingEntries)
-
-    # -- questions ---------------------------------------------------------------------------------------
-
-    def lag(self, end_ordinal: int, deleted_between: Callable[[int, int], int], first_ordinal: int = 0) -> int:
-        """How many live entries were never delivered: exact, always.
-
-        ``end_ordinal`` is the stream's end, ``first_ordinal`` its first entry after trims, and
-        ``deleted_between(a, b)`` counts deletions in ``[a, b)``.
-        """
-        start = max(self.next_ordinal, first_ordinal)
-        if start >= end_ordinal:
-            return 0
-        return end_ordinal - start - deleted_between(start, end_ordinal)
-
-    def refers_to(self, ordinal: int) -> bool:
-        """Whether this group has not done with the entry: not read yet, or pending (XDELEX … ACKED)."""
-        return ordinal >= self.next_ordinal or ordinal in self.pending
-
-    def first_referenced(self) -> int:
-        """The lowest ordinal that this group has not done with: everything below may be trimmed (XTRIM … ACKED)."""
-        lowest = self.pending.lowest()
-        return self.next_ordinal if lowest is None else min(lowest, self.next_ordinal)
 
     # -- effects: the cursor ------------------------------------------------------------------------------
 
@@ -94,28 +72,6 @@ class Group:
         self.apply_seen(consumer, time_ms, active=True)
         self.pending.deliver(first, end, consumer, time_ms, count, holes)
 
-    def apply_claimed(self, consumer: bytes, spans: Iterable[tuple[int, int, int]], time_ms: int) -> None:
-        """The entries of each ``(first, end, count)`` are pending with ``consumer`` since ``time_ms``.
-
-        The consumer must exist: a claim may set another delivery time than now, so ``apply_seen`` comes before it.
-        """
-        assert consumer in self.consumers
-        for first, end, count in spans:
-            self.pending.deliver(first, end, consumer, time_ms, count)
-
-    def apply_nacked(self, released: Iterable[tuple[int, int]]) -> None:
-        """The entries of each ``(ordinal, count)`` are pending with nobody, in this order behind the earlier ones."""
-        for ordinal, count in released:
-            self.pending.release(ordinal, count)
-
-    def apply_acknowledged(self, ordinals: Sequence[int]) -> int:
-        """These entries are no longer pending; how many were."""
-        return self.pending.acknowledge(ordinals)
-
-    def apply_acknowledged_ranges(self, ranges: Iterable[tuple[int, int]]) -> int:
-        """The same for half-open ranges."""
-        return sum(self.pending.acknowledge_range(first, end) for first, end in ranges)
-
     # -- as plain values --------------------------------------------------------------------------------------
 
     def dump(self) -> list[Any]:
@@ -136,19 +92,3 @@ class Group:
         """Assert that every entry is pending with a consumer that exists, and was delivered."""
         self.pending.check()
         assert all(name in self.consumers for name, _ in self.pending.counts())
-
-
-def spans_of(entries: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
-    """``(ordinal, count)`` pairs in order as ``(first, end, count)``, neighbours of one count together."""
-    spans: list[tuple[int, int, int]] = []
-    first = end = count = -1
-    for ordinal, its_count in entries:
-        if ordinal == end and its_count == count:
-            end += 1
-            continue
-        if end >= 0:
-            spans.append((first, end, count))
-        first, end, count = ordinal, ordinal + 1, its_count
-    if end >= 0:
-        spans.append((first, end, count))
-    return spans
