@@ -1,11 +1,11 @@
 # Types with which Cython compiles codec.py. What the functions do stands there and nowhere else.
 import cython
 
-cdef tuple HEADS
-cdef tuple BREAKS
-cdef tuple ENDS
-cdef Py_ssize_t SMALL
-cdef Py_ssize_t ENDS_MAX
+cdef tuple _HEADS
+cdef tuple _BREAKS
+cdef tuple _ENDS
+cdef Py_ssize_t _SMALL
+cdef Py_ssize_t _ENDS_MAX
 
 @cython.locals(value=Py_ssize_t, first=Py_ssize_t)
 cdef (Py_ssize_t, Py_ssize_t) _number(const unsigned char* raw, Py_ssize_t at, Py_ssize_t end) noexcept
@@ -20,5 +20,5 @@ cpdef Py_ssize_t count_alike(list requests, Py_ssize_t start, Py_ssize_t size) e
 @cython.locals(count=Py_ssize_t, field=bytes, value=bytes, field_size=Py_ssize_t, value_size=Py_ssize_t, pieces=list)
 cpdef bytes encode_entry(bytes id_bulk, list words, Py_ssize_t skip)
 
-@cython.locals(at=Py_ssize_t, id_bulk=bytes, payloads=list)
+@cython.locals(at=Py_ssize_t, id_bulk=bytes, words=list, field=bytes, value=bytes, head=bytes, gap=bytes, payloads=list)
 cpdef list encode_entries(list id_bulks, list requests, Py_ssize_t start, Py_ssize_t skip)

@@ -13,11 +13,14 @@ from typing import Final
 
 COMPILED: Final = not __file__.endswith(".py")
 
-SMALL: Final = 1024  # sizes below it are written out beforehand
-HEADS: Final = tuple([b"$%d\r\n" % n for n in range(SMALL)])  # what stands before a word of that size
-BREAKS: Final = tuple([b"\r\n$%d\r\n" % n for n in range(SMALL)])  # the same behind another word
-ENDS_MAX: Final = 4096
-ENDS: Final = tuple([b"%d\r\n" % n for n in range(ENDS_MAX)])  # how an ID with that sequence number ends
+#: What stands before a word of that size.
+HEADS: Final = tuple([b"$%d\r\n" % n for n in range(1024)])
+# Compiled, these names are C variables, which Python does not see.
+_SMALL: Final = 1024  # sizes below it are written out beforehand
+_HEADS: Final = HEADS
+_BREAKS: Final = tuple([b"\r\n$%d\r\n" % n for n in range(_SMALL)])  # a head behind another word
+_ENDS_MAX: Final = 4096
+_ENDS: Final = tuple([b"%d\r\n" % n for n in range(_ENDS_MAX)])  # how an ID with that sequence number ends
 
 
 def read_requests(data: bytes, position: int, bulk_bytes_max: int, requests: list[list[bytes]]) -> int:
@@ -75,7 +78,7 @@ def count_alike(requests: list[list[bytes]], start: int, size: int) -> int:
 def encode_id(ms: int, seq: int) -> bytes:
     """An entry's ID as a bulk string: the reply of XADD, and the first word of the entry."""
     text = _prefix(ms) + b"%d" % seq
-    return HEADS[len(text)] + text + b"\r\n"
+    return _HEADS[len(text)] + text + b"\r\n"
 
 
 def encode_ids(ms: int, first: int, count: int) -> list[bytes]:
@@ -86,9 +89,9 @@ def encode_ids(ms: int, first: int, count: int) -> list[bytes]:
     while first < end:
         digits = len(b"%d" % first)
         stop = min(end, 10**digits)  # all below have as many
-        head = HEADS[len(prefix) + digits] + prefix
-        if stop <= ENDS_MAX:
-            bulks += [head + number for number in ENDS[first:stop]]
+        head = _HEADS[len(prefix) + digits] + prefix
+        if stop <= _ENDS_MAX:
+            bulks += [head + number for number in _ENDS[first:stop]]
         else:
             bulks += [b"%b%d\r\n" % (head, seq) for seq in range(first, stop)]
         first = stop
@@ -109,9 +112,9 @@ def encode_entry(id_bulk: bytes, words: list[bytes], skip: int) -> bytes:
         value = words[skip + 1]
         field_size = len(field)
         value_size = len(value)
-        if field_size < SMALL and value_size < SMALL:
+        if field_size < _SMALL and value_size < _SMALL:
             return b"".join(
-                (b"*2\r\n", id_bulk, b"*2\r\n", HEADS[field_size], field, BREAKS[value_size], value, b"\r\n")
+                (b"*2\r\n", id_bulk, b"*2\r\n", _HEADS[field_size], field, _BREAKS[value_size], value, b"\r\n")
             )
     pieces = [b"*2\r\n", id_bulk, b"*%d\r\n" % count]
     for word in words[skip:]:
@@ -124,6 +127,14 @@ def encode_entries(id_bulks: list[bytes], requests: list[list[bytes]], start: in
     payloads: list[bytes] = []
     at = start
     for id_bulk in id_bulks:
-        payloads.append(encode_entry(id_bulk, requests[at], skip))
+        words = requests[at]
         at += 1
+        if len(words) == skip + 2:  # as in `encode_entry`, without the call
+            field = words[skip]
+            value = words[skip + 1]
+            if len(field) < _SMALL and len(value) < _SMALL:
+                head, gap = _HEADS[len(field)], _BREAKS[len(value)]
+                payloads.append(b"".join((b"*2\r\n", id_bulk, b"*2\r\n", head, field, gap, value, b"\r\n")))
+                continue
+        payloads.append(encode_entry(id_bulk, words, skip))
     return payloads
