@@ -100,7 +100,12 @@ class OsFile:
     def append(self, buffers: Sequence[bytes]) -> None:
         if len(buffers) > IOV_MAX:
             buffers = (b"".join(buffers),)
-        written = os.writev(self._fd, buffers)
+        if len(buffers) == 1:  # a plain write is sooner done than one of a vector
+            written = os.write(self._fd, buffers[0])
+            if written == len(buffers[0]):
+                return
+        else:
+            written = os.writev(self._fd, buffers)
         if written != sum(map(len, buffers)):
             self._append_rest(buffers, written)
 

@@ -14,7 +14,7 @@ from storage.segment import Segment
 class Segments:
     """Segments in rising order, without a gap; the last one is active."""
 
-    __slots__ = ("_first_ordinals", "_segments", "caches")
+    __slots__ = ("_first_ordinals", "_segments", "active", "caches")
 
     def __init__(self, segments: list[Segment], caches: Caches) -> None:
         self.caches = caches
@@ -24,15 +24,12 @@ class Segments:
 
     def changed(self) -> None:
         """The list is not what it was."""
+        self.active = self._segments[-1]
         self._first_ordinals = [segment.first_ordinal for segment in self._segments]
 
     @property
     def all(self) -> list[Segment]:
         return self._segments
-
-    @property
-    def active(self) -> Segment:
-        return self._segments[-1]
 
     @property
     def sealed(self) -> list[Segment]:

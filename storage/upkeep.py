@@ -28,7 +28,7 @@ NEVER_MS = 1 << 64  # later than any append
 class LogUpkeep:
     """The half of `storage.log.Log` that is not on anybody's way."""
 
-    __slots__ = ("_appended", "_appended_at_snapshot", "_poison", "_roll_at_ms")
+    __slots__ = ("_appended_at_snapshot", "_poison", "_roll_at_ms", "appended")
 
     filesystem: FileSystem
     directory: str
@@ -39,7 +39,8 @@ class LogUpkeep:
     durability: Durability
     drop_tail: Callable[[], None]
     _poison: StorageError | None
-    _appended: int
+    #: Bytes appended since the log was opened.
+    appended: int
     _roll_at_ms: int
     _appended_at_snapshot: int
 
@@ -73,7 +74,7 @@ class LogUpkeep:
         if not self.segments.all[0].base_offset <= offset <= self.segments.active.end_offset:
             raise OutOfRange("snapshot of records that are not stored", file=self.directory, offset=offset)
         self.durability.pending += self.snapshots.write(state, offset)
-        self._appended_at_snapshot = self._appended
+        self._appended_at_snapshot = self.appended
 
     def newest_snapshot(self) -> tuple[int, bytes] | None:
         """Offset and state of the newest good one; damaged ones are passed over if the records to replace them are
@@ -87,7 +88,7 @@ class LogUpkeep:
     @property
     def bytes_since_snapshot(self) -> int:
         """About how much would be read to replay what follows the newest snapshot."""
-        return self._appended - self._appended_at_snapshot
+        return self.appended - self._appended_at_snapshot
 
     def _bytes_behind(self, offset: int) -> int:
         """About how many bytes of log are at or behind an offset."""

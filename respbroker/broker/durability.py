@@ -59,7 +59,7 @@ class Durability:
         self._node = node
         self.refusal = ""
         self._retry_at = 0.0
-        self._written: dict[int, Log] = {}
+        self._written: dict[Log, None] = {}
         #: Of the last sync handed out, and of the last that came back well.
         self.ticket = 0
         self.synced_ticket = 0
@@ -97,13 +97,12 @@ class Durability:
         """Write everything staged, or refuse the tick. ``midway``: more of the tick is to come."""
         keyspace = self._node.keyspace
         if keyspace.is_dirty:
-            written: list[tuple[Log, int]] = []
             if keyspace.atomic and keyspace.journal.size > _JOURNAL_BYTES:
                 self._sync_now()
             try:
-                keyspace.flush(self._node.now_ms, written)
+                written = keyspace.flush(self._node.now_ms)
             except StorageError as error:
-                self._take_back(error, written)
+                self._take_back(error)
                 self._midway = True
             else:
                 self._wrote(written)
@@ -113,22 +112,19 @@ class Durability:
         if self._checkpoint_due and not midway:
             self.checkpoint()
 
-    def _wrote(self, written: list[tuple[Log, int]]) -> None:
+    def _wrote(self, written: list[Log]) -> None:
         self.writes_count += len(written)
-        for log, _ in written:
-            self._written[id(log)] = log
+        self._written |= dict.fromkeys(written)
         try:
             self._node.keyspace.write_due_snapshots()
         except StorageError as error:
             self._save_failed(error)
 
-    def _take_back(self, error: StorageError, written: list[tuple[Log, int]]) -> None:
+    def _take_back(self, error: StorageError) -> None:
         """The tick is refused: what was appended of it goes."""
         self.failed = self.failed or not isinstance(error, DiskFull)
         try:
-            for log, end_offset in written:
-                log.truncate(end_offset)
-            self._node.keyspace.forget_staged()
+            self._node.keyspace.take_back()
         except StorageError as worse:
             self.failed = True
             self.refuse_writes(error)
@@ -172,7 +168,7 @@ class Durability:
 
     def mark_written(self, log: Log) -> None:
         """The log has something to sync."""
-        self._written[id(log)] = log
+        self._written[log] = None
 
     # -- syncs -----------------------------------------------------------------------------------------------
 
@@ -196,7 +192,7 @@ class Durability:
         self.ticket += 1
         keyspace = self._node.keyspace
         live, catalog = keyspace.live_logs, keyspace.catalog.log
-        logs = sorted((log for log in self._written.values() if log in live), key=lambda log: log is catalog)
+        logs = sorted((log for log in self._written if log in live), key=lambda log: log is catalog)
         self._written = {}
         parts = [(log, log.unsynced()) for log in logs]
         files = [file for _, unsynced in parts for file in unsynced]
@@ -298,7 +294,7 @@ class Durability:
         except StorageError as error:
             self._save_failed(error)
             return
-        self._written.update((id(log), log) for log in logs)
+        self._written |= dict.fromkeys(logs)
         self.save_failed = False
         self.last_save_ms = node.now_ms
         self.saves_count += 1

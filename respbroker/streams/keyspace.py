@@ -175,7 +175,7 @@ class Keyspace(KeyspaceUpkeep):
     def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
         defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
         stream = Stream(db, key, entry.number, log, defaults, self.dirty.append)
-        stream.snapshot_due = self._snapshot_bytes
+        stream.snapshot_due = log.appended - log.bytes_since_snapshot + self._snapshot_bytes
         entry.stream = stream
         self.open_streams[entry.number] = stream
         self.live_logs.add(log)
@@ -301,25 +301,24 @@ class Keyspace(KeyspaceUpkeep):
         """Whether anything is staged."""
         return bool(self.dirty) or self.catalog.is_dirty
 
-    def flush(self, now_ms: int, written: list[tuple[Log, int]]) -> None:
-        """Append what is staged, one write for each stream, the catalog last.
+    def flush(self, now_ms: int) -> list[Log]:
+        """Append what is staged, one write for each stream, the catalog last; the logs written to.
 
-        ``written`` receives each log with its end before, also when an append fails (StorageError): the caller then
-        truncates these and calls `forget_staged`.
+        Raises:
+            StorageError: not all of it was; the caller must `take_back`.
         """
         if self.atomic:
             self._journal(now_ms)
         for stream in self.dirty:
-            before = stream.log.end_offset
             stream.flush(now_ms)
-            written.append((stream.log, before))
+        written = [stream.log for stream in self.dirty]
         if self.catalog.is_dirty:
-            before = self.catalog.log.end_offset
             self.catalog.flush(now_ms)
-            written.append((self.catalog.log, before))
-        self._grown = [stream for stream in self.dirty if stream.log.bytes_since_snapshot > stream.snapshot_due]
+            written.append(self.catalog.log)
+        self._grown = [stream for stream in self.dirty if stream.log.appended > stream.snapshot_due]
         self.dirty.clear()
         self.atomic = self.journaled = False
+        return written
 
     def _journal(self, now_ms: int) -> None:
         """Record the tick before it is appended. The catalog is part of it always: without keys there is no stream."""
@@ -328,12 +327,15 @@ class Keyspace(KeyspaceUpkeep):
             self.journal.record(parts, now_ms, sync=self.settings.appendfsync != "no")
             self.journaled = True
 
-    def forget_staged(self) -> None:
-        """The tick is refused: everything that it changed goes back to what the logs say.
+    def take_back(self) -> None:
+        """The tick is refused: what was appended of it goes, and everything that it changed is again as the logs say.
 
         Raises:
-            StorageError: it does not, for the disk fails.
+            StorageError: it is not, for the disk fails.
         """
+        for stream in self.dirty:
+            if not stream.is_dirty:  # this one was flushed
+                stream.log.take_back()
         if self.journaled:
             self.journal.take_back()
         self.atomic = self.journaled = False

@@ -214,6 +214,14 @@ class Stream(StreamEntries):
         """
         if self._acks_group is not None:
             self._close_acks()
+        if len(self._payloads) == 1 and not self._effects:  # with many streams nearly always
+            self.log.append_one(self._ms[0], self._seqs[0], self._payloads[0], now_ms)
+            self._ms.clear()
+            self._seqs.clear()
+            self._payloads.clear()
+            self._staged_from += 1
+            self.is_dirty = False
+            return
         self.log.append(self._ms, self._seqs, self._payloads, self._effects, now_ms=now_ms)
         self._forget_staged()
 

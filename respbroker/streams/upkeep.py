@@ -62,7 +62,7 @@ class KeyspaceUpkeep:
         if stream.log.bytes_since_snapshot:
             state = stream.snapshot()
             stream.log.write_snapshot(state, stream.log.end_offset)
-            stream.snapshot_due = max(self._snapshot_bytes, 4 * len(state))
+            stream.snapshot_due = stream.log.appended + max(self._snapshot_bytes, 4 * len(state))
             stream.snapshot_mark = stream.log.end_offset, stream.first_ordinal
 
     def checkpoint_all(self) -> list[Log]:

@@ -52,6 +52,28 @@ class LogAgainstList(RuleBasedStateMachine):
         self.effects += [(end + len(entries) + i, self.now_ms, effect) for i, effect in enumerate(effects)]
         self.borders.append((end + len(entries) + len(effects), count + len(entries), len(self.effects)))
 
+    @rule(steps=st.lists(st.integers(0, 2), min_size=1, max_size=12), payload=st.binary(max_size=60))
+    def append_one_by_one(self, steps: list[int], payload: bytes) -> None:
+        for step in steps:
+            last = self.ids[-1] if self.ids else (0, 0)
+            ms, seq = last[0] + step, 0 if step else last[1] + 1
+            self.now_ms += 1
+            end, count, effects_count = self.borders[-1]
+            self.log.append_one(ms, seq, payload, self.now_ms)
+            self.ids.append((ms, seq))
+            self.payloads.append(payload)
+            self.borders.append((end + 1, count + 1, effects_count))
+
+    @rule(one=st.booleans())
+    def append_and_take_back(self, one: bool) -> None:
+        before = self.log.end_offset, self.log.last_id
+        if one:
+            self.log.append_one(1 << 60, 0, b"taken back", self.now_ms)
+        else:
+            self.log.append([1 << 60], [0], [b"taken back"], [b"effect"], now_ms=self.now_ms)
+        self.log.take_back()
+        assert (self.log.end_offset, self.log.last_id) == before
+
     @rule()
     def sync(self) -> None:
         pending = self.log.unsynced()
@@ -94,7 +116,10 @@ class LogAgainstList(RuleBasedStateMachine):
     @precondition(lambda self: len(self.borders) > 1)
     @rule(position=positions)
     def truncate(self, position: float) -> None:
-        kept = [border for border in self.borders if border[0] >= self.log.segments.active.base_offset]
+        base = self.log.segments.active.base_offset
+        # Where all before is dropped, only batches say how far IDs have come: one stays.
+        first = base if self.log.segments.sealed or not base else base + 1
+        kept = [border for border in self.borders if border[0] >= first]
         border = kept[int(position * (len(kept) - 1))]
         self.log.truncate(border[0])
         end, entries, effects = border
