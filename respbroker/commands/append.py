@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from respbroker.streams.stream import Id, Stream
 
 _LAST_ID: Final = (U64_MAX, U64_MAX)
+_PLAIN, _TRIMMED = 3, 6  # words before the fields, without and with ``MAXLEN ~ n``
 
 
 @attrs.frozen
@@ -42,11 +43,10 @@ class AppendRequest:
 
 def xadd(ctx: Context, words: list[bytes]) -> Reply:
     """Append an entry; by far most calls are ``XADD key [MAXLEN ~ n] * field value ...`` and take the short way."""
-    trim, skip = None, 3
-    if words[2] != b"*":
-        if words[2] != b"MAXLEN" or len(words) < 8 or words[5] != b"*" or words[3] != b"~":
-            return _append(ctx, _parse_append(ctx, words))
-        trim, skip = _approximate(words[4], ctx.settings.stream_node_max_entries), 6
+    skip = _short(words)
+    if not skip:
+        return _append(ctx, _parse_append(ctx, words))
+    trim = _trim_of(*words[3:5], ctx.settings.stream_node_max_entries) if skip == _TRIMMED else None
     if (len(words) - skip) % 2:
         raise WrongArity("xadd")
     key = words[1]
@@ -63,26 +63,47 @@ def xadd(ctx: Context, words: list[bytes]) -> Reply:
     return id_bulk
 
 
+def _short(words: list[bytes]) -> int:
+    """Where the fields begin in ``XADD key [MAXLEN ~|= n] * field value ...``; 0 if the words are others."""
+    if words[2] == b"*":
+        return _PLAIN
+    if words[2] == b"MAXLEN" and len(words) > _TRIMMED + 1 and words[5] == b"*" and words[3] in (b"~", b"="):
+        return _TRIMMED
+    return 0
+
+
 @lru_cache(maxsize=64)
-def _approximate(maxlen: bytes, node_entries: int) -> Trim | None:
-    """What ``MAXLEN ~ maxlen`` asks for: the same in every request of a producer."""
+def _trim_of(operator: bytes, maxlen: bytes, node_entries: int) -> Trim | None:
+    """What ``MAXLEN operator maxlen`` asks for: the same in every request of a producer."""
     options = TrimOptions()
-    options.take(b"MAXLEN", Arguments([b"~", maxlen], 0))
+    options.take(b"MAXLEN", Arguments([operator, maxlen], 0))
     return options.finish(node_entries)
 
 
 def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
-    """Neighbouring ``XADD key * field value ...`` to one stream; see `RunHandler`.
+    """Neighbouring ``XADD key [MAXLEN ~|= n] * field value ...``; see `RunHandler`.
 
-    Who waits for the stream or watches it is told once, behind all of them; notifications want to be told of each.
+    Who waits for a stream or watches it is told once, behind all that is appended to it; what is trimmed on the way
+    needs nobody there at all, for it would be gone before. Notifications want to be told of each.
     """
-    alike = requests[start][:3]
-    if requests[start + 1][:3] != alike or alike[2] != b"*" or ctx.notifications:
+    words = requests[start]
+    skip = _short(words)
+    if not skip or ctx.notifications or (skip == _TRIMMED and not ctx.quiet):
         return 0
-    count = count_alike(requests, start, 3)
-    if set(map(len, islice(requests, start, start + count))) != {5}:
-        sound = takewhile(lambda words: len(words) >= 5 and len(words) & 1, islice(requests, start, start + count))
-        count = sum(1 for _ in sound)
+    if requests[start + 1][1:skip] == words[1:skip]:
+        return _append_run(ctx, requests, start, skip, out)
+    return _scatter(ctx, requests, start, out) if skip == _PLAIN and ctx.quiet else 0
+
+
+def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int, out: list[Output]) -> int:
+    """Requests that differ in nothing but the fields."""
+    alike = requests[start][:skip]
+    count, least = count_alike(requests, start, skip), skip + 2
+    if set(map(len, islice(requests, start, start + count))) != {least}:
+        sizes = map(len, islice(requests, start, start + count))
+        count = sum(1 for _ in takewhile(lambda size: size >= least and not (size - skip) & 1, sizes))
+    node_entries = ctx.settings.stream_node_max_entries
+    trim = _trim_of(*alike[3:5], node_entries) if skip == _TRIMMED else None
     stream = ctx.lookup(alike[1])
     if stream is None or count < 2:
         return 0
@@ -90,12 +111,54 @@ def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Ou
     if seq + count > U64_MAX:
         return 0
     bulks = encode_ids(ms, seq, count)
-    stream.extend(ms, seq, encode_entries(bulks, requests, start, 3))
+    payloads = encode_entries(bulks, requests, start, skip)
     ctx.dirty += count
-    if not ctx.quiet:
-        ctx.changed(alike[1], "")
     out.extend(bulks)
+    if trim is None:
+        stream.extend(ms, seq, payloads)
+        if not ctx.quiet:
+            ctx.changed(alike[1], "")
+            ctx.dirty -= 1  # counted already
+        return count
+    done = 0
+    while done < count:  # as many at once as can be appended before the next trim
+        room = trim.room(stream, node_entries)
+        stream.extend(ms, seq + done, payloads[done : done + room])
+        done += room
+        if trim.apply(stream, node_entries):
+            ctx.dirty += 1
     return count
+
+
+def _scatter(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
+    """``XADD key * field value ...`` to one open stream after the other, as producers with many keys send them."""
+    keys = ctx.keyspace.databases[ctx.client.db].keys
+    now_ms = ctx.now_ms
+    fresh = encode_id(now_ms, 0)
+    name, previous = requests[start][0], b""
+    bulks: list[bytes] = []
+    for words in islice(requests, start, None):
+        key = words[1] if len(words) > _PLAIN + 1 and len(words) & 1 else previous
+        if key == previous or words[2] != b"*" or words[0] != name:
+            break
+        entry = keys.get(key)
+        if entry is None or entry.expires_ms:
+            break
+        stream = entry.stream
+        if stream is None or stream.last_id == _LAST_ID:
+            break
+        if now_ms > stream.last_id[0]:
+            entry_id, bulk = (now_ms, 0), fresh
+        else:
+            entry_id = _next_id(stream, now_ms)
+            bulk = encode_id(*entry_id)
+        entry.used_ms = now_ms
+        stream.append(entry_id, encode_entry(bulk, words, _PLAIN))
+        bulks.append(bulk)
+        previous = key
+    ctx.dirty += len(bulks)
+    out.extend(bulks)
+    return len(bulks)
 
 
 def _parse_append(ctx: Context, words: list[bytes]) -> AppendRequest:

@@ -51,6 +51,17 @@ class Trim:
             stream.trim(floor)
         return before - stream.length
 
+    def room(self, stream: Stream, node_entries: int) -> int:
+        """How many entries to append before the next `apply`: it would take nothing behind any of them but the last."""
+        assert self.maxlen is not None
+        first, end = stream.first_ordinal, stream.end_ordinal
+        if stream.deletions:
+            return max(1, self.maxlen + 1 - stream.length)
+        border = first + 1  # what the floor must reach for something to go
+        if self.approximate and node_entries and self.maxlen:
+            border = stream.node_origin + ((first - stream.node_origin) // node_entries + 1) * node_entries
+        return max(1, border + self.maxlen - end)
+
     def _floor(self, stream: Stream) -> int:
         """The ordinal of the first entry to keep."""
         if self.maxlen is None:

@@ -27,7 +27,7 @@ AT_MOST: Final = {
     # Python functions entered for one more request of a pipeline
     "calls: PING": 3,
     "calls: XADD": 0.1,
-    "calls: XADD MAXLEN ~": 14,
+    "calls: XADD MAXLEN ~": 0.3,
     "calls: XACK of one ID": 0.1,
     "calls: XACK of thirty IDs": 45,
     "calls: XREADGROUP COUNT 1": 75,

@@ -72,6 +72,131 @@ def test_appends_up_to_the_last_sequence_of_a_millisecond() -> None:
     assert b"1800000000001-0" in replies
 
 
+def add(key: bytes, *trim: bytes) -> Request:
+    return [b"XADD", key, *trim, b"*", b"f", b"v"]
+
+
+@pytest.mark.parametrize("operator", [b"~", b"="])
+@pytest.mark.parametrize("maxlen", [b"0", b"1", b"99", b"100", b"101", b"250", b"1000"])
+@pytest.mark.parametrize("present", [0, 1, 150, 500])
+def test_appends_that_trim(operator: bytes, maxlen: bytes, present: int) -> None:
+    same([ADD] * present, [add(b"s", b"MAXLEN", operator, maxlen)] * 350)
+
+
+def test_appends_that_trim_a_stream_with_gaps() -> None:
+    gaps = [[b"XADD", b"s", entry_id(n), b"f", b"v"] for n in range(500)]
+    gaps += [[b"XDEL", b"s", *(entry_id(n) for n in range(50, 500, 3))]]
+    same(gaps, [add(b"s", b"MAXLEN", b"~", b"300")] * 400)
+    same(gaps, [add(b"s", b"MAXLEN", b"=", b"300")] * 400)
+
+
+def test_appends_that_trim_from_where_the_stream_was_emptied() -> None:
+    emptied = [*[ADD] * 130, [b"XTRIM", b"s", b"MAXLEN", b"0"], *[ADD] * 30]
+    same(emptied, [add(b"s", b"MAXLEN", b"~", b"50")] * 400)
+
+
+@pytest.mark.parametrize("size", [b"0", b"1", b"7", b"100"])
+def test_appends_that_trim_nodes_of_another_size(size: bytes) -> None:
+    nodes = [[b"CONFIG", b"SET", b"stream-node-max-entries", size]]
+    same(nodes, [add(b"s", b"MAXLEN", b"~", b"20")] * 300)
+
+
+def test_appends_that_trim_more_than_the_limit_of_one_request() -> None:
+    nodes = [[b"CONFIG", b"SET", b"stream-node-max-entries", b"3"]]
+    same([*nodes, *[ADD] * 2000], [add(b"s", b"MAXLEN", b"~", b"20")] * 50)
+
+
+def test_appends_that_trim_count_as_changes_each() -> None:
+    counts = []
+    for requests in ([add(b"s", b"MAXLEN", b"~", b"100")] * 350, [add(b"s", b"maxlen", b"~", b"100")] * 350):
+        node = in_memory()
+        node.pipeline(node.client(), requests)
+        counts.append(node.node.dirty)
+    assert counts == [350 + 2, 350 + 2]
+
+
+def test_appends_count_as_changes_each_whoever_watches() -> None:
+    node = in_memory()
+    node.run(node.client(), b"WATCH", b"s")
+    node.pipeline(node.client(), [ADD] * 10)
+    assert node.node.dirty == 10
+
+
+def test_appends_that_trim_survive_a_restart() -> None:
+    disk = MemoryFileSystem()
+    disk.mkdir("/node")
+    node = in_memory(disk)
+    node.pipeline(node.client(), [*[ADD] * 150, *[add(b"s", b"MAXLEN", b"~", b"100")] * 400])
+    before = one_by_one(node, [[b"XRANGE", b"s", b"-", b"+"], [b"XLEN", b"s"]])
+    node.node.stop()
+    assert one_by_one(in_memory(disk), [[b"XRANGE", b"s", b"-", b"+"], [b"XLEN", b"s"]]) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param([b"MAXLEN", b"~", b"-1"], id="below zero"),
+        pytest.param([b"MAXLEN", b"~", b"x"], id="no number"),
+        pytest.param([b"MAXLEN", b"=", b"x"], id="no number, exactly"),
+        pytest.param([b"MAXLEN", b"?", b"1"], id="no operator"),
+    ],
+)
+def test_appends_that_trim_by_nonsense_are_refused_each(words: Request) -> None:
+    replies = same([ADD], [ADD, *[add(b"s", *words)] * 3, ADD])
+    assert replies.count(b"-ERR") == 3
+
+
+def test_appends_to_many_streams() -> None:
+    keys = [b"a", b"b", b"c", b"s"]
+    chooser = random.Random(5)
+    made = [add(key) for key in keys]
+    requests = [add(chooser.choice(keys)) for _ in range(300)]
+    same(made, requests)
+    same([], requests)
+    same(made[:2], requests)
+
+
+def test_appends_of_all_kinds_among_each_other() -> None:
+    chooser = random.Random(11)
+    kinds = [
+        add(b"s"),
+        add(b"t"),
+        [*add(b"s"), b"g", b"w"],
+        [*add(b"t"), b"odd"],
+        [b"xadd", *add(b"t")[1:]],
+        add(b"s", b"MAXLEN", b"~", b"100"),
+        add(b"s", b"MAXLEN", b"=", b"120"),
+        add(b"t", b"MAXLEN", b"~", b"10"),
+        add(b"s", b"MAXLEN", b"100"),
+        [b"XADD", b"s", b"NOMKSTREAM", b"*", b"f", b"v"],
+        [b"XADD", b"t", b"*", b"f"],
+        [b"XLEN", b"s"],
+        [b"EXPIRE", b"t", b"1000"],
+    ]
+    for _ in range(20):
+        requests = []
+        for _ in range(60):
+            requests += [chooser.choice(kinds)] * chooser.choice((1, 1, 2, 30))
+        same([], requests)
+
+
+def test_appends_to_many_streams_beyond_the_last_id() -> None:
+    last = [[b"XADD", b"s", b"18446744073709551615-18446744073709551614", b"f", b"v"], add(b"t")]
+    replies = same(last, [add(b"s"), add(b"t")] * 3)
+    assert replies.count(b"-ERR") == 2
+
+
+def test_a_watcher_learns_of_appends_to_many_streams() -> None:
+    node = in_memory()
+    watcher, writer = node.client(), node.client()
+    node.pipeline(writer, [add(b"s"), add(b"t")])
+    node.run(watcher, b"WATCH", b"t")
+    node.pipeline(writer, [add(b"s"), add(b"t"), add(b"s"), add(b"t")])
+    node.run(watcher, b"MULTI")
+    node.run(watcher, b"PING")
+    assert node.run(watcher, b"EXEC") == b"*-1\r\n"
+
+
 def test_a_blocked_reader_is_served_behind_a_run_of_appends() -> None:
     node = in_memory()
     reader, writer = node.client(), node.client()
