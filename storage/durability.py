@@ -26,6 +26,7 @@ from storage.snapshot import Snapshots, SnapshotSync
 from storage.sync import DirectorySync, Mark, Syncable, Unsynced
 
 NEVER_SYNCED = -1  # as the base of a checkpoint: not even the log's first name is on the disk for good
+UNKNOWN = -2  # the same of a log that was found: a killed process may have left its files in memory only
 
 
 @attrs.frozen
@@ -65,6 +66,7 @@ class Durability:
     """One log's recovery point. Owned by its `Log`."""
 
     __slots__ = (
+        "_found_base",
         "checkpointed",
         "directory",
         "durable_base",
@@ -89,13 +91,19 @@ class Durability:
         #: The one the last checkpoint speaks of.
         self.checkpointed = synced
         #: The segment of the last checkpoint that has itself been synced.
-        self.durable_base = durable_base
+        self.durable_base = UNKNOWN
+        self._found_base = durable_base
         #: Files and directories to sync beside the segments.
         self.pending: list[Syncable] = []
         #: Sealed segments at or behind the recovery point, oldest first.
         self.unsynced_sealed: list[Segment] = []
         #: Segments below are dropped; in the checkpoint so that a crash in the middle of dropping is finished.
         self.start_offset = segments.all[0].base_offset
+
+    def found_durable(self) -> None:
+        """What was in the directory when the log was opened has been synced by somebody."""
+        if self.durable_base == UNKNOWN:
+            self.durable_base = self._found_base
 
     # Syncing, by whoever calls `Log.unsynced`.
     def unsynced(self) -> Unsynced:

@@ -107,7 +107,7 @@ class Log(LogReads, LogAppends):
         if recovered is not None:
             log = cls(filesystem, directory, config, caches, recovered, recovery.report)
             if log.durability.unsynced():  # then the names may not be on the disk either
-                log.durability.pending.append(DirectorySync(filesystem, directory))
+                log.durability.pending += cls._name_syncs(filesystem, directory)
             return log
         if not create:
             raise MissingLog("there is no log here", file=directory)
@@ -134,10 +134,14 @@ class Log(LogReads, LogAppends):
         report.created = True
         report.segments = 1
         log = cls(filesystem, directory, config, caches, Recovered([segment], None, [], [segment]), report)
-        parent = directory.rpartition("/")[0]
         log.durability.durable_base = NEVER_SYNCED
-        log.durability.pending += [DirectorySync(filesystem, directory), DirectorySync(filesystem, parent or "/")]
+        log.durability.pending += cls._name_syncs(filesystem, directory)
         return log
+
+    @staticmethod
+    def _name_syncs(filesystem: FileSystem, directory: str) -> list[DirectorySync]:
+        parent = directory.rpartition("/")[0]
+        return [DirectorySync(filesystem, directory), DirectorySync(filesystem, parent or "/")]
 
     # Where the log begins and ends.
     @property

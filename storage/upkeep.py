@@ -53,6 +53,13 @@ class LogUpkeep:
         """Every item of ``done`` has been synced. Now and then this writes a checkpoint."""
         self.durability.confirm(done)
 
+    def found_durable(self) -> None:
+        """Whoever opened the log has synced all that was in its directory before (`FileSystem.sync_all`).
+
+        Until then the next roll syncs what it relies on, and no segment is merged.
+        """
+        self.durability.found_durable()
+
     def sync_failed(self, error: OSError) -> None:
         """A sync failed: what is on the disk is unknown. No appends until the log is opened again; reads go on."""
         self._poison = DiskFailed(f"sync failed: {error}", file=self.segments.active.path)

@@ -40,6 +40,13 @@ class Housekeeping:
         self.out_of_memory = False
         #: (level, sentence) for the log, taken by the edge.
         self.reports: list[tuple[str, str]] = [("warning", finding) for finding in node.keyspace.findings]
+        if not node.keyspace.settled:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Sync what a killed server left, in a thread: meanwhile it is served as it was before the kill, unsynced."""
+        keyspace = self._node.keyspace
+        self._jobs.append(Job("sync what was found", keyspace.filesystem.sync_all, lambda _: keyspace.found_durable()))
 
     def run(self) -> None:
         """Do what is due ten times a second or so; to be called from `next_at` on."""

@@ -90,7 +90,8 @@ class Node:
         self.blocking = Blocking(self)
         self.waiters = self.blocking.waiters
         self._lock = lock_directory(filesystem, directory)
-        self.keyspace = Keyspace(filesystem, directory, settings, now.ms)
+        in_background = settings.appendfsync != "always"  # its replies may speak only of what is on the disk
+        self.keyspace = Keyspace(filesystem, directory, settings, now.ms, settle=not in_background)
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)
         self.keyspace.on_unsynced = self.durability.mark_written

@@ -41,17 +41,17 @@ class Journal:
     """Owns ``DIR/journal``. ``ticks`` counts what was recorded since the start."""
 
     def __init__(self, log: Log) -> None:
-        self._log = log
+        self.log = log
         self.ticks = 0
 
     @property
     def is_empty(self) -> bool:
-        return self._log.end_offset == 0
+        return self.log.end_offset == 0
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self._log.size
+        return self.log.size
 
     def record(self, parts: Sequence[Part], now_ms: int, *, sync: bool) -> None:
         """Write what the tick is about to append, and sync it unless durability is not asked for.
@@ -60,25 +60,25 @@ class Journal:
             StorageError: the tick must be refused.
         """
         wire = msgpack.packb([now_ms, [attrs.astuple(part) for part in parts]], use_bin_type=True)
-        self._log.append((), (), (), [wire], now_ms=now_ms)
+        self.log.append((), (), (), [wire], now_ms=now_ms)
         self.ticks += 1
         if sync:
-            pending = self._log.unsynced()
+            pending = self.log.unsynced()
             try:
                 pending.sync()
             except OSError as error:
-                self._log.sync_failed(error)
-                raise DiskFailed(f"cannot sync the journal: {error}", file=self._log.directory) from error
-            self._log.synced(pending)
+                self.log.sync_failed(error)
+                raise DiskFailed(f"cannot sync the journal: {error}", file=self.log.directory) from error
+            self.log.synced(pending)
 
     def take_back(self) -> None:
         """The tick recorded last is refused."""
-        self._log.truncate(self._log.end_offset - 1)
+        self.log.truncate(self.log.end_offset - 1)
 
     def clear(self) -> None:
         """Every log has been synced behind what is recorded."""
         if not self.is_empty:
-            self._log.truncate(0)
+            self.log.truncate(0)
 
     def recover(self, open_log: Callable[[Part], Log | None]) -> int:
         """Bring the logs to where the recorded ticks are whole or absent; how many ticks were completed.
@@ -86,13 +86,13 @@ class Journal:
         ``open_log`` gives the log of a part, made anew if the part begins it; None where it is missing.
         """
         completed = 0
-        for _, _, wire in list(self._log.controls(self._log.start_offset)):
+        for _, _, wire in list(self.log.controls(self.log.start_offset)):
             now_ms, parts = msgpack.unpackb(wire, raw=False)
             completed += _complete([(open_log(part), part) for part in (Part(*each) for each in parts)], now_ms)
         return completed
 
     def close(self) -> None:
-        self._log.close()
+        self.log.close()
 
 
 def _complete(targets: list[tuple[Log | None, Part]], now_ms: int) -> bool:

@@ -28,7 +28,7 @@ from respbroker.streams.copying import copy_stream
 from respbroker.streams.directories import never_synced, remove_tree
 from respbroker.streams.journal import Journal
 from respbroker.streams.key_order import KeyOrder
-from respbroker.streams.opening import open_first_logs, recover_journal, settle_new_streams
+from respbroker.streams.opening import drop_lost_streams, open_first_logs, recover_journal
 from respbroker.streams.stream import Id, Stream
 from respbroker.streams.upkeep import KeyspaceUpkeep
 from storage import Caches, FileSystem, Log, LogConfig
@@ -69,7 +69,10 @@ class Keyspace(KeyspaceUpkeep):
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
     """
 
-    def __init__(self, filesystem: FileSystem, directory: str, settings: Settings, now_ms: int) -> None:
+    def __init__(
+        self, filesystem: FileSystem, directory: str, settings: Settings, now_ms: int, *, settle: bool = True
+    ) -> None:
+        """With ``settle`` everything that was found is synced when this returns; else see `settled`."""
         self.filesystem = filesystem
         self.directory = directory
         self.settings = settings
@@ -95,7 +98,10 @@ class Keyspace(KeyspaceUpkeep):
         self.on_unsynced: Callable[[Log], None] = lambda log: None
         #: Called with (db, key) when a key goes by expiry.
         self.on_expired: Callable[[int, bytes], None] = lambda db, key: None
-        self._open_catalog()
+        #: Whether all that a killed server left is on the disk. If not, somebody is to call ``filesystem.sync_all``, in
+        #: any thread, and then `found_durable`.
+        self.settled = False
+        self._open_catalog(settle=settle)
 
     def settings_changed(self) -> None:
         """The settings of logs may be others now: they hold from the next append and the next round of retention on."""
@@ -103,14 +109,17 @@ class Keyspace(KeyspaceUpkeep):
         for log in self.live_logs:
             log.config = self.log_config
 
-    def _open_catalog(self) -> None:
+    def _open_catalog(self, *, settle: bool) -> None:
         log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
         self.journal = Journal(journal_log)
         recover_journal(self.journal, log, self._open_part)
         self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
         self.live_logs = {log}
-        settle_new_streams(self.filesystem, self.catalog, self._open_part)
+        if settle:
+            self.filesystem.sync_all()
+            self.found_durable()
+        drop_lost_streams(self.catalog, self._open_part)
         self.trash = list(self.catalog.leftovers)
 
     def _open_part(self, number: int, create: bool) -> Log | None:
@@ -170,7 +179,10 @@ class Keyspace(KeyspaceUpkeep):
         return self._open_log_in(self.path_of(number), create)
 
     def _open_log_in(self, path: str, create: bool) -> Log:
-        return Log.open(self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create)
+        log = Log.open(self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create)
+        if self.settled:
+            log.found_durable()
+        return log
 
     def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
         defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
@@ -351,7 +363,7 @@ class Keyspace(KeyspaceUpkeep):
         unsynced = self.unsynced_numbers()
         self.close()
         self.dirty.clear()
-        self._open_catalog()
+        self._open_catalog(settle=True)
         self.open_numbers(unsynced)
 
     def close(self) -> None:

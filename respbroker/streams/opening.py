@@ -46,13 +46,8 @@ def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> No
             log.close()
 
 
-def settle_new_streams(filesystem: FileSystem, catalog: Catalog, open_log: OpenLog) -> None:
-    """Sync what a killed server wrote, and drop streams of which a power failure left nothing.
-
-    All of it at once: nobody knows which of the streams had been written to. A disk that fails here without a word
-    fails again at the first sync of what is written next.
-    """
-    filesystem.sync_all()
+def drop_lost_streams(catalog: Catalog, open_log: OpenLog) -> None:
+    """Drop streams of which a power failure left nothing."""
     for db, key, number in catalog.not_known_on_disk():
         log = open_log(number, False)
         if log is None or log.end_offset == 0:

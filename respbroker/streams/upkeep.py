@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from respbroker.streams.catalog import ON_DISK, Catalog
+from respbroker.streams.journal import Journal
 from respbroker.streams.stream import Stream
 from storage import Log, MergeJob
 
@@ -18,6 +19,8 @@ class KeyspaceUpkeep:
     """The half of `respbroker.streams.keyspace.Keyspace` that is not on any request's way."""
 
     catalog: Catalog
+    journal: Journal
+    settled: bool
     databases: list[Database]
     live_logs: set[Log]
     on_unsynced: Callable[[Log], None]
@@ -39,9 +42,19 @@ class KeyspaceUpkeep:
                 if entry.number in numbers and entry.stream is None:
                     self._open(database.index, key, entry)
 
+    def found_durable(self) -> None:
+        """All that was in the directory at the start is on the disk.
+
+        Sync all of it at once: nobody knows to which of the streams a killed server had written. A disk that fails
+        there without a word fails again at the first sync of what is written next.
+        """
+        self.settled = True
+        for log in (*self.live_logs, self.journal.log):
+            log.found_durable()
+
     def directories_synced(self, below: int) -> None:
         """The directories of all streams numbered below are on disk: to be remembered with the next change."""
-        if below > self.catalog.on_disk_below:
+        if self.settled and below > self.catalog.on_disk_below:
             self.catalog.commit([ON_DISK, below])
 
     def take_trash(self) -> list[int]:
