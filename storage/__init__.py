@@ -29,7 +29,7 @@ from storage.log import Log
 from storage.merge import MergeJob
 from storage.recovery import RecoveryReport
 from storage.scan import Effect
-from storage.sync import Syncable, Unsynced
+from storage.sync import ManySync, Syncable, Unsynced
 
 __all__ = [
     "Caches",
@@ -42,6 +42,7 @@ __all__ = [
     "LogConfig",
     "LogLocked",
     "LogPoisoned",
+    "ManySync",
     "MergeJob",
     "MissingLog",
     "MissingSegment",

@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
+import sys
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -46,6 +48,14 @@ class Lock(Protocol):
         """Let others have it."""
 
 
+class Whole(Protocol):
+    """A file system as one thing to sync."""
+
+    def sync(self) -> None:
+        """Return when everything written to it so far survives loss of power; OSError if something of it failed since
+        the object was made, whoever wrote it. Safe in any thread."""
+
+
 class FileSystem(Protocol):
     """What a log needs of a disk. Names in a directory survive loss of power only after `sync_directory`."""
 
@@ -78,6 +88,10 @@ class FileSystem(Protocol):
 
     def sync_all(self) -> None:
         """Everything written so far, by anybody: cheaper than thousands of single syncs, but no failure is reported."""
+
+    def whole(self, directory: str) -> Whole | None:
+        """The file system that ``directory`` is on; None where it cannot be synced so that failures are reported, or
+        where directories in it are on another one."""
 
     def lock(self, path: str) -> Lock:
         """Hold the file ``path`` (made if need be) for this process; BlockingIOError if another one does."""
@@ -166,6 +180,37 @@ class OsLock:
             self._fd = -1
 
 
+class OsWhole:
+    """``syncfs``, which the standard library lacks; see `_reports_failures`."""
+
+    __slots__ = ("_fd", "_syncfs")
+
+    def __init__(self, directory: str) -> None:
+        import ctypes  # for those alone who need it
+
+        self._fd = -1
+        self._syncfs = ctypes.CDLL(None, use_errno=True).syncfs
+        self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def sync(self) -> None:
+        import ctypes
+
+        if self._syncfs(self._fd):
+            raise OSError(ctypes.get_errno(), "sync of the file system failed")
+
+
+def _reports_failures() -> bool:
+    """Whether ``syncfs`` tells of failures: of pages since Linux 5.8, of what file systems do besides since 5.17."""
+    if sys.platform != "linux":
+        return False
+    major, minor = os.uname().release.split(".")[:2]
+    return (int(major), int(re.match(r"\d*", minor)[0] or 0)) >= (5, 17)  # type: ignore[index]  # it always matches
+
+
 class OsFileSystem:
     """The disk."""
 
@@ -206,6 +251,12 @@ class OsFileSystem:
 
     def sync_all(self) -> None:
         os.sync()
+
+    def whole(self, directory: str) -> OsWhole | None:
+        own = os.stat(directory).st_dev
+        with os.scandir(directory) as entries:
+            mounted = any(entry.stat().st_dev != own for entry in entries if entry.is_dir())
+        return OsWhole(directory) if _reports_failures() and not mounted else None
 
     def lock(self, path: str) -> OsLock:
         return OsLock(path)

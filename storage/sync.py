@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, overload
 
 import attrs
 
-from storage.filesystem import FileSystem
+from storage.filesystem import FileSystem, Whole
 
 
 class Syncable(Protocol):
@@ -41,6 +41,26 @@ class Mark(NamedTuple):
     last_append_ms: int
     batch_count: int
     leader_epoch: int
+
+
+class ManySync:
+    """Many things at once, by one sync of the file system they are on.
+
+    If that fails, perhaps for somebody else's file, each is synced by itself: that tells whether one of these failed.
+    """
+
+    __slots__ = ("_items", "_whole")
+
+    def __init__(self, whole: Whole, items: Sequence[Syncable]) -> None:
+        self._whole = whole
+        self._items = items
+
+    def sync(self) -> None:
+        try:
+            self._whole.sync()
+        except OSError:
+            for item in self._items:
+                item.sync()
 
 
 class Unsynced(Sequence[Syncable]):

@@ -18,13 +18,14 @@ from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply
 from respbroker.streams.directories import has_room
 from respbroker.streams.keyspace import Keyspace
-from storage import DiskFull, Log, StorageError, Syncable, Unsynced
+from storage import DiskFull, Log, ManySync, StorageError, Syncable, Unsynced
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
 
 _RETRY_SECONDS = 1.0
 _PROBE_BYTES = 64 << 10  # as much room must there be before writes are let in again
+MANY_FILES = 100  # more are synced by one call (measured on ext4: 1000 files in 0.15 s instead of 0.7 s)
 _JOURNAL_BYTES = 8 << 20  # of the journal; more is not gathered behind one sync
 
 
@@ -195,7 +196,9 @@ class Durability:
         logs = sorted((log for log in self._written if log in live), key=lambda log: log is catalog)
         self._written = {}
         parts = [(log, log.unsynced()) for log in logs]
-        files = [file for _, unsynced in parts for file in unsynced]
+        files: list[Syncable] = [file for _, unsynced in parts for file in unsynced]
+        if len(files) > MANY_FILES and keyspace.whole is not None:
+            files = [ManySync(keyspace.whole, files)]
         trash = [] if keyspace.is_dirty else keyspace.take_trash()
         return SyncRequest(self.ticket, parts, files, keyspace.catalog.next_number, keyspace.journal.ticks, trash)
 

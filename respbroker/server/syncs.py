@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from respbroker.server.worker import Done, Worker
+from storage import ManySync
 
 if TYPE_CHECKING:
     from respbroker.broker.durability import SyncRequest
@@ -31,7 +32,8 @@ class Syncs:
 
     def start(self, request: SyncRequest) -> None:
         """Sync; `take_done` will tell."""
-        if self._expected < QUICK_SECONDS and len(request.files) <= FILES_MAX:
+        few = len(request.files) <= FILES_MAX and not any(isinstance(file, ManySync) for file in request.files)
+        if few and self._expected < QUICK_SECONDS:
             self._at_once = request
         else:
             self._worker.submit(request)

@@ -75,6 +75,7 @@ class Keyspace(KeyspaceUpkeep):
         """With ``settle`` everything that was found is synced when this returns; else see `settled`."""
         self.filesystem = filesystem
         self.directory = directory
+        self.whole = filesystem.whole(directory)
         self.settings = settings
         self.log_config = log_config_of(settings)
         self.now_ms = now_ms

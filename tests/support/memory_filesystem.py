@@ -78,6 +78,18 @@ class MemoryLock:
         self.filesystem.locked.discard(self.path)
 
 
+class MemoryWhole:
+    """All of it."""
+
+    def __init__(self, filesystem: MemoryFileSystem) -> None:
+        self.filesystem = filesystem
+
+    def sync(self) -> None:
+        if self.filesystem.failing_syncs:
+            raise OSError(errno.EIO, "sync failed")
+        self.filesystem.sync_all()
+
+
 Entry = Inode | None  # None: a directory
 
 
@@ -256,6 +268,9 @@ class MemoryFileSystem:
                 self.sync_directory(path)
             else:
                 self.open(path).sync()
+
+    def whole(self, directory: str) -> MemoryWhole:
+        return MemoryWhole(self)
 
     def lock(self, path: str) -> MemoryLock:
         if path in self.locked:
