@@ -179,6 +179,11 @@ class Durability:
         return bool(self._written)
 
     @property
+    def logs_to_sync(self) -> int:
+        """How many logs these are."""
+        return len(self._written)
+
+    @property
     def wants_sync_now(self) -> bool:
         """Whether somebody waits for a sync whatever ``appendfsync`` says: a client, or directories to be removed."""
         return self.needs_sync and bool(self._waiting or self._node.keyspace.trash)

@@ -15,10 +15,11 @@ from typing import Any, Final, Protocol
 import attrs
 
 from respbroker.server.connection import Connection
-from respbroker.sessions.client import Output
+from respbroker.sessions.client import Client, Output
 
 _log = logging.getLogger("respbroker.disk")
 SYNC_SECONDS: Final = 1.0  # everysec
+LOGS_AT_ONCE: Final = 2  # synced without handing over; more take longer than what is known of the disk
 SLOW_SECONDS: Final = 2.0  # a sync that takes longer is worth a line in the log
 
 
@@ -38,6 +39,8 @@ class Durability(Protocol):
     def needs_sync(self) -> bool: ...
     @property
     def wants_sync_now(self) -> bool: ...
+    @property
+    def logs_to_sync(self) -> int: ...
     def take_syncs(self) -> Any: ...
     def synced(self, request: Any) -> None: ...
     def sync_failed(self, request: Any, error: OSError) -> None: ...
@@ -68,6 +71,27 @@ class OutputCommit:
     def holds_back(self, policy: str) -> bool:
         """Whether the outputs of the tick that just ran have to wait: `after_tick` takes them."""
         return bool(self._held) or (policy == "always" and not self._failed and self._durability.needs_sync)
+
+    def sync_at_once(self, clients: list[Client], perform: Callable[[Any], None]) -> bool:
+        """Sync what the tick wrote with ``perform``, for `holds_back` said that its outputs must wait for that.
+
+        False where others wait before them or there is much to sync: then they are to be held. If the sync fails the
+        clients are closed unanswered.
+        """
+        durability = self._durability
+        if self._running is not None or self._held or durability.logs_to_sync > LOGS_AT_ONCE:
+            return False
+        request = durability.take_syncs()
+        self._coming += 1
+        try:
+            perform(request)
+        except OSError as error:
+            self._fail(request, error)
+            for client in clients:
+                client.kill = True
+        else:
+            durability.synced(request)
+        return True
 
     def after_tick(self, sendings: list[Sending], policy: str, now: float) -> list[Sending]:
         """Take the outputs of a tick; gives back what may leave now."""
@@ -102,10 +126,7 @@ class OutputCommit:
         """
         request, self._running = self._running, None
         if error is not None:
-            _log.error("sync failed: %s. Writes are refused until a restart.", error)
-            self._failed = True
-            failure = error if isinstance(error, OSError) else OSError(str(error))
-            self._durability.sync_failed(request, failure)
+            self._fail(request, error if isinstance(error, OSError) else OSError(str(error)))
         else:
             self._durability.synced(request)
         released: list[Sending] = []
@@ -116,6 +137,11 @@ class OutputCommit:
                 sending.pieces, sending.closing = [], True
                 sending.connection.client.kill = True
         return released
+
+    def _fail(self, request: Any, error: OSError) -> None:
+        _log.error("sync failed: %s. Writes are refused until a restart.", error)
+        self._failed = True
+        self._durability.sync_failed(request, error)
 
     def release_all(self) -> list[Sending]:
         """At the end, when everything has been synced: all that was held."""

@@ -118,7 +118,10 @@ class Loop:
         if self._violations:
             self._report_violations()
         clients = node.take_outputs()
-        if self.commit.holds_back(settings.appendfsync):
+        must_wait = self.commit.holds_back(settings.appendfsync)
+        if must_wait and self._syncs.is_quick:
+            must_wait = not self.commit.sync_at_once(clients, self._syncs.perform)
+        if must_wait:
             held = self.connections.collect(clients)
             self.connections.send(self.commit.after_tick(held, settings.appendfsync, now.seconds), now.seconds)
         else:

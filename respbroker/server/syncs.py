@@ -11,46 +11,49 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from respbroker.server.worker import Done, Worker
-from storage import ManySync
 
 if TYPE_CHECKING:
     from respbroker.broker.durability import SyncRequest
 
 QUICK_SECONDS: Final = 0.001  # nobody else waits longer than that for a sync that runs at once
-FILES_MAX: Final = 2  # synced at once; more take longer than the last ones did
 _FIRST_GUESS: Final = 1.0  # seconds: the first syncs go to the thread
 _WEIGHT: Final = 0.5  # of the newest sync in what is expected of the next
 
 
 class Syncs:
-    """Owns the thread that syncs. One request at a time is under way."""
+    """Owns the thread that syncs, and what is known of the disk's pace."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._worker = Worker("respbroker-sync", sync_timed, wake)
-        self._at_once: SyncRequest | None = None
         self._expected = _FIRST_GUESS  # seconds
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether a sync of a log or two is better waited for than handed over."""
+        return self._expected < QUICK_SECONDS
+
     def start(self, request: SyncRequest) -> None:
-        """Sync; `take_done` will tell."""
-        few = len(request.files) <= FILES_MAX and not any(isinstance(file, ManySync) for file in request.files)
-        if few and self._expected < QUICK_SECONDS:
-            self._at_once = request
-        else:
-            self._worker.submit(request)
+        """Sync in the thread; `take_done` will tell."""
+        self._worker.submit(request)
 
     def take_done(self) -> list[Done]:
-        """What was finished since the last call, and what can be finished at once."""
+        """What the thread has finished since the last call."""
         done = self._worker.take_done()
-        request, self._at_once = self._at_once, None
-        if request is not None:
-            try:
-                done.append(Done(request, sync_timed(request), None))
-            except OSError as error:
-                done.append(Done(request, None, error))
         for each in done:
             if each.error is None:
-                self._expected += _WEIGHT * (each.result - self._expected)
+                self._learn(each.result)
         return done
+
+    def perform(self, request: SyncRequest) -> None:
+        """Sync here and now.
+
+        Raises:
+            OSError: something could not be synced.
+        """
+        self._learn(sync_timed(request))
+
+    def _learn(self, seconds: float) -> None:
+        self._expected += _WEIGHT * (seconds - self._expected)
 
     def stop(self) -> None:
         """Wait for what was started."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from respbroker.server.commit import OutputCommit, Sending
+from respbroker.sessions.client import Client
 from tests.server.edge import ask, edge, receive, receive_all
 from tests.server.toy_node import ToyDurability, ToyNode
 
@@ -67,6 +68,41 @@ def test_outputs_wait_for_their_sync_and_keep_their_order():
     assert not bench.commit.holding
     assert bench.tick("f", wrote=False) == ["f"]
     assert len(bench.submitted) == 2
+
+
+def test_a_sync_at_once_lets_the_outputs_go():
+    bench, performed = Bench(), []
+    bench.durability.needs_sync = True
+    assert bench.commit.holds_back("always")
+    assert bench.commit.sync_at_once([], performed.append)
+    assert len(performed) == 1
+    assert bench.submitted == []
+    assert not bench.commit.holds_back("always")
+
+
+def test_nothing_is_synced_at_once_while_others_wait_or_much_is_to_be_synced():
+    bench, performed = Bench(), []
+    bench.tick("a", wrote=True)
+    bench.durability.needs_sync = True
+    assert not bench.commit.sync_at_once([], performed.append)
+    assert bench.finish() == ["a"]
+    bench.finish()
+    bench.durability.needs_sync, bench.durability.logs_to_sync = True, 3
+    assert not bench.commit.sync_at_once([], performed.append)
+    assert performed == []
+    assert bench.commit.holds_back("always")
+
+
+def test_clients_are_closed_unanswered_when_a_sync_at_once_fails():
+    bench, client = Bench(), Client(1)
+
+    def fail(request):
+        raise OSError(5, "Input/output error")
+
+    bench.durability.needs_sync = True
+    assert bench.commit.sync_at_once([client], fail)
+    assert client.kill
+    assert bench.durability.log == ["failed: [Errno 5] Input/output error"]
 
 
 def test_a_reader_behind_a_running_sync_waits_only_for_that_one():

@@ -1,4 +1,4 @@
-"""Where a sync runs: in the thread at first, at once when the disk has shown to be quick."""
+"""Where a sync runs, and when the disk is known to be quick."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from respbroker.server.syncs import FILES_MAX, Syncs
+from respbroker.server.syncs import Syncs
 
 
 @attrs.define
@@ -41,57 +41,47 @@ def syncs(woken: threading.Semaphore) -> Iterator[Syncs]:
     syncs.stop()
 
 
-def finish(syncs: Syncs, woken: threading.Semaphore, request: Any) -> Any:
+def in_thread(syncs: Syncs, woken: threading.Semaphore, request: Any) -> Any:
     syncs.start(request)
-    done = syncs.take_done()
-    if not done:
-        assert woken.acquire(timeout=20)
-        done = syncs.take_done()
-    (one,) = done
+    assert woken.acquire(timeout=20)
+    (one,) = syncs.take_done()
     assert one.task is request
     return one
 
 
 def make_quick(syncs: Syncs, woken: threading.Semaphore) -> None:
-    """Sync until it is done at once."""
+    """Sync until the disk is known to be quick."""
     for _ in range(1000):
-        disk = Disk()
-        finish(syncs, woken, Request([disk]))
-        if disk.threads == [threading.current_thread()]:
+        if syncs.is_quick:
             return
-    raise AssertionError("a sync of nothing is never done at once")
+        in_thread(syncs, woken, Request([Disk()]))
+    raise AssertionError("a sync of nothing is never quick")
 
 
-def test_the_first_sync_runs_in_the_thread(syncs: Syncs, woken: threading.Semaphore) -> None:
+def test_nothing_is_known_of_the_disk_at_first(syncs: Syncs) -> None:
+    assert not syncs.is_quick
+
+
+def test_the_thread_syncs_and_shows_that_the_disk_is_quick(syncs: Syncs, woken: threading.Semaphore) -> None:
     disk = Disk()
-    assert finish(syncs, woken, Request([disk])).error is None
+    assert in_thread(syncs, woken, Request([disk])).error is None
     assert disk.threads != [threading.current_thread()]
-
-
-def test_many_files_go_to_the_thread_however_quick_the_disk(syncs: Syncs, woken: threading.Semaphore) -> None:
     make_quick(syncs, woken)
-    disk = Disk()
-    finish(syncs, woken, Request([disk] * (FILES_MAX + 1)))
-    assert threading.current_thread() not in disk.threads
 
 
-def test_a_disk_that_becomes_slow_goes_back_to_the_thread(syncs: Syncs, woken: threading.Semaphore) -> None:
+def test_a_sync_that_is_waited_for_runs_here_and_a_slow_one_ends_that(syncs: Syncs, woken: threading.Semaphore) -> None:
     make_quick(syncs, woken)
     slow = Disk(lambda: threading.Event().wait(0.05) and None)
-    finish(syncs, woken, Request([slow]))
-    after = Disk()
-    finish(syncs, woken, Request([after]))
-    assert after.threads != [threading.current_thread()]
+    syncs.perform(Request([slow]))
+    assert slow.threads == [threading.current_thread()]
+    assert not syncs.is_quick
 
 
-@pytest.mark.parametrize("quick", [False, True])
-def test_a_failure_is_told(quick: bool, syncs: Syncs, woken: threading.Semaphore) -> None:
-    if quick:
-        make_quick(syncs, woken)
-
+def test_a_failure_is_told(syncs: Syncs, woken: threading.Semaphore) -> None:
     def fail() -> None:
         raise OSError(5, "Input/output error")
 
-    one = finish(syncs, woken, Request([Disk(fail)]))
+    one = in_thread(syncs, woken, Request([Disk(fail)]))
     assert isinstance(one.error, OSError)
-    assert one.result is None
+    with pytest.raises(OSError, match="Input/output error"):
+        syncs.perform(Request([Disk(fail)]))

@@ -27,6 +27,7 @@ class ToyDurability:
     def __init__(self, node):
         self._node = node
         self.needs_sync = self.wants_sync_now = False
+        self.logs_to_sync = 1
         self.log = []
 
     def take_syncs(self):
