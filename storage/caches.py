@@ -14,6 +14,7 @@ from storage.filesystem import File, FileSystem
 
 if TYPE_CHECKING:
     from storage.block import Tail
+    from storage.segments import Place
 
 TAIL_ENTRY_COST = 130  # bytes of list slots, integers and object headers beside a payload
 
@@ -48,6 +49,7 @@ class Caches:
         "block_bytes",
         "block_bytes_max",
         "open_files_max",
+        "recent",
         "tail_bytes",
         "tail_bytes_max",
     )
@@ -64,6 +66,9 @@ class Caches:
         self._holders: OrderedDict[FileHolder, None] = OrderedDict()
         self._tails: dict[int, TailHolder] = {}
         self._numbers = count()
+        #: The block read last, where the next read of the same log looks first. One for all logs: what a request asks
+        #: of one log comes in a row, and no more than one block is held beyond the bound.
+        self.recent: Place | None = None
 
     def number(self) -> int:
         """A name for a segment's content, never used again: cached blocks of a replaced file are never found."""

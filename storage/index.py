@@ -58,10 +58,6 @@ class SparseIndex:
         """The last block whose first offset is not above ``offset``; -1 if all are."""
         return bisect_right(self.offsets, offset) - 1
 
-    def block_before_id(self, entry_id: Id) -> int:
-        """The last block that begins below ``entry_id``: the lower bound is in it or right behind it; -1 if none."""
-        return lower_bound(self.ms, self.seqs, entry_id) - 1
-
     def below(self, position: int) -> SparseIndex:
         """A copy of the entries below a position."""
         count = bisect_left(self.positions, position)
@@ -83,9 +79,11 @@ class SparseIndex:
 
 def lower_bound(ms: Any, seqs: Any, entry_id: Id) -> int:
     """How many of the IDs (two parallel rising columns) are below ``entry_id``."""
-    first = bisect_left(ms, entry_id[0])
-    last = bisect_right(ms, entry_id[0], first)
-    return first if first == last else bisect_left(seqs, entry_id[1], first, last)
+    wanted, seq = entry_id
+    first = bisect_left(ms, wanted)
+    if first == len(ms) or ms[first] != wanted or seqs[first] >= seq:
+        return first
+    return bisect_left(seqs, seq, first, bisect_right(ms, wanted, first))
 
 
 class IndexBuilder:

@@ -11,6 +11,7 @@ from storage.errors import CorruptLog, OutOfRange
 from storage.scan import Effect, effects_of, walk
 from storage.segments import Segments
 
+READ_ALL = 1 << 62  # bytes
 JOIN_BELOW = 8 << 10  # a piece smaller than this is cheaper copied than sent by itself
 
 
@@ -30,28 +31,38 @@ class LogReads:
             OutOfRange: not all of them are stored.
             CorruptLog: some are damaged; the place is named.
         """
-        tail = self._tail
-        start = tail.first_ordinal
-        if first >= start:
-            if first >= end:
-                return []
-            if end > self.segments.active.end_ordinal:
-                raise self._out_of_range(first, end)
-            return [tail.piece(first - start, end - start)]
-        return join_small([part.piece(a, b) for part, a, b in self._spans(first, end)])
+        return self.read_some(first, end, READ_ALL)[0]
 
     def read_some(self, first: int, end: int, bytes_max: int) -> tuple[list[bytes | memoryview], int]:
         """As `read`, but stop behind the block that reaches ``bytes_max``; and the ordinal behind the last one read."""
+        segments = self.segments
+        if first < segments.all[0].first_ordinal or end > segments.active.end_ordinal:
+            raise self._out_of_range(first, end)
+        if first >= end:
+            return [], first
+        tail = self._tail
+        start = tail.first_ordinal
+        if first >= start:
+            return [tail.piece(first - start, end - start)], end
+        place = segments.locate(first)
+        block = place[3]
+        if end <= block.end_ordinal:  # nearly always, where little is asked for
+            return [block.piece(first - block.first_ordinal, end - block.first_ordinal)], end
         pieces: list[bytes | memoryview] = []
         size = 0
-        for part, a, b in self._spans(first, end):
-            piece = part.piece(a, b)
+        while True:
+            stop = min(end, block.end_ordinal)
+            piece = block.piece(first - block.first_ordinal, stop - block.first_ordinal)
             pieces.append(piece)
             size += len(piece)
-            first += b - a
-            if size >= bytes_max:
-                break
-        return join_small(pieces), first
+            if stop == end or size >= bytes_max:
+                return join_small(pieces), stop
+            first = stop
+            if first >= start:
+                pieces.append(tail.piece(first - start, end - start))
+                return join_small(pieces), end
+            place = segments.behind(place)
+            block = place[3]
 
     def read_each(self, first: int, end: int) -> list[bytes]:
         """The same payloads one by one."""
@@ -79,9 +90,11 @@ class LogReads:
 
     def id_at(self, ordinal: int) -> Id:
         """The ID of one entry."""
-        for part, a, _ in self._spans(ordinal, ordinal + 1):
-            return part.ms[a], part.seqs[a]
-        raise AssertionError("a span of one entry has one")
+        if not self.segments.all[0].first_ordinal <= ordinal < self.segments.active.end_ordinal:
+            raise self._out_of_range(ordinal, ordinal + 1)
+        part = self._tail if ordinal >= self._tail.first_ordinal else self.segments.locate(ordinal)[3]
+        place = ordinal - part.first_ordinal
+        return part.ms[place], part.seqs[place]
 
     def ordinal_of(self, entry_id: Id) -> int:
         """The ordinal of the first stored entry whose ID is not below ``entry_id``; `end_ordinal` if there is none."""

@@ -128,11 +128,10 @@ class Segment:
 
     def block(self, caches: Caches, number: int) -> Block:
         """Block ``number``, from the cache or verified from disk."""
-        index = self.load_index(caches)
+        index = self.load_index(caches) if self.index is None else self.index
         position = index.positions[number]
         key = (self.number, position)
-        grows = self.index is not None and number == len(index) - 1  # appends go into it still
-        block = None if grows else caches.get(key)
+        block: Block | None = caches.get(key)
         if block is None:
             try:
                 block = self._read_block(caches, index, number)
@@ -142,9 +141,8 @@ class Segment:
                         "no batch of the index is here", file=self.path, offset=index.offsets[number], position=position
                     ) from None
                 return self._block_of_rebuilt(caches, index.ordinals[number])
-            if not grows:
+            if self.index is None or number < len(index) - 1:  # else appends go into it still
                 caches.put(key, block, block.cost)
-        assert isinstance(block, Block)
         return block
 
     def _read_block(self, caches: Caches, index: SparseIndex, number: int) -> Block:

@@ -2,89 +2,135 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from operator import attrgetter
 
 from storage.batch import Id
 from storage.block import Block
 from storage.caches import Caches
+from storage.index import lower_bound
 from storage.segment import Segment
+
+#: Whose, in which segment, the number of the block there, and the block.
+Place = tuple["Segments", Segment, int, Block]
+_last_id = attrgetter("last_id")
 
 
 class Segments:
     """Segments in rising order, without a gap; the last one is active."""
 
-    __slots__ = ("_first_ordinals", "_segments", "active", "caches")
+    __slots__ = ("_first_ordinals", "active", "all", "caches")
 
     def __init__(self, segments: list[Segment], caches: Caches) -> None:
         self.caches = caches
-        self._segments = segments
+        self.all = segments
         self._first_ordinals: list[int] = []
         self.changed()
 
     def changed(self) -> None:
         """The list is not what it was."""
-        self.active = self._segments[-1]
-        self._first_ordinals = [segment.first_ordinal for segment in self._segments]
-
-    @property
-    def all(self) -> list[Segment]:
-        return self._segments
+        self.active = self.all[-1]
+        self._first_ordinals = [segment.first_ordinal for segment in self.all]
+        self.caches.recent = None
 
     @property
     def sealed(self) -> list[Segment]:
-        return self._segments[:-1]
+        return self.all[:-1]
 
     def add(self, segment: Segment) -> None:
-        self._segments.append(segment)
+        self.all.append(segment)
         self.changed()
 
     def replace(self, old: Segment, new: Segment) -> None:
-        self._segments[self._segments.index(old)] = new
+        self.all[self.all.index(old)] = new
         self.changed()
 
     def drop_first(self, count: int) -> None:
-        for segment in self._segments[:count]:
+        for segment in self.all[:count]:
             self.caches.forget(segment)
-        del self._segments[:count]
+        del self.all[:count]
         self.changed()
 
     def drop_last(self) -> None:
-        self.caches.forget(self._segments.pop())
+        self.caches.forget(self.all.pop())
         self.changed()
 
     def of_ordinal(self, ordinal: int) -> Segment:
         """The last segment whose first ordinal is not above ``ordinal``."""
-        return self._segments[bisect_right(self._first_ordinals, ordinal) - 1]
+        return self.all[bisect_right(self._first_ordinals, ordinal) - 1]
 
     def from_offset(self, offset: int) -> list[Segment]:
         """Those that hold records at or behind ``offset``."""
-        return [segment for segment in self._segments if segment.end_offset > offset]
+        return [segment for segment in self.all if segment.end_offset > offset]
 
     def spans(self, first: int, end: int) -> Iterator[tuple[Block, int, int]]:
         """Blocks, and which of their entries, for the stored ordinals ``first ≤ x < end``."""
-        while first < end:
-            segment = self.of_ordinal(first)
-            number = segment.load_index(self.caches).block_of_ordinal(first)
-            segment_end = min(end, segment.end_ordinal)
-            while first < segment_end:
-                block = segment.block(self.caches, number)
-                start = block.first_ordinal
-                stop = min(end, block.end_ordinal)
-                if stop > first:
-                    yield block, first - start, stop - start
-                    first = stop
-                number += 1
+        if first >= end:
+            return
+        place = self.locate(first)
+        while True:
+            block = place[3]
+            start = block.first_ordinal
+            stop = min(end, block.end_ordinal)
+            yield block, first - start, stop - start
+            if stop == end:
+                return
+            first = stop
+            place = self.behind(place)
+
+    def locate(self, ordinal: int) -> Place:
+        """Where a stored entry is."""
+        place = self.caches.recent
+        if place is not None and place[0] is self:
+            block = place[3]
+            if block.first_ordinal <= ordinal < block.end_ordinal:
+                return place
+        segment = self.of_ordinal(ordinal)
+        number = segment.load_index(self.caches).block_of_ordinal(ordinal)
+        block = segment.block(self.caches, number)
+        if ordinal >= block.end_ordinal:  # the index was wrong, and has been rebuilt
+            number = segment.load_index(self.caches).block_of_ordinal(ordinal)
+            block = segment.block(self.caches, number)
+        return self._remember(segment, number, block)
+
+    def behind(self, place: Place) -> Place:
+        """Where the entry behind a block is; there is one."""
+        _, segment, number, block = place
+        first = block.end_ordinal
+        if first < segment.end_ordinal:
+            block = segment.block(self.caches, number + 1)
+            if block.first_ordinal == first < block.end_ordinal:
+                return self._remember(segment, number + 1, block)
+        return self.locate(first)  # in the next segment, or behind a block of effects
 
     def lower_bound(self, entry_id: Id) -> int:
         """The ordinal of the first stored entry with an ID not below ``entry_id``."""
-        for segment in self._segments:
-            if segment.last_id >= entry_id and segment.end_ordinal > segment.first_ordinal:
+        place = self.caches.recent
+        if place is not None and place[0] is self:
+            block = place[3]
+            ms, seqs = block.ms, block.seqs
+            if (ms[0], seqs[0]) <= entry_id <= (ms[-1], seqs[-1]):
+                return block.first_ordinal + lower_bound(ms, seqs, entry_id)
+        for segment in self.all[bisect_left(self.all, entry_id, key=_last_id) :]:
+            if segment.end_ordinal > segment.first_ordinal:
                 break
         else:
-            return self._segments[-1].end_ordinal
-        number = segment.load_index(self.caches).block_before_id(entry_id)
+            return self.active.end_ordinal
+        index = segment.index
+        if index is None:
+            index = segment.load_index(self.caches)
+        number = lower_bound(index.ms, index.seqs, entry_id) - 1  # in this block, or right behind it
         if number < 0:
             return segment.first_ordinal
         block = segment.block(self.caches, number)
-        return block.first_ordinal + block.lower_bound(entry_id)
+        if block.ms:
+            self._remember(segment, number, block)
+        return block.first_ordinal + lower_bound(block.ms, block.seqs, entry_id)
+
+    def _remember(self, segment: Segment, number: int, block: Block) -> Place:
+        """Look here first the next time; not in a block that still grows, for it will be another one."""
+        place = (self, segment, number, block)
+        if segment.index is None or number < len(segment.index.positions) - 1:
+            self.caches.recent = place
+        return place

@@ -195,7 +195,7 @@ class Node:
         return self.keyspace.lookup(self.client.db, key, self.now_ms)
 
     def lookup_to_read(self, key: bytes) -> Stream | None:
-        stream = self.keyspace.lookup(self.client.db, key, self.now_ms)
+        stream = self.lookup(key)
         self.count_lookup(stream is not None)
         return stream
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from respbroker.commands.arguments import Arguments, ensure_timeout, parse_int, parse_timeout_ms
-from respbroker.commands.entries import array_of_ranges
+from respbroker.commands.entries import array_of_ranges, reply_of_ranges
 from respbroker.commands.groups import see_consumer
 from respbroker.commands.history import read_history
 from respbroker.commands.read_limits import Budget, parse_limit
@@ -50,9 +50,13 @@ class GroupRead:
     claim_ms: int | None
     no_ack: bool
     timeout_ms: int | None
+    #: New entries of one stream, without CLAIM and limits: what consumers nearly always ask for.
+    is_plain: bool
 
     def retry(self, ctx: Context) -> Reply:
         """Serve what there is; None where nothing is to be had."""
+        if self.is_plain:
+            return self._retry_plain(ctx)
         sources = [self._source(ctx, key, word) for key, word in zip(self.keys, self.ids)]  # noqa: B905  # of one length
         budget = None
         if self.count_max is not None or self.size_max is not None:
@@ -69,6 +73,16 @@ class GroupRead:
             if entries is not None:
                 served.append((stream.key, entries))
         return framed(served, ctx.client.protocol) if served else None
+
+    def _retry_plain(self, ctx: Context) -> Reply:
+        stream, group, _ = self._source(ctx, self.keys[0], NEW)
+        see_consumer(ctx, stream, group, self.consumer)
+        ranges = stream.live_ranges(unread_from(stream, group), stream.end_ordinal, self.count)
+        if not ranges:
+            return None
+        reply = reply_of_ranges(stream, ranges, head_of_one(stream.key, ctx.client.protocol))
+        _hand_over(ctx, stream, group, self, ranges)
+        return reply
 
     @property
     def exhausts(self) -> object:
@@ -146,7 +160,10 @@ def parse_group_read(words: list[bytes]) -> GroupRead:
     if count and count_max is not None and count_max < count:
         raise ReplyError("MAXCOUNT must be greater than or equal to COUNT")
     keys, ids = options.take(sources), options.rest()
-    return GroupRead(group, consumer, keys, ids, count or None, count_max, size_max, claim_ms, no_ack, timeout_ms)
+    is_plain = ids == [NEW] and count_max is None and size_max is None and claim_ms is None
+    return GroupRead(
+        group, consumer, keys, ids, count or None, count_max, size_max, claim_ms, no_ack, timeout_ms, is_plain
+    )
 
 
 def _parse_min_idle(word: bytes) -> int:
@@ -270,6 +287,11 @@ def framed(served: Sequence[tuple[bytes, list[Output]]], protocol: int) -> list[
         pieces.append(pair % (len(key), key))
         pieces.extend(entries)
     return pieces
+
+
+def head_of_one(key: bytes, protocol: int) -> bytes:
+    """What stands before the entries where they are of one key only."""
+    return (b"%%1\r\n$%d\r\n%b\r\n" if protocol == 3 else b"*1\r\n*2\r\n$%d\r\n%b\r\n") % (len(key), key)
 
 
 def find_keys(words: list[bytes]) -> list[bytes]:

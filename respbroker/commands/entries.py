@@ -7,16 +7,30 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from respbroker.resp import replies
-from respbroker.sessions.client import Buffer, Output
+from respbroker.sessions.client import Buffer, Output, Reply
 from respbroker.streams.runs import consecutive
 
 if TYPE_CHECKING:
     from respbroker.streams.stream import Id, Range, Stream
 
 EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
+JOIN_MAX: Final = 8 << 10  # a reply of one piece up to this size is cheaper copied than sent as two
 CHUNK_BYTES: Final = 1 << 20  # read at a time of that rest, about
 CHUNK_MAX: Final = 1000  # entries read at a time backwards
 CHUNK_FIRST: Final = 32  # so many at first, while nobody knows their size
+
+
+def reply_of_ranges(stream: Stream, ranges: list[Range], head: bytes = b"") -> Reply:
+    """The array of these live entries behind ``head``: in one piece where that is small."""
+    if len(ranges) == 1:  # nothing was deleted in between: nearly always
+        first, end = ranges[0]
+        pieces, place = stream.payloads_some(first, end, CHUNK_BYTES)
+        if place == end:
+            head = b"%b*%d\r\n" % (head, end - first)
+            if len(pieces) == 1 and len(pieces[0]) <= JOIN_MAX:
+                return b"".join((head, pieces[0]))
+            return [head, *pieces]
+    return [head, *array_of_ranges(stream, ranges)]
 
 
 def array_of_ranges(stream: Stream, ranges: list[Range]) -> list[Output]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
-from respbroker.commands.delivery import find_keys, framed
-from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwards
+from respbroker.commands.delivery import find_keys, framed, head_of_one
+from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwards, reply_of_ranges
 from respbroker.commands.read_limits import Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import ReplyError, SyntaxRefused
@@ -18,7 +18,7 @@ from respbroker.sessions.client import Client, Output, Reply
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
-    from respbroker.streams.stream import Id, Stream
+    from respbroker.streams.stream import Id, Range, Stream
 
 
 def xlen(ctx: Context, words: list[bytes]) -> Reply:
@@ -35,22 +35,23 @@ def xrevrange(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def _range(ctx: Context, words: list[bytes], start: bytes, end: bytes, *, backwards: bool) -> Reply:
-    first_id, last_id = parse_range_start(start), parse_range_end(end)
+    first_id = parse_id(start) if start[:1].isdigit() else parse_range_start(start)
+    last_id = MAX if end == b"+" else parse_range_end(end)
     count: int | None = None
-    options = Arguments(words, 4)
-    while options.more:
-        if options.option() != b"COUNT":
+    for place in range(4, len(words), 2):
+        if words[place].upper() != b"COUNT" or place + 1 == len(words):
             raise SyntaxRefused
-        count = max(parse_int(options.value()), 0)
+        count = parse_int(words[place + 1])
     stream = ctx.lookup_to_read(words[1])
     if stream is None:
         return replies.EMPTY_ARRAY
-    if count == 0:
+    if count is not None and count <= 0:
         return replies.null_array(ctx.client.protocol)
-    first, stop = stream.ordinal_of(first_id), _first_behind(stream, last_id)
+    first = stream.ordinal_of(first_id)
+    stop = stream.end_ordinal if last_id >= stream.last_id else _first_behind(stream, last_id)
     if backwards:
         return array_of_ranges_backwards(stream, stream.last_live_ranges(first, stop, count))
-    return array_of_ranges(stream, stream.live_ranges(first, stop, count))
+    return reply_of_ranges(stream, stream.live_ranges(first, stop, count))
 
 
 def _first_behind(stream: Stream, entry_id: Id) -> int:
@@ -80,14 +81,10 @@ class ReadRequest:
         budget = Budget(self.count_max, self.size_max)
         served: list[tuple[bytes, list[Output]]] = []
         for index, (key, after) in enumerate(zip(self.keys, self.after, strict=True)):
-            stream = ctx.lookup_to_read(key)
-            if stream is None or after >= stream.last_id:
-                continue
-            count = 1 if index in self.newest else self.count
-            ranges = stream.live_ranges(_first_behind(stream, after), stream.end_ordinal, count)
-            if budget.bounded:
+            stream, ranges = _behind(ctx, key, after, 1 if index in self.newest else self.count)
+            if stream is not None and budget.bounded:
                 ranges = budget.cut(stream, ranges)
-            if ranges:
+            if stream is not None and ranges:
                 served.append((key, array_of_ranges(stream, ranges)))
         return framed(served, ctx.client.protocol) if served else None
 
@@ -102,7 +99,28 @@ class ReadRequest:
         return None
 
 
+def _behind(ctx: Context, key: bytes, after: Id, count: int | None) -> tuple[Stream | None, list[Range]]:
+    """A stream, and the ranges of its first ``count`` entries behind an ID."""
+    stream = ctx.lookup_to_read(key)
+    if stream is None or after >= stream.last_id:
+        return stream, []
+    ms, seq = after
+    return stream, stream.live_ranges(stream.ordinal_of((ms, seq + 1)), stream.end_ordinal, count)
+
+
 def xread(ctx: Context, words: list[bytes]) -> Reply:
+    if len(words) != 6 or words[1].upper() != b"COUNT" or words[3].upper() != b"STREAMS" or words[5] == b"+":
+        return _xread(ctx, words)
+    count, key = parse_int(words[2]), words[4]  # COUNT n STREAMS key id: by far the most common request
+    stream, ranges = _behind(ctx, key, _resolve(ctx, key, words[5]), count if count > 0 else None)
+    protocol = ctx.client.protocol
+    if stream is None or not ranges:
+        return replies.null_array(protocol)
+    return reply_of_ranges(stream, ranges, head_of_one(key, protocol))
+
+
+def _xread(ctx: Context, words: list[bytes]) -> Reply:
+    """XREAD with any options."""
     count = count_max = size_max = timeout_ms = None
     options = Arguments(words, 1)
     while options.more:
@@ -147,6 +165,8 @@ def xread(ctx: Context, words: list[bytes]) -> Reply:
 
 def _resolve(ctx: Context, key: bytes, word: bytes) -> Id:
     """The ID behind which to read."""
+    if word[:1].isdigit():
+        return parse_id(word)
     if word == b"$":
         stream = ctx.lookup(key)
         return ZERO if stream is None else stream.last_id

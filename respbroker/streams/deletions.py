@@ -1,7 +1,7 @@
 """The deleted entries of a stream, as a set of ordinals with rank.
 
 Lengths and lags are differences of ordinals less the deletions in between, so they are exact at any time. Nearly all
-streams have none: callers ask ``if stream.deletions`` first, which costs next to nothing.
+streams have none: callers ask for ``stream.deletions.count`` first, which costs next to nothing.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ class Deletions:
     Counting and the questions for live neighbours cost a few µs, independent of the number of deletions between.
     """
 
-    __slots__ = ("_count", "_marks")
+    __slots__ = ("_marks", "count")
 
     def __init__(self) -> None:
         self._marks = BitMap64()
-        self._count = 0  # kept beside it, for the marks count slowly
+        #: How many there are, kept because the marks count slowly.
+        self.count = 0
 
     def __bool__(self) -> bool:
-        return self._count > 0
+        return self.count > 0
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def __contains__(self, ordinal: int) -> bool:
         return ordinal in self._marks
@@ -44,30 +45,30 @@ class Deletions:
     def add(self, ordinal: int) -> None:
         """The entry is deleted."""
         self._marks.add(ordinal)
-        self._count = len(self._marks)
+        self.count = len(self._marks)
 
     def add_many(self, ordinals: Iterable[int]) -> None:
         """These entries, in any order, are deleted."""
         self._marks.update(ordinals)
-        self._count = len(self._marks)
+        self.count = len(self._marks)
 
     def add_range(self, first: int, end: int) -> None:
         """The entries ``[first, end)`` are deleted; nothing if it is empty."""
         if first < end:
             self._marks.add_range(first, end)
-            self._count = len(self._marks)
+            self.count = len(self._marks)
 
     def trim(self, floor: int) -> None:
         """The stream now begins at ``floor``: marks below it mean nothing any more."""
-        if self._count and floor > 0:
+        if self.count and floor > 0:
             self._marks.remove_range(0, floor)
-            self._count = len(self._marks)
+            self.count = len(self._marks)
 
     # -- questions -------------------------------------------------------------------------------------------
 
     def count_between(self, first: int, end: int) -> int:
         """How many entries of ``[first, end)`` are deleted."""
-        if not self._count or first >= end:
+        if not self.count or first >= end:
             return 0
         return int(self._marks.range_cardinality(first, end))
 
@@ -102,7 +103,7 @@ class Deletions:
 
     def live_ranges(self, first: int, end: int) -> Iterator[tuple[int, int]]:
         """What is left of ``[first, end)``, as half-open ranges in order. O(1) for each deletion in between."""
-        if self._count:
+        if self.count:
             marks = self._marks.iter_equal_or_larger(first)
             for mark in marks:
                 if mark >= end:
@@ -132,7 +133,7 @@ class Deletions:
 
     def dump(self) -> bytes:
         """Roaring's portable 64-bit form; empty if nothing is deleted."""
-        if not self._count:
+        if not self.count:
             return b""
         self._marks.run_optimize()
         return bytes(self._marks.serialize())
@@ -143,5 +144,5 @@ class Deletions:
         deletions = cls()
         if state:
             deletions._marks = BitMap64.deserialize(state)
-            deletions._count = len(deletions._marks)
+            deletions.count = len(deletions._marks)
         return deletions

@@ -75,16 +75,27 @@ class PendingRuns:
             stop = min(end, (number + 1) << BLOCK_BITS)
             block = self._blocks.get(number) or self._new_block(number)
             start = first & OFFSET_MASK
-            if first >= self._frontier:
-                index = len(block.starts)
+            if first >= self._frontier:  # the next entries for the first time: nearly always
+                self._extend(block, start, FULL[stop - first], share, time_ms, count)
+                self._frontier = stop
             else:
                 index = self._clear_for(block, start, start + stop - first, share)
-            if stop > self._frontier:
-                self._frontier = stop
-            self._place(block, index, start, FULL[stop - first], share, time_ms, count)
+                self._place(block, index, start, FULL[stop - first], share, time_ms, count)
+                if stop > self._frontier:
+                    self._frontier = stop
             share.count += stop - first
             self._count += stop - first
             first = stop
+
+    def _extend(self, block: Block, start: int, mask: int, share: Share, time_ms: int, count: int) -> None:
+        """`_place` behind the last run."""
+        starts = block.starts
+        if starts and block.shares[-1] is share and block.times[-1] == time_ms and block.counts[-1] == count:
+            block.masks[-1] |= mask << (start - starts[-1])
+            return
+        block.insert(len(starts), start, mask, share, time_ms, count)
+        if self._ages is not None and share is not self._unowned:
+            self._ages.push(time_ms, block.base + start)
 
     def _place(self, block: Block, index: int, start: int, mask: int, share: Share, time_ms: int, count: int) -> None:
         """Add a run between its neighbours, or extend those it agrees with."""

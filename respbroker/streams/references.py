@@ -56,7 +56,7 @@ def lag(stream: Stream, group: Group) -> int:
     first, end = max(unread_from(stream, group), stream.first_ordinal), stream.end_ordinal
     if first >= end:
         return 0
-    return end - first - (stream.deletions.count_between(first, end) if stream.deletions else 0)
+    return end - first - (stream.deletions.count_between(first, end) if stream.deletions.count else 0)
 
 
 def is_referenced(stream: Stream, ordinal: int) -> bool:
@@ -94,12 +94,12 @@ def read_counter(stream: Stream, group: Group, first: int, last_id: Id, count: i
     Redis counts on while the group has read some entry that is still there and no deletion lies ahead of it;
     otherwise it knows the number at the stream's first and last entry only. None is "not known".
     """
-    first_live = stream.first_live()
+    first_live = stream.first_live() if stream.deletions.count else stream.first_ordinal
     assert first_live is not None
     deleted = stream.max_deleted_id
     fragmented = deleted != (0, 0) and stream.id_at(first_live) <= deleted
     behind = fragmented and group.last_delivered_id <= deleted
-    if group.entries_read is not None and first_live < first and not behind:
+    if first_live < first and group.entries_read is not None and not behind:
         return group.entries_read + count
     if first == first_live and not fragmented:
         return stream.entries_added - stream.length + count

@@ -36,7 +36,7 @@ class StreamEntries:
     @property
     def length(self) -> int:
         """Live entries (XLEN)."""
-        return self.end_ordinal - self.first_ordinal - len(self.deletions)
+        return self.end_ordinal - self.first_ordinal - self.deletions.count
 
     @property
     def entries_added(self) -> int:
@@ -60,7 +60,8 @@ class StreamEntries:
             place = bisect_left(self._seqs, entry_id[1], low, high)
             if place:
                 return self._staged_from + place
-        return max(self.log.ordinal_of(entry_id), self.first_ordinal)
+        ordinal = self.log.ordinal_of(entry_id)
+        return ordinal if ordinal > self.first_ordinal else self.first_ordinal
 
     def find_live(self, entry_id: Id) -> int | None:
         """The ordinal of the live entry with that ID."""
@@ -111,21 +112,24 @@ class StreamEntries:
 
     def first_live(self) -> int | None:
         """The ordinal of the first live entry."""
-        first = self.deletions.next_live(self.first_ordinal) if self.deletions else self.first_ordinal
+        first = self.deletions.next_live(self.first_ordinal) if self.deletions.count else self.first_ordinal
         return first if first < self.end_ordinal else None
 
     def last_live(self) -> int | None:
         """The ordinal of the last live entry."""
-        last = self.deletions.previous_live(self.end_ordinal - 1) if self.deletions else self.end_ordinal - 1
+        last = self.deletions.previous_live(self.end_ordinal - 1) if self.deletions.count else self.end_ordinal - 1
         return last if last >= self.first_ordinal else None
 
     def live_ranges(self, first: int, end: int, count: int | None = None) -> list[Range]:
         """The first ``count`` live entries of ``[first, end)`` as ranges of ordinals, in order."""
-        first, end = max(first, self.first_ordinal), min(end, self.end_ordinal)
+        if first < self.first_ordinal:
+            first = self.first_ordinal
+        if end > self.end_ordinal:
+            end = self.end_ordinal
         if first >= end or count == 0:
             return []
-        if not self.deletions:
-            return [(first, end if count is None else min(end, first + count))]
+        if not self.deletions.count:
+            return [(first, end if count is None or end - first <= count else first + count)]
         ranges: list[Range] = []
         for low, high in self.deletions.live_ranges(first, end):
             if count is not None:
@@ -143,7 +147,7 @@ class StreamEntries:
             return []
         if count is None:
             return self.live_ranges(first, end)
-        if not self.deletions:
+        if not self.deletions.count:
             return [(max(first, end - count), end)]
         start = self.deletions.nth_live_before(end, count, first)
         return self.live_ranges(start, end)
@@ -163,7 +167,7 @@ class StreamEntries:
         """The entries from ``first`` on, about ``bytes_max`` of them or up to ``end``; and where they stop."""
         staged_from = self._staged_from
         if first < staged_from:
-            return self.log.read_some(first, min(end, staged_from), bytes_max)
+            return self.log.read_some(first, end if end < staged_from else staged_from, bytes_max)
         return [b"".join(self._payloads[first - staged_from : end - staged_from])], end
 
     def payloads_each(self, ranges: Iterable[Range]) -> list[bytes]:

@@ -30,9 +30,9 @@ AT_MOST: Final = {
     "calls: XADD MAXLEN ~": 0.3,
     "calls: XACK of one ID": 0.1,
     "calls: XACK of thirty IDs": 45,
-    "calls: XREADGROUP COUNT 1": 75,
-    "calls: XREADGROUP COUNT 30": 76,
-    "calls: XRANGE COUNT 100": 66,
+    "calls: XREADGROUP COUNT 1": 33,
+    "calls: XREADGROUP COUNT 30": 34,
+    "calls: XRANGE COUNT 100": 25,
     # what stays in memory
     "objects: an idle stream": 39,
     "bytes: an idle stream": 5000,
@@ -40,7 +40,7 @@ AT_MOST: Final = {
     "bytes: a pending run": 60,
     "bytes: a pending entry read by the thousand": 2,
     # what is allocated on the way
-    "bytes: XRANGE COUNT 1000, a reply of 143 kB": 4000,
+    "bytes: XRANGE COUNT 1000, a reply of 143 kB": 2500,
 }
 
 Request = list[bytes]

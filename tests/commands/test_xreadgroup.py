@@ -322,3 +322,23 @@ def test_history_of_many_entries_with_holes_is_complete(node, ask):
     limited = ask("XREADGROUP GROUP g c MAXCOUNT 300 STREAMS s 4-0")[0][1]
     assert [tuple(entry) for entry in limited] == expected[:300]
     assert {entry[3] for entry in ask("XPENDING s g 5 + 100") if int(entry[0][:-2]) not in gone} == {4}
+
+
+def test_entries_that_cannot_be_read_stay_new(tmp_path):
+    node = open_node(tmp_path, segment_bytes=4096)
+    client = node.client()
+    for n in range(1, 100):
+        node.run(client, "XADD", "s", f"{n}-0", "f", "v" * 100)
+    node.run(client, "XGROUP", "CREATE", "s", "g", "0")
+    node.kill()
+    node = open_node(tmp_path)
+    client = node.client()
+    assert node.run(client, "XLEN", "s") == b":99\r\n"
+    path = min((tmp_path / "streams").glob("*/*.log"), key=lambda path: (path.stat().st_size < 4096, path))
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"v" * 100, b"w" * 100))
+    read = ["XREADGROUP", "GROUP", "g", "c", "COUNT", "3", "STREAMS", "s", ">"]
+    assert node.run(client, *read).startswith(b"-")
+    path.write_bytes(whole)
+    assert node.run(client, *read).count(b"v" * 100) == 3
+    assert node.run(client, "XPENDING", "s", "g").startswith(b"*4\r\n:3\r\n$3\r\n1-0\r\n")
