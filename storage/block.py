@@ -21,7 +21,6 @@ from storage.batch import (
     MAGIC,
     SPARSE,
     parse_header,
-    parse_table,
 )
 from storage.errors import CorruptLog
 from storage.index import SparseIndex, lower_bound
@@ -121,13 +120,22 @@ def decode_block(raw: bytes, position: int, path: str, index: SparseIndex, numbe
     """
     ordinal = index.ordinals[number]
     offset = index.offsets[number]
+    if len(raw) > HEADER_SIZE:
+        magic, size, crc, _, base, first, _, _, _, _, _, count, span, kind, flags, _ = HEADER.unpack_from(raw)
+        if size == len(raw) and magic == MAGIC and kind == DATA and 0 < count <= span:  # one batch fills it
+            columns = HEADER_SIZE + 4 * count
+            start = HEADER_SIZE + (ENTRY_TABLE + (4 if flags & SPARSE else 0)) * count
+            if start <= size:
+                if first != ordinal or base != offset:
+                    raise Unlike
+                view = memoryview(raw)
+                if crc32c(view[CRC_START:]) != crc:
+                    raise CorruptLog("batch is damaged", file=path, offset=offset, position=position)
+                ids = view[columns : columns + 16 * count].cast("Q")
+                return Block(ordinal, ids[:count], ids[count:], view[HEADER_SIZE:columns].cast("I"), view[start:])
     header = parse_header(raw)
     if header is not None and (header.ordinal, header.base_offset) != (ordinal, offset):
         raise Unlike
-    if header is not None and header.size == len(raw) and header.kind == DATA:
-        _check(raw, 0, header.size, header.crc, path, position, offset)
-        table = parse_table(raw, 0, header)
-        return Block(ordinal, table.ms, table.seqs, table.ends, table.payload)
     return _join(raw, position, path, ordinal, offset)
 
 
@@ -173,8 +181,3 @@ def _join(raw: bytes, position: int, path: str, first_ordinal: int, offset: int)
         array("Q", accumulate(sizes)),
         memoryview(b"".join(payloads)),
     )
-
-
-def _check(raw: bytes, at: int, size: int, crc: int, path: str, position: int, offset: int) -> None:
-    if crc32c(memoryview(raw)[at + CRC_START : at + size]) != crc:
-        raise CorruptLog("batch is damaged", file=path, offset=offset, position=position + at)

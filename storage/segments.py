@@ -112,11 +112,13 @@ class Segments:
             ms, seqs = block.ms, block.seqs
             if (ms[0], seqs[0]) <= entry_id <= (ms[-1], seqs[-1]):
                 return block.first_ordinal + lower_bound(ms, seqs, entry_id)
-        for segment in self.all[bisect_left(self.all, entry_id, key=_last_id) :]:
-            if segment.end_ordinal > segment.first_ordinal:
-                break
-        else:
-            return self.active.end_ordinal
+        segment = self.active
+        if len(self.all) > 1:
+            for segment in self.all[bisect_left(self.all, entry_id, key=_last_id) :]:
+                if segment.end_ordinal > segment.first_ordinal:
+                    break
+        if segment.last_id < entry_id or segment.end_ordinal == segment.first_ordinal:
+            return segment.end_ordinal
         index = segment.index
         if index is None:
             index = segment.load_index(self.caches)

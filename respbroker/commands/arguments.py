@@ -25,6 +25,8 @@ I64_MAX: Final = 2**63 - 1
 I64_MIN: Final = -(2**63)
 
 DIGITS_MAX: Final = 20  # of -9223372036854775808
+DIGITS_SURE: Final = 19  # a number of fewer digits is none too large
+ZERO: Final = ord("0")
 
 
 def parse_int(word: bytes, refusal: str | None = None) -> int:
@@ -33,6 +35,8 @@ def parse_int(word: bytes, refusal: str | None = None) -> int:
     Raises:
         NotAnInteger: the word is something else; ``refusal`` replaces its text.
     """
+    if word.isdigit() and len(word) < DIGITS_SURE and word[0] != ZERO:  # nearly always
+        return int(word)
     if len(word) <= DIGITS_MAX:
         try:
             number = int(word)

@@ -229,9 +229,7 @@ def _hand_over(ctx: Context, stream: Stream, group: Group, request: GroupRead, r
     for low, high in ranges:
         taken += high - low
     next_ordinal = ranges[-1][1]
-    last_id = stream.log.last_id if next_ordinal == stream.log.end_ordinal else None
-    if last_id is None:
-        last_id = stream.id_at(next_ordinal - 1)
+    last_id = stream.highest_id if next_ordinal == stream.end_ordinal else stream.id_at(next_ordinal - 1)
     counter = read_counter(stream, group, ranges[0][0], last_id, taken)
     ms, seq = last_id
     if request.no_ack:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from respbroker.streams.stream import Id, Range, Stream
 
 EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
-JOIN_MAX: Final = 8 << 10  # a reply of one piece up to this size is cheaper copied than sent as two
+JOIN_MAX: Final = 64 << 10  # a reply of one or two pieces up to this size is cheaper copied than sent in pieces
 CHUNK_BYTES: Final = 1 << 20  # read at a time of that rest, about
 CHUNK_MAX: Final = 1000  # entries read at a time backwards
 CHUNK_FIRST: Final = 32  # so many at first, while nobody knows their size
@@ -27,8 +27,8 @@ def reply_of_ranges(stream: Stream, ranges: list[Range], head: bytes = b"") -> R
         pieces, place = stream.payloads_some(first, end, CHUNK_BYTES)
         if place == end:
             head = b"%b*%d\r\n" % (head, end - first)
-            if len(pieces) == 1 and len(pieces[0]) <= JOIN_MAX:
-                return b"".join((head, pieces[0]))
+            if len(pieces) < 3 and len(pieces[-1]) + len(pieces[0]) <= JOIN_MAX:
+                return b"".join((head, *pieces))
             return [head, *pieces]
     return [head, *array_of_ranges(stream, ranges)]
 

@@ -106,8 +106,9 @@ def _delivered(
     entries_read: int | None,
 ) -> None:
     group = stream.groups[name]
+    group.apply_seen(consumer, time_ms, active=True)
     for first, end in ranges:
-        group.apply_delivered(consumer, first, end, time_ms)
+        group.pending.deliver(first, end, consumer, time_ms)
     group.apply_cursor((ms, seq), next_ordinal, entries_read)
 
 

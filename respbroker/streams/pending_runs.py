@@ -51,10 +51,11 @@ class PendingRuns:
         Entries in ``holes`` stay as they are.
         """
         share = self._shares.get(consumer) or self._share(consumer)
-        for hole in sorted(holes) if holes else ():
-            if first <= hole < end:
-                self._put(first, hole, share, time_ms, count)
-                first = hole + 1
+        if holes:
+            for hole in sorted(holes):
+                if first <= hole < end:
+                    self._put(first, hole, share, time_ms, count)
+                    first = hole + 1
         self._put(first, end, share, time_ms, count)
 
     def release(self, ordinal: int, count: int) -> None:
@@ -72,7 +73,9 @@ class PendingRuns:
         """Make all of ``[first, end)`` pending as said."""
         while first < end:
             number = first >> BLOCK_BITS
-            stop = min(end, (number + 1) << BLOCK_BITS)
+            stop = (number + 1) << BLOCK_BITS
+            if stop > end:
+                stop = end
             block = self._blocks.get(number) or self._new_block(number)
             start = first & OFFSET_MASK
             if first >= self._frontier:  # the next entries for the first time: nearly always
