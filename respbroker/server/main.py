@@ -24,6 +24,7 @@ from respbroker.model.config_file import decode, encode
 from respbroker.model.settings import Settings
 from respbroker.resp.codec import COMPILED
 from respbroker.server import listener as listening
+from respbroker.server.allocator import keep_freed_memory
 from respbroker.server.loop import Loop
 from respbroker.server.process import ProcessFacts
 from storage import OsFileSystem
@@ -42,6 +43,7 @@ def run(settings: Settings, config_file: str = "") -> None:
         OSError: an address or the directory cannot be had.
         StorageError: the directory is in use, or damaged where nothing can be served.
     """
+    keep_freed_memory()
     clients_max = listening.raise_file_limit(settings.maxclients)
     listeners = listening.listen(settings)
     try:
