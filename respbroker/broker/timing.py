@@ -28,7 +28,10 @@ class Timing:
         command.calls += calls
         command.seconds += seconds
         node = self._node
-        node.statistics.observe(command, calls, seconds)
+        statistics = node.statistics
+        statistics.commands_processed += calls
+        if statistics.tracking:
+            statistics.histogram_of(command.name).add(seconds / calls, calls)
         if 0 <= node.slow_seconds <= seconds and Flag.SKIP_SLOWLOG not in command.flags:
             node.slowlog.add(node.now_ms, seconds, words, client)
         if 0 < node.latency_threshold_seconds <= seconds:

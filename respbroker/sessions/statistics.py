@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.sessions.histogram import Histogram
 
 if TYPE_CHECKING:
-    from respbroker.commands.table import Command
+    pass
 
 _SAMPLES: Final = 16  # a rate is the mean of so many samples, as in Redis: about 1.6 seconds
 _ERROR_CODES_MAX: Final = 128  # distinct codes counted; Redis stops there too
@@ -46,7 +46,7 @@ class Statistics:
 
     def __init__(self) -> None:
         self.reset()
-        #: latency-tracking: whether `observe` feeds the histograms.
+        #: latency-tracking: whether the histograms are fed.
         self.tracking = True
 
     def reset(self) -> None:
@@ -79,15 +79,12 @@ class Statistics:
         if code in errors or len(errors) < _ERROR_CODES_MAX:
             errors[code] = errors.get(code, 0) + 1
 
-    def observe(self, command: Command, calls: int, seconds: float) -> None:
-        """``calls`` of ``command`` took ``seconds`` together."""
-        self.commands_processed += calls
-        if not self.tracking:
-            return
-        histogram = self.histograms.get(command.name)
+    def histogram_of(self, name: str) -> Histogram:
+        """How long the command of that name takes; to be fed while ``tracking``."""
+        histogram = self.histograms.get(name)
         if histogram is None:
-            histogram = self.histograms[command.name] = Histogram()
-        histogram.add(seconds / calls, calls)
+            histogram = self.histograms[name] = Histogram()
+        return histogram
 
     def sample(self, now: float) -> None:
         """Look at the counters from which rates are taken."""
