@@ -9,6 +9,7 @@ is not trusted until a restart, for nobody knows what is on it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import attrs
@@ -64,6 +65,7 @@ class Durability:
         #: Of the last sync handed out, and of the last that came back well.
         self.ticket = 0
         self.synced_ticket = 0
+        self._under_way: dict[int, SyncRequest] = {}
         self._served: list[Client] = []
         self._waiting: list[_SyncWaiter] = []
         self.last_save_ms = node.now_ms
@@ -205,11 +207,15 @@ class Durability:
         if len(files) > MANY_FILES and keyspace.whole is not None:
             files = [ManySync(keyspace.whole, files)]
         trash = [] if keyspace.is_dirty else keyspace.take_trash()
-        return SyncRequest(self.ticket, parts, files, keyspace.catalog.next_number, keyspace.journal.ticks, trash)
+        next_number, journal_ticks = keyspace.catalog.next_number, keyspace.journal.ticks
+        request = SyncRequest(self.ticket, parts, files, next_number, journal_ticks, trash)
+        self._under_way[self.ticket] = request
+        return request
 
     def synced(self, request: SyncRequest) -> None:
         """The edge has synced all files of the request."""
-        self.synced_ticket = max(self.synced_ticket, request.ticket)
+        self._under_way.pop(request.ticket, None)
+        self.synced_ticket = min(self._under_way, default=self.ticket + 1) - 1
         self.syncs_count += 1
         for log, unsynced in request.parts:
             if log in self._node.keyspace.live_logs:
@@ -217,7 +223,7 @@ class Durability:
         keyspace = self._node.keyspace
         if not self.refusal:
             keyspace.directories_synced(request.streams_below)
-        if request.journal_ticks == keyspace.journal.ticks:
+        if request.journal_ticks == keyspace.journal.ticks and not self._under_way:
             self._clear_journal()
         if keyspace.journal.is_empty:
             self._node.housekeeping.remove(request.trash)
@@ -232,15 +238,17 @@ class Durability:
             self._node.housekeeping.report("error", f"cannot empty the journal: {error}")
 
     def _sync_now(self) -> None:
-        """Sync in this thread, for once."""
+        """Sync in this thread, for once: what other syncs are at as well, so that the journal can be emptied."""
+        earlier = list(self._under_way.values())
         request = self.take_syncs()
         try:
-            for file in request.files:
+            for file in chain(*(each.files for each in earlier), request.files):
                 file.sync()
         except OSError as error:
             self.sync_failed(request, error)
         else:
             self.synced(request)
+            self._clear_journal()
 
     def sync_failed(self, request: SyncRequest, error: OSError) -> None:
         """A sync failed: what it should have covered may be lost, so nothing is written any more until a restart."""
