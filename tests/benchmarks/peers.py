@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -111,6 +112,15 @@ def options(name: str, appendfsync: str, ours: tuple[str, ...]) -> list[str]:
     return [*same, "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"]
 
 
+def environment() -> dict[str, str]:
+    """Ours, except that Python may keep byte code.
+
+    pip installs byte code with a package. In a checkout, on a machine that sets this variable, respbroker would compile
+    150 files at every start (0.35 s), and a benchmark of restarts would be one of the compiler.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextlib.contextmanager
 def running(
     root: str | None, appendfsync: str, ours: tuple[str, ...], names: tuple[str, ...]
@@ -121,6 +131,7 @@ def running(
         for name in names:
             directory = Path(tempfile.mkdtemp(prefix=f"bench-{name}-", dir=root))
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
-            server = servers.running(name, *options(name, appendfsync, ours), directory=directory)
+            words = options(name, appendfsync, ours)
+            server = servers.running(name, *words, directory=directory, environment=environment())
             targets.append(Target(name, stack.enter_context(server)))
         yield targets

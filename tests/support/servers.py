@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -41,7 +41,7 @@ class NotInstalled(Exception):
 
 @attrs.define(eq=False)
 class Server:
-    """A running server process; the owner calls ``stop``."""
+    """A running server process; the owner calls ``stop``. Without ``environment`` it has ours."""
 
     name: str
     port: int
@@ -49,6 +49,7 @@ class Server:
     log_path: Path
     command: list[str]
     process: subprocess.Popen[bytes]
+    environment: Mapping[str, str] | None = None
 
     @property
     def url(self) -> str:
@@ -94,7 +95,7 @@ class Server:
     def start_again(self) -> None:
         """The same command on the same port and directory, after an end; the log is continued."""
         assert self.has_ended()
-        self.process = _spawn(self.command, self.log_path)
+        self.process = _spawn(self.command, self.log_path, self.environment)
         if self not in RUNNING:
             RUNNING.append(self)
         _wait_until_serving(self)
@@ -131,13 +132,19 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def start(name: str, command: Callable[[int, Path], list[str]], directory: Path) -> Server:
+def start(
+    name: str,
+    command: Callable[[int, Path], list[str]],
+    directory: Path,
+    environment: Mapping[str, str] | None = None,
+) -> Server:
     """Start ``command(port, directory)`` and wait until it answers PING. A port lost to a race is tried anew."""
     for attempt in range(5):
         port = free_port()
         log_path = directory / f"{name}.log"
         words = command(port, directory)
-        server = Server(name, port, directory, log_path, words, _spawn(words, log_path))
+        process = _spawn(words, log_path, environment)
+        server = Server(name, port, directory, log_path, words, process, environment)
         RUNNING.append(server)
         try:
             _wait_until_serving(server)
@@ -150,11 +157,12 @@ def start(name: str, command: Callable[[int, Path], list[str]], directory: Path)
     raise AssertionError("unreachable")
 
 
-def _spawn(command: list[str], log_path: Path) -> subprocess.Popen[bytes]:
+def _spawn(command: list[str], log_path: Path, environment: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
     with log_path.open("ab") as log:
         return subprocess.Popen(
             command,
             cwd=ROOT,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -231,11 +239,13 @@ def command_for(name: str, options: tuple[str, ...] = ()) -> Callable[[int, Path
 
 
 @contextlib.contextmanager
-def running(name: str, *options: str, directory: Path | None = None) -> Iterator[Server]:
+def running(
+    name: str, *options: str, directory: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """One of ``PEERS``, started; stopped on the way out. Without ``directory`` in a temporary one, removed after."""
     where = Path(tempfile.mkdtemp(prefix=f"{name}-")) if directory is None else directory
     try:
-        server = start(name, command_for(name, options), where)
+        server = start(name, command_for(name, options), where, environment)
         try:
             yield server
         finally:
