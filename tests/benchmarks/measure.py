@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import statistics
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,6 +85,38 @@ def rss_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def bytes_below(directory: Path) -> int:
+    """The sizes of all files in a directory and below; one that is removed meanwhile has none."""
+    total = 0
+    for path in directory.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += 0 if path.is_dir() else path.stat().st_size
+    return total
+
+
+class Peak:
+    """The largest resident memory of a process while a block runs, looked at every 20 ms."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.mb = rss_mb(pid)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.02):
+            with contextlib.suppress(OSError):  # the process has ended
+                self.mb = max(self.mb, rss_mb(self._pid))
 
 
 def loader_cpu() -> float:

@@ -7,13 +7,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
 
 from tests.benchmarks.loader import drive, request
-from tests.benchmarks.measure import cpu_seconds, rss_mb
+from tests.benchmarks.measure import bytes_below, cpu_seconds, rss_mb
 from tests.support import servers
 from tests.support.servers import Server
 
@@ -21,6 +21,7 @@ NAMES = ("respbroker", "redis", "valkey")
 OURS, PEERS = NAMES[0], NAMES[1:]
 FIRST_MS = 1_700_000_000_000  # IDs of prepared entries count up from here, so all replies of one kind are of one size
 FILL_BATCH = 200
+CLIENTS_MAX = 12_000
 
 PROMISES = {
     "always": "All three answer a write after it is synced.",
@@ -54,6 +55,11 @@ class Target:
     def rss_mb(self) -> float:
         return rss_mb(self.server.process.pid)
 
+    @property
+    def disk_bytes(self) -> int:
+        """The sizes of the server's files together."""
+        return bytes_below(self.server.directory)
+
     def call(self, *words: str | bytes | int) -> bytes:
         with self.server.connect(timeout=300) as wire:
             reply = wire.call(*words)
@@ -63,6 +69,13 @@ class Target:
     def number(self, *words: str | bytes | int) -> int:
         """An integer reply."""
         return int(self.call(*words)[1:])
+
+    def lengths(self, keys: Sequence[str], *, batch: int = 1000) -> int:
+        """How many entries several streams have together."""
+        with self.server.connect(timeout=300) as wire:
+            parts = (keys[at : at + batch] for at in range(0, len(keys), batch))
+            replies = [reply for part in parts for reply in wire.pipeline([("XLEN", key) for key in part])]
+        return sum(int(reply[1:]) for reply in replies)
 
     def pending(self, key: str, group: str) -> int:
         """How many entries are pending in a group."""
@@ -106,7 +119,7 @@ class Target:
 
 def options(name: str, appendfsync: str, ours: tuple[str, ...]) -> list[str]:
     """The settings of one server; ``ours`` go to respbroker alone."""
-    same = ["--appendfsync", appendfsync, "--maxclients", "12000"]
+    same = ["--appendfsync", appendfsync, "--maxclients", str(CLIENTS_MAX)]
     if name == OURS:
         return [*same, *ours]
     return [*same, "--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"]

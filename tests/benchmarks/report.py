@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from tests.benchmarks import svg
 from tests.benchmarks.measure import Summary
 from tests.benchmarks.peers import OURS, PEERS
 from tests.benchmarks.workloads import RATE, Workload
@@ -90,7 +90,7 @@ def details(rows: Sequence[Row]) -> str:
             if summary.loader_share > LOADER_LIMIT:
                 notes += " (loader busy)"
             lines.append(
-                f"| `{row.workload.name}` | {name} | {_number(summary.entries_per_second)} | {summary.p50_ms:.3f} | "
+                f"| `{row.workload.name}` | {name} | {number(summary.entries_per_second)} | {summary.p50_ms:.3f} | "
                 f"{summary.p99_ms:.3f} | {summary.cpu_per_million:.2f} | {summary.rss_mb:.0f} | "
                 f"{summary.loader_share:.0%} | {notes} |"
             )
@@ -100,10 +100,11 @@ def details(rows: Sequence[Row]) -> str:
 def _spread(summary: Summary | None) -> str:
     if summary is None:
         return ""
-    return f"{_number(summary.figure)} ({_number(summary.low)}–{_number(summary.high)})"
+    return f"{number(summary.figure)} ({number(summary.low)}–{number(summary.high)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits or so: 252k, 1,633, 0.62."""
     if value >= 10_000:
         return f"{value / 1000:,.0f}k"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -149,36 +150,25 @@ def chart(rows: Sequence[Row]) -> str:
     """An SVG: a bar for each ratio on a logarithmic scale, a tick where the aim is."""
     shown = [row for row in rows if row.ratio]
     height = 50 + _STEP * len(shown)
-    pieces = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_LEFT + _WIDTH + 70}" height="{height}" '
-        'font-family="sans-serif" font-size="11">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{_LEFT}" y="14">ratio to the faster of Redis and Valkey (logarithmic; black tick: the aim)</text>',
-    ]
+    pieces = [svg.text(_LEFT, 14, "ratio to the faster of Redis and Valkey (logarithmic; black tick: the aim)")]
     for mark in (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 50):
         x = _place(mark)
-        colour = "#888" if mark == 1 else "#ddd"
-        pieces.append(f'<line x1="{x}" x2="{x}" y1="34" y2="{height}" stroke="{colour}"/>')
-        pieces.append(f'<text x="{x}" y="30" text-anchor="middle" fill="#666">{mark:g}</text>')
-    for number, row in enumerate(shown):
-        y = 40 + _STEP * number
+        pieces.append(svg.line(x, x, 34, height, "#888" if mark == 1 else "#ddd"))
+        pieces.append(svg.text(x, 30, f"{mark:g}", anchor="middle", fill="#666"))
+    for count, row in enumerate(shown):
+        y = 40 + _STEP * count
         assert row.ratio is not None
         left, right = sorted((_place(1.0), _place(row.ratio)))
-        colour = {REACHED: "#3a7d44", MISSED: "#c1553b"}.get(row.reached, "#4a6fa5")
-        pieces.append(f'<text x="{_LEFT - 8}" y="{y + 10}" text-anchor="end">{_escaped(row.workload.title)}</text>')
-        pieces.append(f'<rect x="{left}" y="{y}" width="{max(1, right - left)}" height="13" fill="{colour}"/>')
+        colour = {REACHED: svg.GREEN, MISSED: svg.RED}.get(row.reached, svg.BLUE)
+        pieces.append(svg.text(_LEFT - 8, y + 10, row.workload.title, anchor="end"))
+        pieces.append(svg.bar(left, y, max(1, right - left), 13, colour))
         if row.workload.aim is not None:
             aim = _place(row.workload.aim)
-            pieces.append(f'<line x1="{aim}" x2="{aim}" y1="{y - 2}" y2="{y + 15}" stroke="black" stroke-width="2"/>')
-        pieces.append(f'<text x="{_LEFT + _WIDTH + 8}" y="{y + 10}">{row.ratio:.2f}</text>')
-    return "\n".join([*pieces, "</svg>", ""])
+            pieces.append(svg.line(aim, aim, y - 2, y + 15, "black", "2"))
+        pieces.append(svg.text(_LEFT + _WIDTH + 8, y + 10, f"{row.ratio:.2f}"))
+    return svg.document(_LEFT + _WIDTH + 70, height, pieces)
 
 
 def _place(ratio: float) -> float:
     """Where a ratio between 0.05 and 100 stands."""
-    share = (math.log10(min(max(ratio, 0.05), 100)) - math.log10(0.05)) / (2 - math.log10(0.05))
-    return round(_LEFT + _WIDTH * share, 1)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return round(_LEFT + _WIDTH * svg.share(ratio, 0.05, 100), 1)
