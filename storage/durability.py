@@ -23,7 +23,7 @@ from storage.names import CHECKPOINT
 from storage.segment import Segment
 from storage.segments import Segments
 from storage.snapshot import Snapshots, SnapshotSync
-from storage.sync import DirectorySync, Mark, Syncable, Unsynced
+from storage.sync import ClosedFile, DirectorySync, Mark, Syncable, Unsynced
 
 NEVER_SYNCED = -1  # as the base of a checkpoint: not even the log's first name is on the disk for good
 UNKNOWN = -2  # the same of a log that was found: a killed process may have left its files in memory only
@@ -109,10 +109,10 @@ class Durability:
     def unsynced(self) -> Unsynced:
         """Everything not yet synced. Segments first: what the rest says about them must not outlive them."""
         active = self.segments.active
-        caches = self.segments.caches
-        items: list[Syncable] = [segment.open_file(caches) for segment in self.unsynced_sealed]
+        written = list(self.unsynced_sealed)
         if active.size and (self.synced.base_offset != active.base_offset or self.synced.position != active.size):
-            items.append(active.open_file(caches))
+            written.append(active)
+        items: list[Syncable] = [each.file or ClosedFile(each.filesystem, each.path) for each in written]
         pending = tuple(self.pending)
         return Unsynced((*items, *pending), mark_of(active), pending)
 

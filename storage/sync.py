@@ -18,6 +18,21 @@ class Syncable(Protocol):
 
 
 @attrs.frozen
+class ClosedFile:
+    """A file that was written to and closed since; open only while it is synced, for there may be thousands."""
+
+    filesystem: FileSystem
+    path: str
+
+    def sync(self) -> None:
+        try:
+            file = self.filesystem.open(self.path)
+        except FileNotFoundError:  # dropped since then: nothing of it is to be kept
+            return
+        file.sync()
+
+
+@attrs.frozen
 class DirectorySync:
     """The names in a directory."""
 

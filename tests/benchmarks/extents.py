@@ -49,6 +49,7 @@ class PendingMemory:
 
     def prepare(self, target: Target, scale: Scale) -> None:
         target.fill(KEY, scale(self.pending, 1000), 10)
+        target.read_once(KEY)  # our caches of the log have a bound of their own, and are not what is asked for
 
     def round(self, target: Target, scale: Scale) -> Sample:
         target.call("XGROUP", "DESTROY", KEY, GROUP)

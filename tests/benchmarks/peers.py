@@ -104,6 +104,15 @@ class Target:
                 wire.call("XREADGROUP", "GROUP", group, consumer, "COUNT", 1000, "STREAMS", key, ">")
         assert self.pending(key, group) == entries, self.pending(key, group)
 
+    def read_once(self, key: str) -> None:
+        """Read everything in ``key`` and leave nothing behind but what caches keep of it."""
+        self.call("XGROUP", "CREATE", key, "passing", 0)
+        read = ("XREADGROUP", "GROUP", "passing", "c", "NOACK", "COUNT", 1000, "STREAMS", key, ">")
+        with self.server.connect(timeout=300) as wire:
+            while wire.call(*read):
+                pass
+        self.call("XGROUP", "DESTROY", key, "passing")
+
     def restart_group(self, key: str, group: str) -> None:
         """The group anew, before the first entry."""
         self.call("XGROUP", "DESTROY", key, group)
