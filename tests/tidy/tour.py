@@ -126,7 +126,8 @@ CHAPTERS: Final = (
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
         "__init__ stream* effects* trimming deletions group consumer references pending* pending_runs runs ages"
-        " assignments recent_ids idmp waiters keyspace* catalog opening directories journal copying key_order",
+        " assignments recent_ids idmp waiters ownership membership keyspace* catalog opening directories journal"
+        " copying key_order",
     ),
     Chapter(
         "Values",
