@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from pyroaring import BitMap64
 
+_BACKWARDS = 4096  # ordinals looked through at a time, for the marks can only be walked forwards
+
 
 class Deletions:
     """A compressed set of ordinals (Roaring): ``in`` asks for one, ``len`` counts all.
@@ -114,6 +116,14 @@ class Deletions:
         if first < end:
             yield first, end
 
+    def live_ranges_backwards(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+        """The same ranges from the last one to the first."""
+        while first < end:
+            end = self.previous_live(end - 1) + 1
+            start = max(first, end - _BACKWARDS)  # a live entry may be cut off its neighbours here
+            yield from reversed([*self.live_ranges(start, end)])
+            end = start
+
     def nth_live_before(self, end: int, count: int, floor: int = 0) -> int:
         """The ordinal from which on ``count`` live entries lie below ``end``; ``floor`` if there are fewer."""
         low, high = floor, end - count  # high has at most `count`
@@ -128,6 +138,13 @@ class Deletions:
             else:
                 high = middle - 1
         return low
+
+    def copy(self) -> Deletions:
+        """What is deleted now, whatever is deleted later."""
+        copied = type(self)()
+        copied._marks = self._marks.copy()
+        copied.count = self.count
+        return copied
 
     # -- as plain values --------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class StreamEntries:
             high = bisect_left(self._ms, entry_id[0] + 1, low)
             place = bisect_left(self._seqs, entry_id[1], low, high)
             if place:
-                return self._staged_from + place
+                return max(self._staged_from + place, self.first_ordinal)
         ordinal = self.log.ordinal_of(entry_id)
         return ordinal if ordinal > self.first_ordinal else self.first_ordinal
 

@@ -69,6 +69,15 @@ class DeletionsMachine(RuleBasedStateMachine):
         assert all(low < high for low, high in ranges)
         assert all(left[1] < right[0] for left, right in itertools.pairwise(ranges))
 
+    @rule(first=ordinals, width=st.sampled_from([0, 1, 60, 70_000]))
+    def live_ranges_backwards(self, first: int, width: int) -> None:
+        ranges = list(self.deletions.copy().live_ranges_backwards(first, first + width))
+        assert all(low < high for low, high in ranges)
+        assert all(left[0] >= right[1] for left, right in itertools.pairwise(ranges))
+        live = {*range(first, first + width)} - self.model
+        assert sum(high - low for low, high in ranges) == len(live)
+        assert all(ordinal in live for low, high in ranges for ordinal in range(low, high))
+
     @rule(floor=ordinals, width=st.integers(0, 60), count=st.integers(1, 70))
     def nth_live_before(self, floor: int, width: int, count: int) -> None:
         live = [ordinal for ordinal in range(floor, floor + width) if ordinal not in self.model]

@@ -125,7 +125,7 @@ CHAPTERS: Final = (
         "What Redis says about streams, said about a log. A change is an *effect*: applied to the state in memory and"
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
-        "__init__ stream* effects* trimming deletions group consumer references pending* pending_runs runs ages"
+        "__init__ stream* effects* trimming deletions merged group consumer references pending* pending_runs runs ages"
         " assignments recent_ids idmp waiters ownership membership keyspace* catalog opening directories journal"
         " copying key_order",
     ),
