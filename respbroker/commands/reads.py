@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
-from respbroker.commands.delivery import find_keys, framed, head_of_one
+from respbroker.commands.delivery import find_keys
 from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwards, reply_of_ranges
+from respbroker.commands.framing import framed, head_of_one
 from respbroker.commands.read_limits import Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import ReplyError, SyntaxRefused

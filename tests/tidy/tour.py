@@ -95,8 +95,8 @@ CHAPTERS: Final = (
         "Commands: streams",
         "respbroker/commands",
         "`append.xadd` is the shortest way through the whole server; read it first.",
-        "append* trim_options idempotency reads* entries read_limits groups delivery* history acknowledge claims"
-        " pendings deletes inspection stream_settings",
+        "append* trim_options idempotency reads* entries framing read_limits groups delivery* group_serving history"
+        " acknowledge claims pendings deletes inspection stream_settings",
     ),
     Chapter(
         "Commands: keys, transactions, connections, channels",
