@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ReplyError(Exception):
@@ -86,6 +86,41 @@ class NoSuchKey(ReplyError):
 class WrongType(ReplyError):
     code = "WRONGTYPE"
     text = "Operation against a key holding the wrong kind of value"
+
+
+class SeveralPartitions(ReplyError):
+    """The key is a topic of several partitions, and the command works on one stream; ``topic`` is the topic."""
+
+    topic: Any = None
+
+    @classmethod
+    def of(cls, name: bytes, topic: Any) -> SeveralPartitions:
+        last = len(topic.partitions) - 1
+        key = quoted(name)
+        refusal = cls(f"'{key}' has {last + 1} partitions: name one of them, '{key}/0' to '{key}/{last}'")
+        refusal.topic = topic
+        return refusal
+
+
+class NoSuchPartition(ReplyError):
+    @classmethod
+    def of(cls, name: bytes, index: bytes, count: int) -> NoSuchPartition:
+        key = quoted(name)
+        return cls(f"'{key}' has {count} partitions, 0 to {count - 1}: there is no '{key}/{quoted(index)}'")
+
+
+class PartOfTopic(ReplyError):
+    """DEL, RENAME, EXPIRE … of a single partition."""
+
+    @classmethod
+    def of(cls, key: bytes) -> PartOfTopic:
+        topic = quoted(key.rpartition(b"/")[0])
+        return cls(f"'{quoted(key)}' is a partition of '{topic}' and cannot go or be moved by itself")
+
+
+class BusyKey(ReplyError):
+    code = "BUSYKEY"
+    text = "Target key name already exists."
 
 
 class InvalidDbIndex(ReplyError):

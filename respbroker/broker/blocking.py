@@ -36,9 +36,10 @@ class Blocking:
 
     def key_changed(self, db: int, key: bytes) -> None:
         """Waiters on the key are to be tried again once the running command is done."""
-        if self.waiters.has_key(db, key):
-            self._ready[db, key] = None
-            self._node.unfinished = True
+        for name in self._node.keyspace.names_of(db, key):
+            if self.waiters.has_key(db, name):
+                self._ready[db, name] = None
+                self._node.unfinished = True
 
     def serve(self) -> None:
         """Try the waiters of every changed key, in the order in which they came."""

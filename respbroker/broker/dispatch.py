@@ -15,7 +15,7 @@ from respbroker.commands.monitor import feed_monitors, refuse_to_monitor
 from respbroker.commands.pubsub import refuse_while_subscribed
 from respbroker.commands.table import Command, CommandTable, Flag
 from respbroker.commands.transactions import queue
-from respbroker.errors import ExecAbort, MisConf, NoAuth, OutOfMemory, ReplyError, UnknownCommand
+from respbroker.errors import ExecAbort, MisConf, NoAuth, OutOfMemory, ReplyError, SeveralPartitions, UnknownCommand
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Output, Reply, ReplyMode
 from storage import StorageError
@@ -172,7 +172,7 @@ class Dispatcher:
                     served = command.run(node, requests, done, out)
                 reply = None if served else command.handler(node, words)
             except (ReplyError, StorageError) as refusal:
-                reply = self._failed(command, refusal)
+                reply = self._otherwise(command, words, refusal)
             calls += served or 1
             done += served or 1
             if reply.__class__ is bytes:
@@ -207,7 +207,7 @@ class Dispatcher:
         try:
             reply = command.handler(node, words)
         except (ReplyError, StorageError) as refusal:
-            reply = self._failed(command, refusal)
+            reply = self._otherwise(command, words, refusal)
         if reply.__class__ is bytes:
             client.out.append(reply)
         elif reply is not None:
@@ -297,11 +297,20 @@ class Dispatcher:
         try:
             reply = command.handler(self._node, words)
         except (ReplyError, StorageError) as refusal:
-            reply = self._failed(command, refusal)
+            reply = self._otherwise(command, words, refusal)
         self.timing.account(client, command, words, 1, clock() - began)
         if self._node.monitors:
             feed_monitors(self._node, list(self._node.monitors.values()), command, words)
         return reply
+
+    def _otherwise(self, command: Command, words: list[bytes], refusal: ReplyError | StorageError) -> Reply:
+        """What to do where a handler raised: what the command does with a topic of several partitions, or refuse."""
+        if isinstance(refusal, SeveralPartitions) and command.spec.on_topic is not None:
+            try:
+                return command.spec.on_topic(self._node, refusal.topic, words)
+            except (ReplyError, StorageError) as second:
+                refusal = second
+        return self._failed(command, refusal)
 
     def _failed(self, command: Command, error: ReplyError | StorageError) -> bytes:
         refusal = error if isinstance(error, ReplyError) else self._node.durability.refusal_of(error)

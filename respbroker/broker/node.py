@@ -17,6 +17,7 @@ from respbroker.broker.dispatch import Dispatcher, extend
 from respbroker.broker.durability import Durability
 from respbroker.broker.facts import facts
 from respbroker.broker.housekeeping import Housekeeping
+from respbroker.broker.node_keys import NodeKeys
 from respbroker.commands.catalogue import ALL_COMMANDS
 from respbroker.commands.context import BlockedRequest
 from respbroker.commands.table import Command, CommandTable
@@ -32,13 +33,12 @@ from respbroker.sessions.statistics import Statistics
 from respbroker.sessions.watches import Watches
 from respbroker.streams.directories import lock_directory
 from respbroker.streams.keyspace import Keyspace
-from respbroker.streams.stream import Stream
 from storage import FileSystem
 
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
 
-class Node:
+class Node(NodeKeys):
     """A whole server without its sockets; see `respbroker.commands.context.Context` for what handlers see of it."""
 
     def __init__(
@@ -185,64 +185,7 @@ class Node:
         client.out.append(replies.error(error))
         self.close(client)
 
-    # -- what handlers call: keys --------------------------------------------------------------------------------
-
-    def lookup(self, key: bytes) -> Stream | None:
-        entry = self.keyspace.databases[self.client.db].keys.get(key)
-        if entry is not None and entry.stream is not None and not entry.expires_ms:  # nearly always
-            entry.used_ms = self.now_ms
-            return entry.stream
-        return self.keyspace.lookup(self.client.db, key, self.now_ms)
-
-    def lookup_to_read(self, key: bytes) -> Stream | None:
-        stream = self.lookup(key)
-        self.count_lookup(stream is not None)
-        return stream
-
-    def count_lookup(self, found: bool) -> None:
-        if found:
-            self.statistics.keyspace_hits += 1
-        else:
-            self.statistics.keyspace_misses += 1
-
-    def lookup_or_create(self, key: bytes) -> Stream:
-        db = self.client.db
-        return self.keyspace.lookup(db, key, self.now_ms) or self.keyspace.create(db, key)
-
-    def changed(self, key: bytes, event: str, db: int | None = None) -> None:
-        if db is None:
-            db = self.client.db
-        self.dirty += 1
-        if self.watches:
-            self.watches.touched(db, key)
-        if event and self.notifications:
-            for channel, message in self.notifications.of(event, db, key):
-                self.channels.publish(channel, message, self.push)
-        if self.waiters:
-            self.blocking.key_changed(db, key)
-
-    def notified(self, key: bytes, event: str, *, wake: bool = False) -> None:
-        self.dirty += 1
-        if self.notifications:
-            for channel, message in self.notifications.of(event, self.client.db, key):
-                self.channels.publish(channel, message, self.push)
-        if wake:
-            self.wake(key)
-
-    def wake(self, key: bytes) -> None:
-        if self.waiters:
-            self.blocking.key_changed(self.client.db, key)
-
-    def _expired(self, db: int, key: bytes) -> None:
-        self.statistics.expired_keys += 1
-        self.changed(key, "expired", db)
-
-    def refresh_quiet(self) -> None:
-        """Work out ``quiet`` anew; whoever starts to watch, wait or be notified calls it."""
-        self.quiet = not (self.watches or self.notifications or self.waiters)
-
-    def unwatch(self, client: Client) -> None:
-        self.watches.unwatch(client)
+    # -- what handlers call: clients ----------------------------------------------------------------------------
 
     def set_monitor(self, client: Client, on: bool) -> None:
         client.monitor = on
@@ -252,8 +195,6 @@ class Node:
             self.monitors.pop(client.id, None)
         client.settle()
         self.settings_changed()
-
-    # -- what handlers call: clients -----------------------------------------------------------------------------
 
     def block(self, request: BlockedRequest, keys: list[bytes], timeout_ms: int) -> None:
         self.blocking.block(self.client, request, keys, timeout_ms)

@@ -13,12 +13,14 @@ from respbroker.commands.context import Context
 from respbroker.commands.idempotency import Idempotency, take_idempotency
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.commands.tips import VARIES
+from respbroker.commands.topic_append import append_run_to_topic, choose_id, choose_partition
 from respbroker.commands.trim_options import TrimOptions
 from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, SyntaxRefused, WrongArity
 from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
 from respbroker.resp.codec import count_alike, encode_entries, encode_entry, encode_id, encode_ids
 from respbroker.sessions.client import Output, Reply
+from respbroker.streams.topic import Topic
 from respbroker.streams.trimming import Trim
 
 if TYPE_CHECKING:
@@ -90,6 +92,12 @@ def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Ou
     skip = _short(words)
     if not skip or ctx.notifications or (skip == _TRIMMED and not ctx.quiet):
         return 0
+    entry = ctx.keyspace.databases[ctx.client.db].keys.get(words[1])
+    if entry is not None and entry.parts:
+        topic = ctx.find(words[1])
+        if skip != _PLAIN or not isinstance(topic, Topic):
+            return 0
+        return append_run_to_topic(ctx, topic, requests, start, out)
     if requests[start + 1][1:skip] == words[1:skip]:
         return _append_run(ctx, requests, start, skip, out)
     return _scatter(ctx, requests, start, out) if skip == _PLAIN and ctx.quiet else 0
@@ -105,7 +113,7 @@ def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int
     node_entries = ctx.settings.stream_node_max_entries
     trim = _trim_of(*alike[3:5], node_entries) if skip == _TRIMMED else None
     stream = ctx.lookup(alike[1])
-    if stream is None or count < 2:
+    if stream is None or count < 2 or stream.topic is not None:
         return 0
     ms, seq = _next_id(stream, ctx.now_ms)
     if seq + count > U64_MAX:
@@ -145,7 +153,7 @@ def _scatter(ctx: Context, requests: list[list[bytes]], start: int, out: list[Ou
         if entry is None or entry.expires_ms:
             break
         stream = entry.stream
-        if stream is None or stream.last_id == _LAST_ID:
+        if stream is None or stream.last_id == _LAST_ID or stream.topic is not None:
             break
         if now_ms > stream.last_id[0]:
             entry_id, bulk = (now_ms, 0), fresh
@@ -207,6 +215,18 @@ def _append(ctx: Context, request: AppendRequest) -> Reply:
         if request.nomkstream:
             return replies.null(ctx.client.protocol)
         stream = ctx.lookup_or_create(request.key)
+    return _append_to(ctx, stream, request)
+
+
+def xadd_to_topic(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
+    """XADD to a topic of several partitions."""
+    request = _parse_append(ctx, words)
+    if request.trim is not None:
+        raise ReplyError("MAXLEN and MINID work on one partition, not on a topic of several")
+    return _append_to(ctx, topic.partitions[choose_partition(ctx, topic, request)], request)
+
+
+def _append_to(ctx: Context, stream: Stream, request: AppendRequest) -> Reply:
     if request.idempotency is not None:
         known = request.idempotency.find(stream, ctx.now_ms)
         if known is not None:
@@ -216,9 +236,9 @@ def _append(ctx: Context, request: AppendRequest) -> Reply:
     stream.append(entry_id, encode_entry(id_bulk, request.fields, 0))
     if request.idempotency is not None:
         request.idempotency.record(stream, entry_id, ctx.now_ms)
-    ctx.changed(request.key, "xadd")
+    ctx.changed(stream.key, "xadd")
     if request.trim is not None and request.trim.apply(stream, ctx.settings.stream_node_max_entries):
-        ctx.changed(request.key, "xtrim")
+        ctx.changed(stream.key, "xtrim")
     return id_bulk
 
 
@@ -229,6 +249,8 @@ def _choose_id(stream: Stream, ms: int | None, seq: int | None, now_ms: int) -> 
         IdsExhausted: no ID is left behind the last one.
         IdNotGreater: the ID asked for is not above the last one.
     """
+    if stream.topic is not None:
+        return choose_id(stream.topic, stream.partition, ms, seq, now_ms)
     last_ms, last_seq = last = stream.last_id
     if last == _LAST_ID:
         raise IdsExhausted
@@ -248,6 +270,8 @@ def _choose_id(stream: Stream, ms: int | None, seq: int | None, now_ms: int) -> 
 
 def _next_id(stream: Stream, now_ms: int) -> Id:
     """The ID for ``*``: the clock's time, or the last ID's successor while the clock is not ahead of it."""
+    if stream.topic is not None:
+        return stream.topic.next_id(stream.partition, now_ms)
     last_ms, last_seq = stream.last_id
     if now_ms > last_ms:
         return now_ms, 0
@@ -290,6 +314,7 @@ COMMANDS: Final = (
         complexity="O(1) to append, O(1) to trim",
         keys=Keys(),
         tips=(VARIES,),
+        on_topic=xadd_to_topic,
         run=xadd_run,
     ),
     CommandSpec(

@@ -20,6 +20,7 @@ _FAMILIES: Final = (
     "deletes",
     "inspection",
     "stream_settings",
+    "topics",
     # keys
     "keys",
     "scanning",

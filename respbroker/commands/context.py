@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from respbroker.sessions.watches import Watches
     from respbroker.streams.keyspace import Keyspace
     from respbroker.streams.stream import Stream
+    from respbroker.streams.topic import Topic
     from respbroker.streams.waiters import Waiters
 
 
@@ -64,11 +65,21 @@ class Context(Protocol):
     random: Random
     #: No waiter, no WATCH and no notification anywhere: handlers may skip `changed`.
     quiet: bool
+    #: Number of the tick.
+    ticks_count: int
     #: Keys changed since the start (rdb_changes_since_last_save counts from the last checkpoint).
     dirty: int
 
     def lookup(self, key: bytes) -> Stream | None:
-        """The stream at ``key`` in the client's database, opened if need be; expired keys are gone."""
+        """The stream at ``key`` in the client's database, opened if need be; expired keys are gone.
+
+        Raises:
+            SeveralPartitions: it is a topic of several partitions; where the row of the command has ``on_topic``, that
+                is called instead, so nothing may have been changed yet.
+        """
+
+    def find(self, key: bytes) -> Stream | Topic | None:
+        """The stream or the topic of several partitions at ``key``."""
 
     def lookup_to_read(self, key: bytes) -> Stream | None:
         """The same for a command that only reads: counted as a hit or a miss (keyspace_hits)."""

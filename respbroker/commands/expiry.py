@@ -45,6 +45,7 @@ def _setter(form: Form) -> Handler:
         db, key = ctx.client.db, words[1]
         if not ctx.keyspace.exists(db, key, ctx.now_ms):
             return ZERO
+        ctx.keyspace.ensure_whole(db, key, ctx.now_ms)
         if not _allowed(conditions, ctx.keyspace.expiry(db, key), expires_ms):
             return ZERO
         _set(ctx, key, expires_ms)

@@ -50,9 +50,10 @@ def type_(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def touch(ctx: Context, words: list[bytes]) -> Reply:
-    names = ctx.keyspace.databases[ctx.client.db].keys
-    touched = [names[key] for key in words[1:] if _looked_up(ctx, key)]
-    for entry in touched:
+    touched = [key for key in words[1:] if _looked_up(ctx, key)]
+    for key in touched:
+        entry = ctx.keyspace.entry_of(ctx.client.db, key)
+        assert entry is not None
         entry.used_ms = ctx.now_ms
     return integer(len(touched))
 
@@ -68,6 +69,7 @@ def delete(ctx: Context, words: list[bytes]) -> Reply:
 def _drop(ctx: Context, key: bytes) -> bool:
     if not present(ctx, key):
         return False
+    ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
     ctx.keyspace.delete(ctx.client.db, key)
     ctx.changed(key, "del")
     return True
@@ -80,6 +82,7 @@ def rename(ctx: Context, words: list[bytes]) -> Reply:
     _, key, new_key = words
     if not present(ctx, key):
         raise NoSuchKey
+    ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
     if key != new_key:
         present(ctx, new_key)  # an expired target goes as expired, not as replaced
         _rename(ctx, key, new_key)
@@ -90,6 +93,7 @@ def renamenx(ctx: Context, words: list[bytes]) -> Reply:
     _, key, new_key = words
     if not present(ctx, key):
         raise NoSuchKey
+    ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
     if present(ctx, new_key):  # the key itself included
         return ZERO
     _rename(ctx, key, new_key)
@@ -111,6 +115,7 @@ def move(ctx: Context, words: list[bytes]) -> Reply:
         raise ReplyError(SAME_KEY)
     if not present(ctx, key) or present(ctx, key, target_db):
         return ZERO
+    ctx.keyspace.ensure_whole(source_db, key, ctx.now_ms)
     ctx.keyspace.rename(source_db, key, target_db, key)
     ctx.changed(key, "move_from")
     ctx.changed(key, "move_to", target_db)

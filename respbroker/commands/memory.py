@@ -51,8 +51,10 @@ def usage(ctx: Context, words: list[bytes]) -> Reply:
     db, key = ctx.client.db, words[2]
     if not ctx.keyspace.exists(db, key, ctx.now_ms):
         return null(ctx.client.protocol)
-    stream = ctx.keyspace.databases[db].keys[key].stream
-    return integer(_KEY + len(key) + (stream_size(stream) if stream is not None else 0))
+    entry = ctx.keyspace.entry_of(db, key)
+    assert entry is not None
+    streams = [leaf.stream for leaf in entry.leaves if leaf.stream is not None]
+    return integer(_KEY + len(key) + sum(map(stream_size, streams)))
 
 
 def stream_size(stream: Stream) -> int:

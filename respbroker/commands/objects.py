@@ -42,7 +42,7 @@ def _find(ctx: Context, key: bytes) -> KeyEntry | None:
     """The catalog's entry; asking about a key does not count as using it."""
     if not ctx.keyspace.exists(ctx.client.db, key, ctx.now_ms):
         return None
-    return ctx.keyspace.databases[ctx.client.db].keys[key]
+    return ctx.keyspace.entry_of(ctx.client.db, key)
 
 
 def encoding(ctx: Context, words: list[bytes]) -> Reply:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from respbroker.commands.context import Context
     from respbroker.sessions.client import Reply
-    from respbroker.streams.keyspace import Database
+    from respbroker.streams.catalog import Database
 
 COUNT_DEFAULT: Final = 10
 U64_MAX: Final = 2**64 - 1

@@ -13,8 +13,10 @@ from respbroker.sessions.client import Output, Reply
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
+    from respbroker.streams.topic import Topic
 
 Handler = Callable[["Context", list[bytes]], Reply]
+TopicHandler = Callable[["Context", "Topic", list[bytes]], Reply]
 #: Serves neighbouring requests at once, of one client or of several: takes requests, where to start, and where replies
 #: go, one for each; gives back how many it served, 0 if the handler is to serve the first. The arity of the first is
 #: right. It looks at nothing of a client but its database, and raises nothing once it has changed something.
@@ -86,6 +88,9 @@ class CommandSpec:
     keys: Keys | None = None
     tips: tuple[str, ...] = ()  #: for proxies of a cluster, see `respbroker.commands.tips`
     subcommands: tuple[CommandSpec, ...] = ()
+    #: What the command does with a topic of several partitions, where the handler's look-up of the key found one;
+    #: without it the command refuses such topics.
+    on_topic: TopicHandler | None = None
     run: RunHandler | None = None  #: for plain clients; does what the handler would, sooner
 
 

@@ -14,12 +14,15 @@ import attrs
 import msgpack
 from sortedcontainers import SortedList
 
+from respbroker.model.topic_settings import DEFAULTS, TopicSettings
 from respbroker.streams.directories import remove_tree
 from respbroker.streams.journal import CATALOG, Part
 from storage import CorruptLog, FileSystem, Log
 
 if TYPE_CHECKING:
+    from respbroker.streams.key_order import KeyOrder
     from respbroker.streams.stream import Stream
+    from respbroker.streams.topic import Topic
 
 CREATED: Final = 1  # [_, db, key, number]
 DROPPED: Final = 2  # [_, db, key]
@@ -28,9 +31,12 @@ EXPIRY_SET: Final = 4  # [_, db, key, expires_ms (0: never)]
 SWAPPED: Final = 5  # [_, db, db]
 FLUSHED: Final = 6  # [_, db or nil]
 ON_DISK: Final = 7  # [_, number]: the directories of all streams below are on disk
-LOG_REPLACED: Final = 8  # [_, db, key, number]: the stream goes on in another directory
+LOG_REPLACED: Final = 8  # [_, db, key (of a partition, where there are several), number]: goes on in another directory
+TOPIC_CREATED: Final = 9  # [_, db, key, number of the first partition, partitions, settings as TopicSettings.dump]
+TOPIC_ALTERED: Final = 10  # [_, db, key, settings]
+TOPIC_GROWN: Final = 11  # [_, db, key, number of the first new partition, new ones, last_ms, last_seq before]
 
-_SNAPSHOT_VERSION = 1
+_SNAPSHOT_VERSION = 2
 _SNAPSHOT_BYTES = 4 << 20  # a snapshot once this much log, and twice the last snapshot, has gathered behind the last
 
 
@@ -39,6 +45,9 @@ class KeyEntry:
     """What the catalog knows of one key; ``stream`` while it is open. Times in Unix milliseconds.
 
     ``number`` names the stream's directory; ``place``, the number at creation, never changes (SCAN orders by it).
+    ``settings`` are None for a key that XTOPIC never spoke of. Several partitions are in ``parts``, entries of their
+    own without expiry and settings; then ``topic`` takes the place of ``stream``. For ``plain_until`` see
+    `respbroker.streams.topic`.
     """
 
     number: int
@@ -46,6 +55,29 @@ class KeyEntry:
     expires_ms: int = 0
     used_ms: int = 0
     stream: Stream | None = None
+    settings: TopicSettings | None = None
+    parts: tuple[KeyEntry, ...] = ()
+    plain_until: tuple[int, int] = (0, 0)
+    topic: Topic | None = None
+
+    @property
+    def leaves(self) -> tuple[KeyEntry, ...]:
+        """The entries that have a directory: the partitions, or the key itself."""
+        return self.parts or (self,)
+
+
+@attrs.define(eq=False)
+class Database:
+    """One of the numbered databases. ``keys`` is shared with the catalog, which owns it."""
+
+    index: int
+    keys: dict[bytes, KeyEntry]
+    order: KeyOrder | None = None  #: cache of a running SCAN; may be dropped at any time
+
+    @property
+    def expires_count(self) -> int:
+        """Keys with an expiry."""
+        return sum(1 for entry in self.keys.values() if entry.expires_ms)
 
 
 class Catalog:
@@ -158,8 +190,36 @@ class Catalog:
         self.on_disk_below = number
 
     def _log_replaced(self, db: int, key: bytes, number: int) -> None:
-        self.databases[db][key].number = number
+        self.leaf(db, key).number = number
         self.next_number = max(self.next_number, number + 1)
+
+    def _topic_created(self, db: int, key: bytes, number: int, partitions: int, settings: dict[str, str]) -> None:
+        self._created(db, key, number)
+        entry = self.databases[db][key]
+        entry.settings = TopicSettings.load(settings)
+        if partitions > 1:
+            entry.parts = tuple(KeyEntry(each, each) for each in range(number, number + partitions))
+        self.next_number = max(self.next_number, number + partitions)
+
+    def _topic_altered(self, db: int, key: bytes, settings: dict[str, str]) -> None:
+        self.databases[db][key].settings = TopicSettings.load(settings)
+
+    def _topic_grown(self, db: int, key: bytes, number: int, count: int, last_ms: int, last_seq: int) -> None:
+        entry = self.databases[db][key]
+        if not entry.parts:
+            entry.parts = (KeyEntry(entry.number, entry.place, stream=entry.stream),)
+            entry.stream, entry.plain_until = None, (last_ms, last_seq)
+        entry.parts += tuple(KeyEntry(each, each) for each in range(number, number + count))
+        entry.settings = entry.settings or DEFAULTS
+        self.next_number = max(self.next_number, number + count)
+
+    def leaf(self, db: int, key: bytes) -> KeyEntry:
+        """The entry of a stream by its key, be it one of several partitions."""
+        entry = self.databases[db].get(key)
+        if entry is None:
+            name, _, index = key.rpartition(b"/")
+            return self.databases[db][name].parts[int(index)]
+        return entry
 
     def _forget(self, entry: KeyEntry | None, db: int, key: bytes) -> None:
         """Take a key that goes or moves out of the expiry index."""
@@ -191,15 +251,15 @@ class Catalog:
         """Match keys with the streams' directories; see the module's first lines for what each mismatch means."""
         present = {int(name) for name in self._filesystem.directories(self._streams_directory) if name.isdigit()}
         known = 0
-        for db, keys in enumerate(self.databases):
-            for key, entry in list(keys.items()):
-                if entry.number in present:
-                    known += 1
-                    present.discard(entry.number)
-                    continue
-                where = f"{self._streams_directory}/{entry.number:010d}"
-                if entry.number < self.on_disk_below:
-                    raise CorruptLog(f"the directory of stream {key!r} in database {db} is missing", file=where)
+        for db, key, entry in self._leaves():
+            if entry.number in present:
+                known += 1
+                present.discard(entry.number)
+                continue
+            where = f"{self._streams_directory}/{entry.number:010d}"
+            if entry.number < self.on_disk_below:
+                raise CorruptLog(f"the directory of stream {key!r} in database {db} is missing", file=where)
+            if self.databases[db].get(key) is entry:
                 self.lose(db, key)
         unknown = sorted(present)
         self.leftovers = [number for number in unknown if number < self.next_number]
@@ -218,14 +278,18 @@ class Catalog:
         candidates = [path, *(f"{path}-{number}" for number in range(2, len(names) + 3))]
         return next(each for each in candidates if each.rpartition("/")[2] not in names)
 
-    def not_known_on_disk(self) -> list[tuple[int, bytes, int]]:
-        """Database, key and number of the streams whose directories no sync has been reported for."""
+    def _leaves(self) -> list[tuple[int, bytes, KeyEntry]]:
+        """Database, key and entry of every stream."""
         return [
-            (db, key, entry.number)
+            (db, b"%b/%d" % (key, index) if entry.parts else key, leaf)
             for db, keys in enumerate(self.databases)
             for key, entry in keys.items()
-            if entry.number >= self.on_disk_below
+            for index, leaf in enumerate(entry.leaves)
         ]
+
+    def not_known_on_disk(self) -> list[tuple[int, bytes, int]]:
+        """Database, key and number of the streams whose directories no sync has been reported for."""
+        return [(db, key, leaf.number) for db, key, leaf in self._leaves() if leaf.number >= self.on_disk_below]
 
     def lose(self, db: int, key: bytes) -> None:
         """A key whose stream never reached the disk: nothing of it had been answered as durable."""
@@ -233,23 +297,32 @@ class Catalog:
         self.findings.append(f"stream {key!r} in database {db} was created too shortly before a power failure")
 
     def _dump(self) -> bytes:
-        keys = [
-            [[key, entry.number, entry.place, entry.expires_ms] for key, entry in database.items()]
-            for database in self.databases
-        ]
+        keys = [[_row(key, entry) for key, entry in database.items()] for database in self.databases]
         return _pack([_SNAPSHOT_VERSION, self.next_number, self.on_disk_below, keys])
 
     def _load(self, state: bytes) -> None:
         version, self.next_number, self.on_disk_below, databases = msgpack.unpackb(state, raw=False)
-        assert version == _SNAPSHOT_VERSION, f"catalog snapshot version {version}"
+        assert 1 <= version <= _SNAPSHOT_VERSION, f"catalog snapshot version {version}"
         for index, keys in enumerate(databases):
             if keys and index >= len(self.databases):
                 count = len(self.databases)
                 raise CorruptLog(
                     f"database {index} has keys, but the setting databases is {count}", file=self.log.directory
                 )
-            for key, number, place, expires_ms in keys:
-                self.databases[index][key] = KeyEntry(number, place, expires_ms, self.now_ms)
+            for key, number, place, expires_ms, *topic in keys:
+                entry = self.databases[index][key] = KeyEntry(number, place, expires_ms, self.now_ms)
+                if topic:  # settings, parts, plain_until: since version 2, and only for topics
+                    entry.settings = TopicSettings.load(topic[0])
+                    entry.parts = tuple(KeyEntry(*part) for part in topic[1])
+                    entry.plain_until = topic[2], topic[3]
+
+
+def _row(key: bytes, entry: KeyEntry) -> list[Any]:
+    """A key as it stands in a snapshot."""
+    row = [key, entry.number, entry.place, entry.expires_ms]
+    if entry.settings is not None:
+        row += [entry.settings.dump(), [[part.number, part.place] for part in entry.parts], *entry.plain_until]
+    return row
 
 
 _APPLY: Final[dict[int, Callable[..., None]]] = {
@@ -261,6 +334,9 @@ _APPLY: Final[dict[int, Callable[..., None]]] = {
     FLUSHED: Catalog._flushed,
     ON_DISK: Catalog._on_disk,
     LOG_REPLACED: Catalog._log_replaced,
+    TOPIC_CREATED: Catalog._topic_created,
+    TOPIC_ALTERED: Catalog._topic_altered,
+    TOPIC_GROWN: Catalog._topic_grown,
 }
 
 _pack: Final[Callable[[list[Any]], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack

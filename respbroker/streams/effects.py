@@ -38,6 +38,7 @@ IDMP_CONFIGURED: Final = 15  # [_, duration_s, maxsize]
 IDMP_RECORDED: Final = 16  # [_, producer, idempotent_id, ms, seq, time_ms]
 IDMP_LOADED: Final = 17  # [_, all maps as IdempotencyMaps.dump gives them]   (COPY)
 ACKNOWLEDGED_SPANS: Final = 18  # [_, group, [first, how many, first, how many, ...]]
+BEGUN: Final = 30  # [_, topic, partition]: changes nothing; tells whoever finds the directory what it is
 
 pack: Final[Callable[[Effect], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
@@ -158,6 +159,10 @@ def _idmp_loaded(stream: Stream, maps: list[Any]) -> None:
     stream.idmp = IdempotencyMaps.load(maps)
 
 
+def _begun(stream: Stream, topic: bytes, partition: int) -> None:
+    """The catalog knows it."""
+
+
 _APPLY: Final[dict[int, Callable[..., None]]] = {
     TRIMMED: _trimmed,
     DELETED: _deleted,
@@ -176,4 +181,5 @@ _APPLY: Final[dict[int, Callable[..., None]]] = {
     IDMP_RECORDED: _idmp_recorded,
     IDMP_LOADED: _idmp_loaded,
     ACKNOWLEDGED_SPANS: _acknowledged_spans,
+    BEGUN: _begun,
 }

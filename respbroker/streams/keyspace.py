@@ -11,8 +11,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import attrs
-
+from respbroker.errors import NoSuchPartition, SeveralPartitions
+from respbroker.model.topic_settings import DEFAULTS
 from respbroker.streams.catalog import (
     CREATED,
     DROPPED,
@@ -22,12 +22,13 @@ from respbroker.streams.catalog import (
     MOVED,
     SWAPPED,
     Catalog,
+    Database,
     KeyEntry,
 )
 from respbroker.streams.copying import copy_stream
 from respbroker.streams.directories import never_synced, remove_tree
 from respbroker.streams.journal import Journal
-from respbroker.streams.key_order import KeyOrder
+from respbroker.streams.keyspace_topics import KeyspaceTopics
 from respbroker.streams.opening import drop_lost_streams, open_first_logs, recover_journal
 from respbroker.streams.stream import Id, Stream
 from respbroker.streams.upkeep import KeyspaceUpkeep
@@ -49,21 +50,7 @@ def log_config_of(settings: Settings) -> LogConfig:
     )
 
 
-@attrs.define(eq=False)
-class Database:
-    """One of the numbered databases. ``keys`` is shared with the catalog, which owns it."""
-
-    index: int
-    keys: dict[bytes, KeyEntry]
-    order: KeyOrder | None = None  #: cache of a running SCAN; may be dropped at any time
-
-    @property
-    def expires_count(self) -> int:
-        """Keys with an expiry."""
-        return sum(1 for entry in self.keys.values() if entry.expires_ms)
-
-
-class Keyspace(KeyspaceUpkeep):
+class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
     """All databases of a node. Owns the catalog and every open stream.
 
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
@@ -109,6 +96,8 @@ class Keyspace(KeyspaceUpkeep):
         self.log_config = log_config_of(self.settings)
         for log in self.live_logs:
             log.config = self.log_config
+        for stream in self.opened():
+            stream.log.config = self.config_for(stream.settings)
 
     def _open_catalog(self, *, settle: bool) -> None:
         log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
@@ -140,18 +129,34 @@ class Keyspace(KeyspaceUpkeep):
     # -- looking up ------------------------------------------------------------------------------------------
 
     def lookup(self, db: int, key: bytes, now_ms: int) -> Stream | None:
-        """The stream at ``key``, opened if need be; None if there is none or it has expired."""
+        """The stream at ``key``, opened if need be; None if there is none or it has expired.
+
+        Raises:
+            SeveralPartitions: it is a topic of several partitions.
+            NoSuchPartition: the key names a partition beyond a topic's last one.
+        """
         entry = self.databases[db].keys.get(key)
         if entry is None:
-            return None
+            return self.lookup_partition(db, key, now_ms) if b"/" in key else None
         if entry.expires_ms and entry.expires_ms <= now_ms:
             self._expire_unless_frozen(db, key)
             return None
         entry.used_ms = now_ms
+        if entry.parts:
+            raise SeveralPartitions.of(key, self.topic_of(db, key, entry))
         return entry.stream or self._open(db, key, entry)
 
     def exists(self, db: int, key: bytes, now_ms: int) -> bool:
-        """Whether there is a key; its stream is not opened."""
+        """Whether there is a key, or a partition of that name; its stream is not opened."""
+        if key in self.databases[db].keys:
+            return self.exists_whole(db, key, now_ms)
+        try:
+            return b"/" in key and self.partition_entry(db, key, now_ms) is not None
+        except NoSuchPartition:
+            return False
+
+    def exists_whole(self, db: int, key: bytes, now_ms: int) -> bool:
+        """Whether there is a key, partitions apart."""
         entry = self.databases[db].keys.get(key)
         if entry is None:
             return False
@@ -187,7 +192,9 @@ class Keyspace(KeyspaceUpkeep):
 
     def _attach(self, db: int, key: bytes, entry: KeyEntry, log: Log) -> Stream:
         defaults = (self.settings.stream_idmp_duration, self.settings.stream_idmp_maxsize)
-        stream = Stream(db, key, entry.number, log, defaults, self.dirty.append)
+        stream = Stream(db, key, entry.number, log, defaults, self.dirty.append, entry.settings or DEFAULTS)
+        if entry.settings is not None:
+            log.config = self.config_for(entry.settings)
         stream.snapshot_due = log.appended - log.bytes_since_snapshot + self._snapshot_bytes
         entry.stream = stream
         self.open_streams[entry.number] = stream
@@ -203,7 +210,9 @@ class Keyspace(KeyspaceUpkeep):
     # -- changing --------------------------------------------------------------------------------------------
 
     def create(self, db: int, key: bytes) -> Stream:
-        """An empty stream at ``key``, where there is none."""
+        """An empty stream at ``key``, where there is none. Raises BusyKey if it would pass for a partition."""
+        if b"/" in key:
+            self.ensure_free(db, key)
         return self._enter(db, key, *self._new_log())
 
     def _new_log(self) -> tuple[int, Log]:
@@ -239,12 +248,12 @@ class Keyspace(KeyspaceUpkeep):
         entry = self.databases[db].keys[key]
         if (db, key) == (new_db, new_key):
             return
+        self.ensure_free(new_db, new_key, len(entry.leaves), moved=key)
         replaced = self.databases[new_db].keys.get(new_key)
         self.catalog.commit([MOVED, db, key, new_db, new_key])
         if replaced is not None:
             self._discard(replaced)
-        if entry.stream is not None:
-            entry.stream.db, entry.stream.key = new_db, new_key
+        self._name(new_db, new_key, entry)
 
     def copy(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
         """Copy a stream with its groups and expiry, replacing what is at the new place."""
@@ -264,7 +273,7 @@ class Keyspace(KeyspaceUpkeep):
 
         The stream given is not to be used any more.
         """
-        entry = self.databases[stream.db].keys[stream.key]
+        entry = self.catalog.leaf(stream.db, stream.key)
         number, log = self._new_log()
         stored = range(stream.log.first_ordinal, stream.end_ordinal)
         end = stored.start + bisect_right(stored, last_id, key=stream.id_at)
@@ -272,6 +281,8 @@ class Keyspace(KeyspaceUpkeep):
         self.catalog.commit([LOG_REPLACED, stream.db, stream.key, number])
         target = self._attach(stream.db, stream.key, entry, log)
         copy_stream(stream, target, end)
+        if stream.topic is not None:
+            stream.topic.replace(stream.partition, target)
         self.atomic = True
         return target
 
@@ -284,9 +295,8 @@ class Keyspace(KeyspaceUpkeep):
         self.catalog.commit([SWAPPED, one, other])
         for index in (one, other):
             self.databases[index].keys = self.catalog.databases[index]
-            for entry in self.databases[index].keys.values():
-                if entry.stream is not None:
-                    entry.stream.db = index
+            for key, entry in self.databases[index].keys.items():
+                self._name(index, key, entry)
 
     def flush_databases(self, db: int | None) -> None:
         """Drop every key of one database or of all."""
@@ -297,15 +307,17 @@ class Keyspace(KeyspaceUpkeep):
             self._discard(entry)
 
     def _discard(self, entry: KeyEntry) -> None:
-        """Close a dropped stream; its directory goes once the catalog that says so is synced."""
-        if entry.stream is not None:
-            self.open_streams.pop(entry.number, None)
-            if entry.stream.is_dirty:
-                self.dirty.remove(entry.stream)
-            self.live_logs.discard(entry.stream.log)
-            entry.stream.log.close()
-            entry.stream = None
-        self.trash.append(entry.number)
+        """Close dropped streams; their directories go once the catalog that says so is synced."""
+        entry.topic = None
+        for leaf in entry.leaves:
+            if leaf.stream is not None:
+                self.open_streams.pop(leaf.number, None)
+                if leaf.stream.is_dirty:
+                    self.dirty.remove(leaf.stream)
+                self.live_logs.discard(leaf.stream.log)
+                leaf.stream.log.close()
+                leaf.stream = None
+            self.trash.append(leaf.number)
 
     # -- durability --------------------------------------------------------------------------------------------
 

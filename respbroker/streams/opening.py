@@ -47,10 +47,11 @@ def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> No
 
 
 def drop_lost_streams(catalog: Catalog, open_log: OpenLog) -> None:
-    """Drop streams of which a power failure left nothing."""
+    """Drop streams of which a power failure left nothing. A partition stays with its topic, empty."""
     for db, key, number in catalog.not_known_on_disk():
-        log = open_log(number, False)
-        if log is None or log.end_offset == 0:
+        is_part = key not in catalog.databases[db]
+        log = open_log(number, is_part)
+        if log is None or (log.end_offset == 0 and not is_part):
             catalog.lose(db, key)
             catalog.leftovers.append(number)
             continue

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import compress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 from sortedcontainers import SortedDict
 
+from respbroker.model.topic_settings import DEFAULTS, TopicSettings
 from respbroker.streams import effects
 from respbroker.streams.deletions import Deletions
 from respbroker.streams.effects import Effect
@@ -23,6 +24,9 @@ from respbroker.streams.journal import Part
 from respbroker.streams.runs import as_range
 from respbroker.streams.stream_entries import ZERO, Id, Range, StreamEntries
 from storage import Log
+
+if TYPE_CHECKING:
+    from respbroker.streams.topic import Topic
 
 _SNAPSHOT_VERSION = 1
 #: What most streams have; never added to.
@@ -38,7 +42,8 @@ class Stream(StreamEntries):
     ID, of an entry that may be gone. ``entries_added`` is ``end_ordinal + added_bias`` (XSETID may set it at will).
     ``node_origin`` is where the grid of nodes begins that ``~`` trims by. ``recent_ids`` is a cache of XACK.
     ``detached`` keeps the IDs of pending entries whose segment was dropped. ``snapshot_mark`` tells of the last
-    snapshot its offset, and ``first_ordinal`` as it was then.
+    snapshot its offset, and ``first_ordinal`` as it was then. ``topic`` is the topic of several partitions whose number
+    ``partition`` this is, None for a stream by itself.
     """
 
     __slots__ = (
@@ -65,9 +70,12 @@ class Stream(StreamEntries):
         "max_deleted_id",
         "node_origin",
         "number",
+        "partition",
         "recent_ids",
+        "settings",
         "snapshot_due",
         "snapshot_mark",
+        "topic",
     )
 
     def __init__(
@@ -78,8 +86,12 @@ class Stream(StreamEntries):
         log: Log,
         idmp_defaults: tuple[int, int],
         on_dirty: Callable[[Stream], None],
+        settings: TopicSettings = DEFAULTS,
     ) -> None:
         self.db, self.key, self.number, self.log = db, key, number, log
+        self.settings = settings
+        self.topic: Topic | None = None
+        self.partition = 0
         self._on_dirty = on_dirty
         self.groups: dict[bytes, Group] = {}
         self.deletions = Deletions()

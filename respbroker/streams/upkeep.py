@@ -11,8 +11,8 @@ from respbroker.streams.stream import Stream
 from storage import Log, MergeJob
 
 if TYPE_CHECKING:
-    from respbroker.streams.catalog import KeyEntry
-    from respbroker.streams.keyspace import Database
+    from respbroker.streams.catalog import Database, KeyEntry
+    from respbroker.streams.topic import Topic
 
 
 class KeyspaceUpkeep:
@@ -26,7 +26,7 @@ class KeyspaceUpkeep:
     on_unsynced: Callable[[Log], None]
     trash: list[int]
     _grown: list[Stream]
-    _open: Callable[[int, bytes, KeyEntry], Stream]
+    open_key: Callable[[int, bytes, KeyEntry], Stream | Topic]
     _snapshot_bytes: int
     opened: Callable[[], Iterator[Stream]]
 
@@ -39,8 +39,8 @@ class KeyspaceUpkeep:
         self.on_unsynced(self.catalog.log)
         for database in self.databases if numbers else ():
             for key, entry in database.keys.items():
-                if entry.number in numbers and entry.stream is None:
-                    self._open(database.index, key, entry)
+                if any(leaf.number in numbers and leaf.stream is None for leaf in entry.leaves):
+                    self.open_key(database.index, key, entry)
 
     def found_durable(self) -> None:
         """All that was in the directory at the start is on the disk.

@@ -73,6 +73,16 @@ REPLIES: Final = {
     "TimeoutNotAnInteger": ("BLOCK with something else than a number", "send milliseconds"),
     "NoSuchKey": ("the key does not exist, or has expired", "create it with XADD or XGROUP CREATE … MKSTREAM"),
     "WrongType": ("never by this server: all keys are streams", "–"),
+    "SeveralPartitions": (
+        "the command works on one stream, and the key is a topic of several partitions",
+        "name the partition: `orders/3`",
+    ),
+    "NoSuchPartition": ("`orders/9` where the topic has fewer partitions", "see XTOPIC INFO"),
+    "PartOfTopic": ("DEL, RENAME, MOVE or EXPIRE of `orders/3`", "do it to the topic; XTRIM empties a partition"),
+    "BusyKey": (
+        "XTOPIC CREATE where a key is, or a new name that would mean a partition as well",
+        "choose another name",
+    ),
     "InvalidDbIndex": (
         "SELECT, MOVE, COPY or SWAPDB beyond `databases`",
         "raise `databases`, or choose a lower number",

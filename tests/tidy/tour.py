@@ -82,7 +82,7 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
         " all state; its parts own a share of it each.",
-        "__init__ node* clock dispatch* durability* blocking housekeeping timing facts",
+        "__init__ node* node_keys clock dispatch* durability* blocking housekeeping timing facts",
     ),
     Chapter(
         "Commands: how they are found and what they may touch",
@@ -97,6 +97,13 @@ CHAPTERS: Final = (
         "`append.xadd` is the shortest way through the whole server; read it first.",
         "append* trim_options idempotency reads* entries framing read_limits groups delivery* group_serving history"
         " acknowledge claims pendings deletes inspection stream_settings",
+    ),
+    Chapter(
+        "Commands: topics of several partitions",
+        "respbroker/commands",
+        "A look-up that finds such a topic raises `SeveralPartitions`, and the dispatcher calls the row's `on_topic`."
+        " These are the rows' other halves, and XTOPIC.",
+        "topics* topic_append",
     ),
     Chapter(
         "Commands: keys, transactions, connections, channels",
@@ -126,14 +133,14 @@ CHAPTERS: Final = (
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
         "__init__ stream* effects* trimming deletions merged group consumer references pending* pending_runs runs ages"
-        " assignments recent_ids idmp waiters ownership membership keyspace* catalog opening directories journal"
+        " assignments recent_ids idmp waiters ownership membership keyspace* topic catalog opening directories journal"
         " copying key_order",
     ),
     Chapter(
         "Values",
         "respbroker/model",
         "Frozen, and known to everyone.",
-        "__init__ stream_id settings setting_kinds config_file settings_page glob version",
+        "__init__ stream_id settings setting_kinds topic_settings config_file settings_page glob version",
     ),
     Chapter("Refusals", "respbroker", "Printed with advice in [errors](errors.md).", "errors"),
     Chapter(

@@ -1,0 +1,224 @@
+"""Topics in a keyspace: keys with several partitions, and the names of these.
+
+Partition 3 of the topic ``orders`` is looked up as ``orders/3``. Such a name stands in no dictionary: it is found
+through the topic, so that a topic is renamed, expires and goes as one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from respbroker.errors import BusyKey, NoSuchPartition, PartOfTopic, quoted
+from respbroker.model.topic_settings import DEFAULTS, TopicSettings
+from respbroker.streams import effects
+from respbroker.streams.catalog import TOPIC_ALTERED, TOPIC_CREATED, TOPIC_GROWN, Catalog, KeyEntry
+from respbroker.streams.stream import Stream
+from respbroker.streams.topic import Topic
+from storage import Log, LogConfig
+
+if TYPE_CHECKING:
+    from respbroker.streams.catalog import Database
+
+_SLASH = ord("/")
+
+
+class KeyspaceTopics:
+    """The part of `respbroker.streams.keyspace.Keyspace` that knows of partitions."""
+
+    catalog: Catalog
+    databases: list[Database]
+    log_config: LogConfig
+    atomic: bool
+    exists_whole: Callable[[int, bytes, int], bool]
+    _attach: Callable[[int, bytes, KeyEntry, Log], Stream]
+    _open: Callable[[int, bytes, KeyEntry], Stream]
+    _open_log: Callable[..., Log]
+
+    # -- names -----------------------------------------------------------------------------------------------
+
+    def partition_entry(self, db: int, key: bytes, now_ms: int) -> tuple[bytes, KeyEntry, int] | None:
+        """Name and entry of the topic of which ``key`` names a partition, and its number; None if it names none.
+
+        Raises:
+            NoSuchPartition: there is such a topic, but it has fewer partitions.
+        """
+        name, slash, digits = key.rpartition(b"/")
+        entry = self.databases[db].keys.get(name) if slash else None
+        if entry is None or not entry.parts or not digits.isdigit() or (digits[:1] == b"0" and len(digits) > 1):
+            return None
+        if not self.exists_whole(db, name, now_ms):
+            return None
+        if len(digits) > 4 or int(digits) >= len(entry.parts):
+            raise NoSuchPartition.of(name, digits, len(entry.parts))
+        return name, entry, int(digits)
+
+    def lookup_partition(self, db: int, key: bytes, now_ms: int) -> Stream | None:
+        """The partition that ``key`` names. Raises NoSuchPartition."""
+        found = self.partition_entry(db, key, now_ms)
+        if found is None:
+            return None
+        name, entry, index = found
+        entry.used_ms = now_ms
+        return self.topic_of(db, name, entry).partitions[index]
+
+    def entry_of(self, db: int, key: bytes) -> KeyEntry | None:
+        """The catalog's entry of a key, or of the topic of which it names a partition; looked at, not used."""
+        entry = self.databases[db].keys.get(key)
+        return self.databases[db].keys.get(key.rpartition(b"/")[0]) if entry is None else entry
+
+    def ensure_whole(self, db: int, key: bytes, now_ms: int) -> None:
+        """Raise PartOfTopic if ``key`` names a partition."""
+        if _SLASH in key and key not in self.databases[db].keys and self.partition_entry(db, key, now_ms) is not None:
+            raise PartOfTopic.of(key)
+
+    def ensure_free(self, db: int, key: bytes, partitions: int = 1, *, moved: bytes | None = None) -> None:
+        """Raise BusyKey if a new key's name, or those of its partitions, mean something else already.
+
+        ``moved`` is the key that is about to get the name.
+        """
+        keys = self.databases[db].keys
+        if _SLASH in key:
+            name, _, digits = key.rpartition(b"/")
+            owner = keys.get(name)
+            if owner is not None and owner.parts and digits.isdigit() and name != moved:
+                raise BusyKey(f"'{quoted(key)}' would be a partition of the topic '{quoted(name)}'")
+        if partitions > 1:
+            for taken in (b"%b/%d" % (key, index) for index in range(partitions)):
+                if taken in keys and taken != moved:
+                    raise BusyKey(f"the key '{quoted(taken)}' exists, and would be a partition of '{quoted(key)}'")
+
+    def names_of(self, db: int, key: bytes) -> tuple[bytes, ...]:
+        """A key that changed, and the topic it is a partition of: those who wait for that or watch it are concerned."""
+        if _SLASH not in key:
+            return (key,)
+        name = key.rpartition(b"/")[0]
+        entry = self.databases[db].keys.get(name)
+        return (key, name) if entry is not None and entry.parts else (key,)
+
+    # -- opening ---------------------------------------------------------------------------------------------
+
+    def find(self, db: int, key: bytes, now_ms: int) -> Stream | Topic | None:
+        """What is at ``key``: a stream, a topic of several partitions, one of its partitions, or nothing."""
+        entry = self.databases[db].keys.get(key)
+        if entry is None:
+            return self.lookup_partition(db, key, now_ms) if _SLASH in key else None
+        if entry.expires_ms and not self.exists_whole(db, key, now_ms):
+            return None
+        entry.used_ms = now_ms
+        return self.open_key(db, key, entry)
+
+    def open_key(self, db: int, key: bytes, entry: KeyEntry) -> Stream | Topic:
+        """The stream or the topic, opened if need be."""
+        return self.topic_of(db, key, entry) if entry.parts else entry.stream or self._open(db, key, entry)
+
+    @staticmethod
+    def streams_of(found: Stream | Topic) -> list[Stream]:
+        """The partitions, or the one stream."""
+        return found.partitions if isinstance(found, Topic) else [found]
+
+    def topic_of(self, db: int, name: bytes, entry: KeyEntry) -> Topic:
+        """The topic of an entry with several partitions, all of them opened."""
+        if entry.topic is None:
+            streams = [
+                part.stream or self._open(db, b"%b/%d" % (name, index), part) for index, part in enumerate(entry.parts)
+            ]
+            entry.topic = Topic(db, name, entry.settings or DEFAULTS, entry.plain_until, streams)
+            self._configure(entry)
+        return entry.topic
+
+    def config_for(self, settings: TopicSettings | None) -> LogConfig:
+        """The limits of a topic's logs: the server's, as far as the topic has none of its own."""
+        config = self.log_config
+        if settings is None or settings == DEFAULTS:
+            return config
+        changes = {
+            name: value
+            for name in ("segment_bytes", "segment_ms", "retention_ms", "retention_bytes")
+            if (value := getattr(settings, name)) is not None
+        }
+        for name in ("retention_ms", "retention_bytes"):
+            if changes.get(name) == -1 or "delete" not in settings.cleanup_policy:
+                changes[name] = None
+        return attrs.evolve(config, **changes)
+
+    def _configure(self, entry: KeyEntry) -> None:
+        """Hand the topic's settings to what is open of it."""
+        settings = entry.settings or DEFAULTS
+        config = self.config_for(entry.settings)
+        if entry.topic is not None:
+            entry.topic.settings = settings
+        for leaf in entry.leaves:
+            if leaf.stream is not None:
+                leaf.stream.settings = settings
+                leaf.stream.log.config = config
+
+    def _name(self, db: int, key: bytes, entry: KeyEntry) -> None:
+        """Tell what is open of an entry where it is now."""
+        if entry.topic is not None:
+            entry.topic.db, entry.topic.name = db, key
+        for index, leaf in enumerate(entry.leaves):
+            if leaf.stream is not None:
+                leaf.stream.db, leaf.stream.key = db, b"%b/%d" % (key, index) if entry.parts else key
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def create_topic(self, db: int, key: bytes, partitions: int, settings: TopicSettings) -> None:
+        """A topic with empty partitions, where there is no key. Raises BusyKey."""
+        if key in self.databases[db].keys:
+            raise BusyKey
+        self.ensure_free(db, key, partitions)
+        logs = self._new_logs(partitions)
+        self.catalog.commit([TOPIC_CREATED, db, key, self.catalog.next_number, partitions, settings.dump()])
+        entry = self.databases[db].keys[key]
+        self._begin(db, key, entry.leaves, logs, several=bool(entry.parts))
+        if entry.parts:
+            self.topic_of(db, key, entry)
+        else:
+            self._configure(entry)
+
+    def alter_topic(self, db: int, key: bytes, settings: TopicSettings) -> None:
+        """Other settings for a key that exists."""
+        self.catalog.commit([TOPIC_ALTERED, db, key, settings.dump()])
+        self._configure(self.databases[db].keys[key])
+
+    def grow_topic(self, db: int, key: bytes, partitions: int) -> None:
+        """More partitions for a key that exists; the new ones know the groups, and have given them nothing yet."""
+        entry = self.databases[db].keys[key]
+        before = self.open_key(db, key, entry)
+        last_id = before.last_id
+        self.ensure_free(db, key, partitions)
+        old = len(entry.leaves)
+        logs = self._new_logs(partitions - old)
+        self.catalog.commit([TOPIC_GROWN, db, key, self.catalog.next_number, partitions - old, *last_id])
+        first = entry.parts[0].stream
+        assert first is not None
+        first.key = b"%b/0" % key
+        self._begin(db, key, entry.parts[old:], logs, old)
+        entry.topic = None
+        self.topic_of(db, key, entry)
+        for stream in entry.topic.partitions[old:]:  # type: ignore[attr-defined]
+            for group in first.groups.values():
+                stream.commit([effects.GROUP_CREATED, group.name, 0, 0, 0, 0])
+
+    def _new_logs(self, count: int) -> list[Log]:
+        """Come before any other change, for the disk may refuse them."""
+        first = self.catalog.next_number
+        return [self._open_log(number, create=True) for number in range(first, first + count)]
+
+    def _begin(
+        self,
+        db: int,
+        key: bytes,
+        leaves: Sequence[KeyEntry],
+        logs: Sequence[Log],
+        first: int = 0,
+        *,
+        several: bool = True,
+    ) -> None:
+        for index, (leaf, log) in enumerate(zip(leaves, logs, strict=True), first):
+            name = b"%b/%d" % (key, index) if several else key
+            self._attach(db, name, leaf, log).commit([effects.BEGUN, key, index])
+        self.atomic = True  # all of it or nothing

@@ -1,0 +1,112 @@
+"""A topic of several partitions: streams that share one order of IDs.
+
+IDs rise over the whole topic, in the order of appending, so a reader who goes on behind the last ID it saw misses
+nothing, whatever partition the next entry is in. The sequence number of an ID is congruent to its partition modulo
+4096, so the ID alone tells where an entry is. A topic that grew out of a plain stream has IDs from before: all of them
+are in partition 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from xxhash import xxh3_64_intdigest
+
+from respbroker.errors import IdsExhausted
+from respbroker.model.stream_id import U64_MAX
+from respbroker.model.topic_settings import PARTITIONS_MAX, TopicSettings
+from respbroker.streams.stream import Id, Stream
+from respbroker.streams.stream_entries import ZERO
+
+STRIDE: Final = PARTITIONS_MAX
+
+
+class Topic:
+    """One topic while it is open. ``partitions`` are its streams by number; their ``topic`` is this.
+
+    ``last_id`` is the highest ID given out in any partition. IDs up to ``plain_until`` are all in partition 0.
+    """
+
+    __slots__ = ("_sticky", "_sticky_tick", "db", "last_id", "name", "partitions", "plain_until", "settings")
+
+    def __init__(
+        self, db: int, name: bytes, settings: TopicSettings, plain_until: Id, partitions: Sequence[Stream]
+    ) -> None:
+        self.db, self.name, self.settings, self.plain_until = db, name, settings, plain_until
+        self.partitions: list[Stream] = []
+        self.last_id: Id = ZERO
+        self._sticky, self._sticky_tick = -1, -1
+        for stream in partitions:
+            self.add(stream)
+
+    def add(self, stream: Stream) -> None:
+        """One more partition, behind the others."""
+        stream.topic, stream.partition = self, len(self.partitions)
+        stream.settings = self.settings
+        self.partitions.append(stream)
+        self.last_id = max(self.last_id, stream.last_id)
+
+    def replace(self, index: int, stream: Stream) -> None:
+        """Another stream takes the place of a partition."""
+        stream.topic, stream.partition, stream.settings = self, index, self.settings
+        self.partitions[index] = stream
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether each partition belongs to one consumer of a group at a time."""
+        return self.settings.group_mode != "shared"
+
+    @property
+    def length(self) -> int:
+        """Live entries."""
+        return sum(stream.length for stream in self.partitions)
+
+    # -- where an entry is, or goes ------------------------------------------------------------------------------
+
+    def partition_of(self, entry_id: Id) -> Stream | None:
+        """The partition in which an entry with that ID is, if it is anywhere."""
+        if entry_id <= self.plain_until:
+            return self.partitions[0]
+        index = entry_id[1] % STRIDE
+        return self.partitions[index] if index < len(self.partitions) else None
+
+    def index_of_key(self, key: bytes) -> int:
+        """The partition of all entries with that key."""
+        return xxh3_64_intdigest(key) % len(self.partitions)
+
+    def sticky(self, tick: int) -> int:
+        """The partition of entries without a key: one for a whole tick, so that they make one batch, then the next."""
+        if tick != self._sticky_tick:
+            self._sticky_tick = tick
+            self._sticky = (self._sticky + 1) % len(self.partitions)
+        return self._sticky
+
+    # -- IDs -----------------------------------------------------------------------------------------------------
+
+    def next_id(self, index: int, now_ms: int) -> Id:
+        """Give out the next ID of partition ``index``.
+
+        Raises:
+            IdsExhausted: there is none behind the last one.
+        """
+        ms, seq = self.last_id
+        if now_ms > ms:
+            ms, seq = now_ms, index
+        else:
+            seq = next_sequence(seq, index)
+            if seq > U64_MAX:
+                if ms == U64_MAX:
+                    raise IdsExhausted
+                ms, seq = ms + 1, index
+        self.last_id = ms, seq
+        return ms, seq
+
+    def take_id(self, entry_id: Id) -> None:
+        """An ID above ``last_id`` was chosen by a client."""
+        self.last_id = entry_id
+
+
+def next_sequence(seq: int, index: int) -> int:
+    """The lowest number above ``seq`` that tells partition ``index``."""
+    return seq + 1 + (index - seq - 1) % STRIDE
