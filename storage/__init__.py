@@ -26,8 +26,9 @@ from storage.errors import (
 )
 from storage.filesystem import FileSystem, OsFileSystem
 from storage.log import Log
-from storage.merge import MergeJob
+from storage.merge import Selection
 from storage.recovery import RecoveryReport
+from storage.rewrite import RewriteJob
 from storage.scan import Effect
 from storage.sync import ManySync, Syncable, Unsynced
 
@@ -43,13 +44,14 @@ __all__ = [
     "LogLocked",
     "LogPoisoned",
     "ManySync",
-    "MergeJob",
     "MissingLog",
     "MissingSegment",
     "NotABatchBorder",
     "OsFileSystem",
     "OutOfRange",
     "RecoveryReport",
+    "RewriteJob",
+    "Selection",
     "StorageError",
     "Syncable",
     "Unsynced",

@@ -25,6 +25,10 @@ CONTROL = 1  # effects of whoever uses the log; replayed, never read
 MORE = 1
 #: Offsets inside are not dense (the result of a merge): the table says them.
 SPARSE = 2
+#: Ordinals inside are not dense either (the result of a cleaning): the table says them, and how many are covered.
+GAPS = 4
+#: Effects were left out by a cleaning: only a snapshot from behind this segment has them.
+BARE = 8
 
 # Batch header, little-endian, 84 bytes.
 HEADER = struct.Struct(
@@ -40,7 +44,7 @@ HEADER = struct.Struct(
     "I"  # records
     "I"  # span           offsets covered: as many as records, or more when SPARSE
     "B"  # kind           DATA or CONTROL
-    "B"  # flags          MORE, SPARSE
+    "B"  # flags          MORE, SPARSE, GAPS, BARE
     "H"  # reserved       0
 )
 HEADER_SIZE = 84
@@ -57,6 +61,8 @@ ENTRY_TABLE = 20  # bytes per DATA record: end u32, ms u64, seq u64
 EFFECT_TABLE = 4  # bytes per CONTROL record: end u32
 SPARSE_ENTRY_TABLE = 24  # the same with the offset's distance from the base, u32
 SPARSE_EFFECT_TABLE = 16  # the same with distance u32 and append time u64
+GAPS_ENTRY_TABLE = 28  # as SPARSE, and the ordinal's distance from that of the batch, u32
+REACH = struct.Struct("<I")  # before the table of a batch with GAPS: ordinals covered
 
 # Tables are written with `array` and read with `memoryview.cast`, which know the machine's order only.
 assert sys.byteorder == "little", "the log format is little-endian, and so must the machine be"
@@ -86,6 +92,8 @@ class Header(NamedTuple):
     kind: int
     flags: int
     reserved: int
+    #: With GAPS, the ordinals covered; stands behind the header.
+    reach: int = 0
 
     @property
     def end_offset(self) -> int:
@@ -93,16 +101,21 @@ class Header(NamedTuple):
 
     @property
     def end_ordinal(self) -> int:
+        if self.flags & GAPS:
+            return self.ordinal + self.reach
         return self.ordinal + self.records if self.kind == DATA else self.ordinal
 
     @property
     def payload_start(self) -> int:
         """Bytes of header and table."""
-        return HEADER_SIZE + self.records * table_size(self.kind, self.flags)
+        prefix = REACH.size if self.flags & GAPS else 0
+        return HEADER_SIZE + prefix + self.records * table_size(self.kind, self.flags)
 
 
 def table_size(kind: int, flags: int) -> int:
     """Bytes of table per record."""
+    if flags & GAPS:
+        return GAPS_ENTRY_TABLE
     if flags & SPARSE:
         return SPARSE_EFFECT_TABLE if kind else SPARSE_ENTRY_TABLE
     return EFFECT_TABLE if kind else ENTRY_TABLE
@@ -187,8 +200,15 @@ def encode_sparse_effects(header: Header, ends: bytes, deltas: bytes, times: byt
     return _seal(header, b"".join((ends, deltas, times, payload)))
 
 
+def encode_gappy_entries(
+    header: Header, ends: bytes, ms: bytes, seqs: bytes, deltas: bytes, ordinals: bytes, payload: bytes
+) -> bytes:
+    """A cleaned DATA batch; it may have no records."""
+    return _seal(header, b"".join((REACH.pack(header.reach), ends, ms, seqs, deltas, ordinals, payload)))
+
+
 def _seal(header: Header, body: bytes) -> bytes:
-    rest = _REST.pack(*header[3:]) + body
+    rest = _REST.pack(*header[3:16]) + body
     return PREFIX.pack(MAGIC, CRC_START + len(rest), crc32c(rest)) + rest
 
 
@@ -197,7 +217,15 @@ def parse_header(raw: bytes | memoryview, position: int = 0) -> Header | None:
     if len(raw) - position < HEADER_SIZE:
         return None
     header = Header(*HEADER.unpack_from(raw, position))
-    if header.magic != MAGIC or header.kind > CONTROL or not 0 < header.records <= header.span:
+    if header.magic != MAGIC or header.kind > CONTROL:
+        return None
+    if header.flags & GAPS:
+        if header.kind or len(raw) - position < HEADER_SIZE + REACH.size:
+            return None
+        header = header._replace(reach=REACH.unpack_from(raw, position + HEADER_SIZE)[0])
+        if not header.records <= header.reach <= header.span:
+            return None
+    elif not 0 < header.records <= header.span:
         return None
     return header if header.size >= header.payload_start else None
 
@@ -216,6 +244,7 @@ class Table(NamedTuple):
     seqs: memoryview
     deltas: memoryview
     times: memoryview
+    ordinals: memoryview
     payload: memoryview
 
 
@@ -226,10 +255,10 @@ def parse_table(raw: bytes | memoryview, position: int, header: Header) -> Table
     """The table of an intact batch."""
     view = memoryview(raw)
     count = header.records
-    start = position + HEADER_SIZE
+    start = position + HEADER_SIZE + (REACH.size if header.flags & GAPS else 0)
     ends = view[start : start + 4 * count].cast("I")
     start += 4 * count
-    ms = seqs = deltas = times = _EMPTY
+    ms = seqs = deltas = times = ordinals = _EMPTY
     if header.kind == DATA:
         ms = view[start : start + 8 * count].cast("Q")
         seqs = view[start + 8 * count : start + 16 * count].cast("Q")
@@ -240,4 +269,7 @@ def parse_table(raw: bytes | memoryview, position: int, header: Header) -> Table
         if header.kind == CONTROL:
             times = view[start : start + 8 * count].cast("Q")
             start += 8 * count
-    return Table(ends, ms, seqs, deltas, times, view[start : position + header.size])
+    if header.flags & GAPS:
+        ordinals = view[start : start + 4 * count].cast("I")
+        start += 4 * count
+    return Table(ends, ms, seqs, deltas, times, ordinals, view[start : position + header.size])

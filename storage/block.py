@@ -6,6 +6,8 @@ Both answer the same questions about the entries ``a ≤ i < b`` counted from th
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -16,11 +18,16 @@ from storage.batch import (
     CRC_START,
     DATA,
     ENTRY_TABLE,
+    GAPS,
     HEADER,
     HEADER_SIZE,
     MAGIC,
+    NO_ID,
     SPARSE,
+    Id,
+    is_intact,
     parse_header,
+    parse_table,
 )
 from storage.errors import CorruptLog
 from storage.index import SparseIndex, lower_bound
@@ -29,11 +36,13 @@ from storage.index import SparseIndex, lower_bound
 class Block:
     """The entries between two sparse index entries, their batches joined: immutable, safe to slice and send."""
 
-    __slots__ = ("cost", "end_ordinal", "ends", "first_ordinal", "ms", "payload", "seqs")
+    __slots__ = ("cost", "end_ordinal", "ends", "first_ordinal", "ms", "ordinals", "payload", "seqs")
 
     def __init__(self, first_ordinal: int, ms: Any, seqs: Any, ends: Any, payload: memoryview) -> None:
         self.first_ordinal = first_ordinal
         self.end_ordinal = first_ordinal + len(ends)
+        #: None: none is missing. See `GapBlock`.
+        self.ordinals: Any = None
         self.ms = ms
         self.seqs = seqs
         #: Where entry *i* ends in `payload`; it begins where the one before ends.
@@ -65,15 +74,77 @@ class Block:
         """Both columns of the IDs."""
         return self.ms[a:b].tolist(), self.seqs[a:b].tolist()
 
-    def lower_bound(self, entry_id: tuple[int, int]) -> int:
+    def stored(self, a: int, b: int) -> Sequence[int]:
+        """The ordinals."""
+        return range(self.first_ordinal + a, self.first_ordinal + b)
+
+    def id_at(self, place: int) -> Id:
+        """The ID of one entry."""
+        return self.ms[place], self.seqs[place]
+
+    def lower_bound(self, entry_id: Id) -> int:
         """How many entries are below the ID."""
         return lower_bound(self.ms, self.seqs, entry_id)
+
+
+class GapBlock(Block):
+    """Entries from which some were cleaned away.
+
+    It answers the same questions, about the entries that are left. What is cleaned away has no payload and, as its
+    ID, that of the entry before it, so IDs and ordinals rise together all the same.
+    """
+
+    __slots__ = ("_first_id",)
+
+    def __init__(self, block: Block, end_ordinal: int, ordinals: Any, first_id: Id) -> None:
+        super().__init__(block.first_ordinal, block.ms, block.seqs, block.ends, block.payload)
+        self.end_ordinal = end_ordinal
+        #: Of each entry, counted from the block's first.
+        self.ordinals = ordinals
+        #: Of the first that was here before the cleaning.
+        self._first_id = first_id
+        self.cost += 8 * len(ordinals)
+
+    def rows(self, a: int, b: int) -> tuple[int, int]:
+        """Which rows of the columns ``a ≤ i < b`` are."""
+        first = bisect_left(self.ordinals, a)
+        return first, bisect_left(self.ordinals, b, first)
+
+    def stored(self, a: int, b: int) -> Sequence[int]:
+        first, end = self.rows(a, b)
+        return [self.first_ordinal + ordinal for ordinal in self.ordinals[first:end]]
+
+    def piece(self, a: int, b: int) -> bytes | memoryview:
+        first, end = self.rows(a, b)
+        return super().piece(first, end) if first < end else b""
+
+    def each(self, a: int, b: int) -> list[bytes]:
+        return super().each(*self.rows(a, b))
+
+    def sizes(self, a: int, b: int) -> list[int]:
+        return super().sizes(*self.rows(a, b))
+
+    def ids(self, a: int, b: int) -> tuple[list[int], list[int]]:
+        return super().ids(*self.rows(a, b))
+
+    def id_at(self, place: int) -> Id:
+        row = bisect_right(self.ordinals, place) - 1
+        return (self.ms[row], self.seqs[row]) if row >= 0 else self._first_id
+
+    def place_of(self, row: int) -> int:
+        """The ordinal of a row, counted from the block's first."""
+        return int(self.ordinals[row]) if row < len(self.ordinals) else self.end_ordinal - self.first_ordinal
+
+    def lower_bound(self, entry_id: Id) -> int:
+        return self.place_of(lower_bound(self.ms, self.seqs, entry_id))
 
 
 class Tail:
     """The newest entries of a log, as they were handed in; begins where a block begins."""
 
     __slots__ = ("first_ordinal", "ms", "payloads", "seqs", "size")
+
+    ordinals: None = None  # as in `Block`
 
     def __init__(self, first_ordinal: int) -> None:
         self.first_ordinal = first_ordinal
@@ -103,6 +174,12 @@ class Tail:
     def ids(self, a: int, b: int) -> tuple[list[int], list[int]]:
         return self.ms[a:b], self.seqs[a:b]
 
+    def stored(self, a: int, b: int) -> Sequence[int]:
+        return range(self.first_ordinal + a, self.first_ordinal + b)
+
+    def id_at(self, place: int) -> Id:
+        return self.ms[place], self.seqs[place]
+
     def lower_bound(self, entry_id: tuple[int, int]) -> int:
         return lower_bound(self.ms, self.seqs, entry_id)
 
@@ -122,7 +199,8 @@ def decode_block(raw: bytes, position: int, path: str, index: SparseIndex, numbe
     offset = index.offsets[number]
     if len(raw) > HEADER_SIZE:
         magic, size, crc, _, base, first, _, _, _, _, _, count, span, kind, flags, _ = HEADER.unpack_from(raw)
-        if size == len(raw) and magic == MAGIC and kind == DATA and 0 < count <= span:  # one batch fills it
+        fills = size == len(raw) and not flags & GAPS  # one batch is all of it
+        if fills and magic == MAGIC and kind == DATA and 0 < count <= span:
             columns = HEADER_SIZE + 4 * count
             start = HEADER_SIZE + (ENTRY_TABLE + (4 if flags & SPARSE else 0)) * count
             if start <= size:
@@ -136,6 +214,8 @@ def decode_block(raw: bytes, position: int, path: str, index: SparseIndex, numbe
     header = parse_header(raw)
     if header is not None and (header.ordinal, header.base_offset) != (ordinal, offset):
         raise Unlike
+    if header is not None and header.flags & GAPS:
+        return _join_gappy(raw, position, path, ordinal, offset)
     return _join(raw, position, path, ordinal, offset)
 
 
@@ -181,3 +261,41 @@ def _join(raw: bytes, position: int, path: str, first_ordinal: int, offset: int)
         array("Q", accumulate(sizes)),
         memoryview(b"".join(payloads)),
     )
+
+
+def _join_gappy(raw: bytes, position: int, path: str, first_ordinal: int, offset: int) -> GapBlock:
+    """The same where entries were cleaned away; every DATA batch of such a segment says which are left."""
+    ms: list[memoryview] = []
+    seqs: list[memoryview] = []
+    ends = array("Q")
+    ordinals = array("Q")
+    payloads: list[memoryview] = []
+    at = size = 0
+    next_ordinal = first_ordinal
+    first_id: Id | None = None
+    while at < len(raw):
+        header = parse_header(raw, at)
+        if header is None or not is_intact(raw, at, header):
+            raise CorruptLog("batch is damaged", file=path, offset=offset, position=position + at)
+        if header.kind != CONTROL:
+            if header.ordinal != next_ordinal:
+                raise CorruptLog("batch is out of order", file=path, offset=offset, position=position + at)
+            table = parse_table(raw, at, header)
+            first_id = first_id or (header.first_ms, header.first_seq)
+            ms.append(table.ms)
+            seqs.append(table.seqs)
+            ends.extend([size + end for end in table.ends])
+            ordinals.extend([next_ordinal - first_ordinal + delta for delta in table.ordinals])
+            payloads.append(table.payload)
+            size += len(table.payload)
+            next_ordinal = header.end_ordinal
+        offset = max(offset, header.end_offset)
+        at += header.size
+    block = Block(
+        first_ordinal,
+        memoryview(b"".join(ms)).cast("Q"),
+        memoryview(b"".join(seqs)).cast("Q"),
+        ends,
+        memoryview(b"".join(payloads)),
+    )
+    return GapBlock(block, next_ordinal, ordinals, first_id or NO_ID)

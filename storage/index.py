@@ -119,7 +119,7 @@ _SUMMARY = struct.Struct(
     "Q"  # log_size     bytes of the segment this describes
     "Q"  # batch_count
     "I"  # leader_epoch of the last batch
-    "I"  # merged       1 if small batches have been merged
+    "I"  # state        1 if small batches have been merged, and 2 if effects have been left out
     "Q"  # entries      rows of the sparse index
     "I"  # body_crc     CRC32C of the columns
     "I"  # reserved     0
@@ -145,13 +145,15 @@ class Summary:
     batch_count: int
     leader_epoch: int
     merged: bool
+    bare: bool = False
 
 
 def encode_index(summary: Summary, index: SparseIndex) -> bytes:
     """The bytes of an index file."""
     body = index.encode()
     values = attrs.astuple(summary)
-    raw = _SUMMARY.pack(INDEX_MAGIC, 0, *values[:-1], int(summary.merged), len(index), crc32c(body), 0)
+    state = summary.merged | summary.bare << 1
+    raw = _SUMMARY.pack(INDEX_MAGIC, 0, *values[:-2], state, len(index), crc32c(body), 0)
     return raw[:4] + struct.pack("<I", crc32c(raw[8:])) + raw[8:] + body
 
 
@@ -162,8 +164,8 @@ def decode_summary(raw: bytes) -> Summary | None:
     magic, crc, *values = _SUMMARY.unpack_from(raw)
     if magic != INDEX_MAGIC or crc != crc32c(raw[8:SUMMARY_SIZE]):
         return None
-    values[11] = bool(values[11])
-    return Summary(*values[:12])
+    values[11:12] = [bool(values[11] & 1), bool(values[11] & 2)]
+    return Summary(*values[:13])
 
 
 def decode_index(raw: bytes) -> tuple[Summary, SparseIndex] | None:

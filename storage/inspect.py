@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from storage.batch import CONTROL, NO_ID, SPARSE, Header, parse_table
+from storage.batch import CONTROL, GAPS, NO_ID, SPARSE, Header, parse_table
 from storage.checkpoint import Checkpoint
 from storage.errors import CorruptLog, StorageError
 from storage.filesystem import FileSystem, OsFileSystem
@@ -59,6 +59,8 @@ class Inspection:
         self.verify = verify
         self.records = records
         self.damaged = 0
+        #: The segment looked at last may lack entries, and may have taken others in.
+        self.cleaned = False
         self.recovery_point: tuple[int, int] | None = None
 
     def damage(self, text: str) -> None:
@@ -76,6 +78,9 @@ class Inspection:
         logs = [(place[0], name, size) for name, size, place in parsed if place and place[1:] == (LOG, "")]
         end: int | None = None
         for i, (base, name, size) in enumerate(logs):
+            if end is not None and base < end and self.cleaned:
+                print(f"  {name}: {size} bytes, left over from a cleaning; the next opening removes it")
+                continue
             if end is not None and end != base:
                 self.damage(f"{self.directory}/{name}: begins at offset {base}, the one before ends at {end}")
             end = self._segment(base, name, size, last=i == len(logs) - 1)
@@ -112,9 +117,11 @@ class Inspection:
         """Print a segment; its end offset if known."""
         end = None
         index = None if last else self._index(name.removesuffix(LOG) + INDEX, size)
+        head = next(walk(self.filesystem.open(f"{self.directory}/{name}"), 0, size), None) if index else None
+        self.cleaned = head is not None and head.header.flags & GAPS != 0
         if index:
             end = index.end_offset
-            merged = ", merged" if index.merged else ""
+            merged = ", cleaned" if self.cleaned else ", merged" if index.merged else ""
             print(f"  {name}: offsets {base} to {end}, {size} bytes, {index.batch_count} batches{merged}")
         if index is None or self.verify:
             end = self._walk(base, name, size, last=last, quiet=index is not None)
@@ -146,6 +153,7 @@ class Inspection:
             last_id = (header.last_ms, header.last_seq)
             end = max(end, header.end_offset)
             position = found.position + header.size
+            self.cleaned = self.cleaned or header.flags & GAPS != 0
             batches += 1
             entries += 0 if header.kind else header.records
             effects += header.records if header.kind else 0
@@ -154,7 +162,7 @@ class Inspection:
         if not quiet:
             counts = f"{batches} batches, {entries} entries, {effects} effects"
             print(f"  {name}: offsets {base} to {end}, {size} bytes, {counts}")
-        if entries + effects != end - base:
+        if entries + effects != end - base and not self.cleaned:
             self.damage(f"{path}: {entries + effects} records cover offsets {base} to {end}")
         if position != size:
             self._bad_tail(base, path, position, size, end, last=last)
@@ -172,8 +180,9 @@ class Inspection:
 def _print_batch(found: Found) -> None:
     header: Header = found.header
     table = parse_table(found.raw, found.at, header)
+    ordinals = f"ordinal {header.ordinal}" + (f" to {header.end_ordinal}" if header.flags & GAPS else "")
     print(
-        f"    byte {found.position}: {_KINDS[header.kind]} offset {header.base_offset} ordinal {header.ordinal}"
+        f"    byte {found.position}: {_KINDS[header.kind]} offset {header.base_offset} {ordinals}"
         f" epoch {header.leader_epoch} at {header.append_ms} ms, {header.records} records, {header.size} bytes"
     )
     start = 0

@@ -1,17 +1,22 @@
-"""Rewriting a sealed segment with its small batches merged into large ones.
+"""Small batches becoming large ones, whole or without the entries that are cleaned away.
 
-Nothing a reader can ask for changes: offsets, ordinals, IDs, payloads, effects and their append times stay. Entries
-and effects that alternated before become pairs of one DATA and one CONTROL batch; the tables say each record's
-offset. The first record of such a pair is an entry, so pairs cover rising ranges of offsets.
+What stays keeps its offset, ordinal, ID and payload; effects keep their append times. Entries and effects that
+alternated before become pairs of one DATA and one CONTROL batch; the tables say each record's offset. The first record
+of such a pair is an entry, or the DATA batch says what the pair covers, so pairs cover rising ranges of offsets.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Container, Sequence
+
+import attrs
 
 from storage.batch import (
+    BARE,
     CONTROL,
     DATA,
+    GAPS,
     MAGIC,
     MORE,
     NO_ID,
@@ -19,20 +24,14 @@ from storage.batch import (
     Header,
     Id,
     Table,
+    encode_gappy_entries,
     encode_sparse_effects,
     encode_sparse_entries,
-    parse_header,
     parse_table,
 )
-from storage.errors import CorruptLog
-from storage.files import disk_error, write_new
-from storage.filesystem import FileSystem
-from storage.index import IndexBuilder, Summary, encode_index
-from storage.names import CLEANED, INDEX, SWAP, format_name
-from storage.scan import walk
-from storage.segment import Segment
+from storage.scan import Found
 
-_WRITE_SIZE = 1 << 20  # merged bytes gathered before a write
+SPAN_MAX = (1 << 32) - 1  # offsets or ordinals that one batch can cover
 
 
 class Column:
@@ -46,7 +45,7 @@ class Column:
         self.times: list[int] = []
         #: IDs as they stand in the tables: ms, seqs.
         self.columns: tuple[list[bytes], list[bytes]] = ([], [])
-        self.payloads: list[bytes] = []
+        self.payloads: list[bytes | memoryview] = []
         self.size = 0
 
     def add(self, header: Header, table: Table) -> None:
@@ -72,6 +71,14 @@ class Pair:
         self.first_id: Id = (first.first_ms, first.first_seq)
         self.last_id: Id = NO_ID
 
+    def take(self, found: Found, target: int) -> bool:
+        """Let a batch join if it still can; whether it did."""
+        header = found.header
+        if (self.entries.ends or self.effects.ends) and not self.takes(header, target):
+            return False
+        self.add(header, parse_table(found.raw, found.at, header))
+        return True
+
     def takes(self, header: Header, target: int) -> bool:
         """True if a batch can still join."""
         if header.leader_epoch != self.first.leader_epoch or self.effects.size >= target:
@@ -91,7 +98,7 @@ class Pair:
         if self.entries.ends:
             batches.append(self._encode_entries())
         if self.effects.ends:
-            batches.append(self._encode_effects())
+            batches.append(self._encode_effects(self.first.ordinal + len(self.entries.ends)))
         return batches
 
     def _header(self, column: Column, kind: int, flags: int, ordinal: int, first_id: Id) -> Header:
@@ -111,9 +118,9 @@ class Pair:
         ms, seqs = (b"".join(parts) for parts in column.columns)
         return encode_sparse_entries(header, column.ends.tobytes(), ms, seqs, deltas, b"".join(column.payloads))
 
-    def _encode_effects(self) -> bytes:
+    def _encode_effects(self, ordinal: int) -> bytes:
         column = self.effects
-        header = self._header(column, CONTROL, SPARSE, self.first.ordinal + len(self.entries.ends), self.last_id)
+        header = self._header(column, CONTROL, SPARSE, ordinal, self.last_id)
         times = array("Q", column.times).tobytes()
         return encode_sparse_effects(header, column.ends.tobytes(), _deltas(column), times, b"".join(column.payloads))
 
@@ -123,103 +130,119 @@ def _deltas(column: Column) -> bytes:
     return array("I", [offset - base for offset in column.offsets]).tobytes()
 
 
-class MergeJob:
-    """The rewriting of one segment. `run` may be called in another thread; it only reads what never changes."""
+@attrs.frozen
+class Selection:
+    """Which records a cleaning leaves out: by ordinal, and for effects by offset."""
 
-    def __init__(self, filesystem: FileSystem, segment: Segment, target: int) -> None:
-        self.filesystem = filesystem
-        self.segment = segment
-        self.target = target
-        self.result: Summary | None = None
-        self._path = segment.path + CLEANED
-        self._builder = IndexBuilder(segment.interval)
-        self._size = 0
-        self._batches = 0
+    #: Entries that go.
+    gone: Container[int] = frozenset()
+    #: Those of them whose ID stays, for somebody still refers to it.
+    hollow: Container[int] = frozenset()
+    #: Effects below go. All snapshots that are kept contain them, and this is 0 or behind all that is cleaned.
+    effects_from: int = 0
 
-    @property
-    def index_path(self) -> str:
-        """Of the plain file."""
-        return f"{self.segment.directory}/{format_name(self.segment.base_offset, INDEX)}"
 
-    def run(self) -> None:
-        """Write and sync the new files beside the old ones.
+class CleanPair(Pair):
+    """A pair without what was selected to go. Its DATA batch is always there, if need be without records, and covers
+    the ordinals and offsets of all that was taken in."""
 
-        Raises:
-            CorruptLog: the segment is damaged.
-            DiskFull, DiskFailed: it could not be written; nothing is left behind.
-        """
-        try:
-            self._rewrite()
-            summary = self._summary()
-            index = write_new(self.filesystem, self.index_path + CLEANED, encode_index(summary, self._builder.index))
-            index.sync()
-            self.result = summary
-        except OSError as error:
-            self.discard()
-            raise disk_error(error, self._path, "merge") from error
-        except CorruptLog:
-            self.discard()
-            raise
+    def __init__(self, first: Header, selection: Selection) -> None:
+        super().__init__(first)
+        self._selection = selection
+        self._ordinals: list[int] = []
+        self._end_ordinal = first.ordinal
+        self._end_offset = first.base_offset
+        self._is_empty = True
+        self._flags = SPARSE | GAPS
 
-    def install(self) -> None:
-        """Make the new files the segment's, in steps of which each may be the last before a crash.
+    def take(self, found: Found, target: int) -> bool:
+        header = found.header
+        table = parse_table(found.raw, found.at, header)
+        if header.kind == CONTROL:
+            if not self._fits(header, self.effects.size < target):
+                return False
+            if header.end_offset > self._selection.effects_from:
+                self.effects.add(header, table)
+            else:
+                self._flags |= BARE
+        else:
+            ordinals = ordinals_of(header, table)
+            rows = self._rows(ordinals)
+            pieces = self._pieces(table, ordinals, rows)
+            size = self.entries.size
+            if not self._fits(header, not size or size + sum(map(len, pieces)) <= target):
+                return False
+            self._add_rows(header, table, rows, pieces)
+            self._ordinals += [ordinals[row] for row in rows]
+        self._flags |= header.flags & BARE
+        self.last_id = (header.last_ms, header.last_seq)
+        self.last_ms = header.append_ms
+        self._end_ordinal = header.end_ordinal
+        self._end_offset = max(self._end_offset, header.end_offset)
+        self._is_empty = False
+        return True
 
-        The index goes ahead: a new index beside an old log is found out and rebuilt, the opposite would look like
-        a log cut short.
-        """
-        directory = self.segment.directory
-        for path in (self.index_path, self.segment.path):
-            self.filesystem.rename(path + CLEANED, path + SWAP)
-            self.filesystem.sync_directory(directory)
-        for path in (self.index_path, self.segment.path):
-            self.filesystem.rename(path + SWAP, path)
-        self.filesystem.sync_directory(directory)
+    def _fits(self, header: Header, has_room: bool) -> bool:
+        if self._is_empty:
+            return True
+        if not has_room or header.leader_epoch != self.first.leader_epoch:
+            return False
+        return header.end_offset - self.first.base_offset <= SPAN_MAX
 
-    def discard(self) -> None:
-        """Remove what was written."""
-        for path in (self._path, self.index_path + CLEANED):
-            try:
-                self.filesystem.remove(path)
-            except OSError:
-                pass  # it was never there, or the next opening removes it
+    def _rows(self, ordinals: Sequence[int]) -> list[int]:
+        """The rows of a batch that stay, with their payload or without."""
+        gone, hollow = self._selection.gone, self._selection.hollow
+        if hollow:
+            return [row for row, ordinal in enumerate(ordinals) if ordinal not in gone or ordinal in hollow]
+        return [row for row, ordinal in enumerate(ordinals) if ordinal not in gone]
 
-    def _rewrite(self) -> None:
-        source = self.filesystem.open(self.segment.path)
-        target = write_new(self.filesystem, self._path, b"")
-        gathered: list[bytes] = []
-        size = position = 0
-        pair: Pair | None = None
-        for found in walk(source, 0, self.segment.size):
-            header = found.header
-            position = found.position + header.size
-            if pair is None or not pair.takes(header, self.target):
-                size += self._emit(pair, gathered)
-                pair = Pair(header)
-                if size >= _WRITE_SIZE:
-                    target.append((b"".join(gathered),))
-                    gathered.clear()
-                    size = 0
-            pair.add(header, parse_table(found.raw, found.at, header))
-        if position != self.segment.size:
-            raise CorruptLog("batch is damaged", file=self.segment.path, position=position)
-        self._emit(pair, gathered)
-        target.append((b"".join(gathered),))
-        target.sync()
+    def _pieces(self, table: Table, ordinals: Sequence[int], rows: list[int]) -> list[memoryview]:
+        """Their payloads."""
+        ends, payload = table.ends, table.payload
+        pieces = [payload[ends[row - 1] if row else 0 : ends[row]] for row in rows]
+        if self._selection.hollow:
+            gone = self._selection.gone
+            return [payload[:0] if ordinals[row] in gone else piece for row, piece in zip(rows, pieces, strict=True)]
+        return pieces
 
-    def _emit(self, pair: Pair | None, gathered: list[bytes]) -> int:
-        start = self._size
-        for raw in pair.encode() if pair else ():
-            header = parse_header(raw)
-            assert header is not None
-            self._builder.see(self._size, header)
-            self._size += len(raw)
-            self._batches += 1
-            gathered.append(raw)
-        return self._size - start
+    def _add_rows(self, header: Header, table: Table, rows: list[int], pieces: list[memoryview]) -> None:
+        column, base = self.entries, header.base_offset
+        end = column.size
+        for piece in pieces:
+            end += len(piece)
+            column.ends.append(end)
+        column.size = end
+        column.payloads += pieces
+        deltas = table.deltas
+        column.offsets += [base + deltas[row] for row in rows] if deltas else [base + row for row in rows]
+        ms, seqs = table.ms, table.seqs
+        column.columns[0].append(array("Q", [ms[row] for row in rows]).tobytes())
+        column.columns[1].append(array("Q", [seqs[row] for row in rows]).tobytes())
 
-    def _summary(self) -> Summary:
-        old = self.segment.summary()
-        return Summary(
-            old.base_offset, old.end_offset, old.first_ordinal, old.end_ordinal, old.last_ms, old.last_seq,
-            old.first_append_ms, old.last_append_ms, self._size, self._batches, old.leader_epoch, True,
+    def encode(self) -> list[bytes]:
+        batches = [self._encode_gappy()]
+        if self.effects.ends:
+            batches.append(self._encode_effects(self._end_ordinal))
+        return batches
+
+    def _encode_gappy(self) -> bytes:
+        column, first = self.entries, self.first
+        base, ordinal = first.base_offset, first.ordinal
+        flags = self._flags | (MORE if self.effects.ends else 0)
+        header = Header(
+            MAGIC, 0, 0, first.leader_epoch, base, ordinal, self.last_ms, *self.first_id, *self.last_id,
+            len(column.ends), self._end_offset - base, DATA, flags, 0, self._end_ordinal - ordinal,
         )  # fmt: skip
+        deltas = array("I", [offset - base for offset in column.offsets]).tobytes()
+        ordinals = array("I", [each - ordinal for each in self._ordinals]).tobytes()
+        ms, seqs = (b"".join(parts) for parts in column.columns)
+        payload = b"".join(column.payloads)
+        return encode_gappy_entries(header, column.ends.tobytes(), ms, seqs, deltas, ordinals, payload)
+
+
+def ordinals_of(header: Header, table: Table) -> Sequence[int]:
+    """The ordinal of each record of a DATA batch."""
+    if header.flags & GAPS:
+        first = header.ordinal
+        return [first + delta for delta in table.ordinals]
+    return range(header.ordinal, header.ordinal + header.records)

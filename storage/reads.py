@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from storage.batch import CONTROL, Id
 from storage.block import Block, Tail
@@ -27,8 +27,10 @@ class LogReads:
     def read(self, first: int, end: int) -> list[bytes | memoryview]:
         """The payloads of the entries ``first ≤ ordinal < end``, back to back, in pieces fit to be sent.
 
+        What was cleaned away in between is passed over.
+
         Raises:
-            OutOfRange: not all of them are stored.
+            OutOfRange: they are not within what is stored.
             CorruptLog: some are damaged; the place is named.
         """
         return self.read_some(first, end, READ_ALL)[0]
@@ -65,7 +67,7 @@ class LogReads:
             block = place[3]
 
     def read_each(self, first: int, end: int) -> list[bytes]:
-        """The same payloads one by one."""
+        """The same payloads one by one; nothing for entries that were cleaned away."""
         payloads: list[bytes] = []
         for part, a, b in self._spans(first, end):
             payloads += part.each(a, b)
@@ -88,12 +90,21 @@ class LogReads:
             seqs += more_seqs
         return ms, seqs
 
+    def stored(self, first: int, end: int) -> Sequence[int]:
+        """The ordinals of those that were not cleaned away: what `ids`, `sizes` and `read_each` speak of."""
+        spans = list(self._spans(first, end))
+        if all(part.ordinals is None for part, *_ in spans):
+            return range(first, end)
+        return [ordinal for part, a, b in spans for ordinal in part.stored(a, b)]
+
     def id_at(self, ordinal: int) -> Id:
-        """The ID of one entry."""
+        """The ID of one entry; if that was cleaned away, of the one before it."""
         if not self.segments.all[0].first_ordinal <= ordinal < self.segments.active.end_ordinal:
             raise self._out_of_range(ordinal, ordinal + 1)
         part = self._tail if ordinal >= self._tail.first_ordinal else self.segments.locate(ordinal)[3]
         place = ordinal - part.first_ordinal
+        if part.ordinals is not None:
+            return part.id_at(place)
         return part.ms[place], part.seqs[place]
 
     def ordinal_of(self, entry_id: Id) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from storage.batch import MORE, NO_ID, SPARSE, Header
+from storage.batch import BARE, GAPS, HEADER_SIZE, MORE, NO_ID, REACH, SPARSE, Header, parse_header
 from storage.caches import Caches
 from storage.checkpoint import Checkpoint
 from storage.config import LogConfig
@@ -138,9 +138,12 @@ class Recovery:
         start = self.checkpoint.start_offset if self.checkpoint else 0
         for base in sorted(self.sizes):
             if base < start:
-                del self.sizes[base]
-                self._remove(format_name(base, LOG))
-                self._remove(format_name(base, INDEX))
+                self._remove_segment(base)
+
+    def _remove_segment(self, base: int) -> None:
+        del self.sizes[base]
+        self._remove(format_name(base, LOG))
+        self._remove(format_name(base, INDEX))
 
     def _check_synced_part(self) -> None:
         """The first segment and that of the recovery point must be there, and as long as they were synced."""
@@ -159,8 +162,12 @@ class Recovery:
     def _recover_segments(self, recovery_base: int) -> list[Segment]:
         bases = sorted(self.sizes)
         segments: list[Segment] = []
-        for base in bases:
+        for base in tuple(bases):
             previous = segments[-1] if segments else None
+            if previous and previous.merged and base < min(previous.end_offset, recovery_base):
+                bases.remove(base)
+                self._remove_segment(base)  # what a crash left of a cleaning that made one segment of several
+                continue
             if previous and previous.end_offset != base:
                 self._check_gap(previous.end_offset, base, recovery_base)
                 self._cut(previous, previous.size, bases)
@@ -196,12 +203,17 @@ class Recovery:
         summary = self._read_summary(segment)
         if summary and summary.base_offset == segment.base_offset:
             size = self.sizes[segment.base_offset]
-            if size < summary.log_size:
+            if size < summary.log_size and not self._is_cleaned(segment):
                 raise CorruptLog("file is shorter than it was", file=segment.path, position=size)
             if size == summary.log_size:
                 segment.adopt(summary)
                 return True
         return False
+
+    def _is_cleaned(self, segment: Segment) -> bool:
+        """Whether the log is that of a cleaning, whose index did not get into its place before a crash."""
+        header = parse_header(segment.open_file(self.caches).pread(HEADER_SIZE + REACH.size, 0))
+        return header is not None and header.flags & GAPS != 0
 
     def _read_summary(self, segment: Segment) -> Summary | None:
         try:
@@ -325,3 +337,4 @@ def take_in(segment: Segment, builder: IndexBuilder, group: list[tuple[int, Head
         segment.batch_count += 1
         segment.leader_epoch = header.leader_epoch
         segment.merged = segment.merged or bool(header.flags & SPARSE)
+        segment.bare = segment.bare or bool(header.flags & BARE)

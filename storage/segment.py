@@ -21,6 +21,7 @@ class Segment:
     """
 
     __slots__ = (
+        "bare",
         "base_offset",
         "batch_count",
         "directory",
@@ -61,6 +62,7 @@ class Segment:
         self.size = 0
         self.batch_count = 0
         self.merged = False
+        self.bare = False
         #: None when sealed.
         self.index: SparseIndex | None = None
         self.interval = 0
@@ -172,6 +174,7 @@ class Segment:
             self.batch_count,
             self.leader_epoch,
             self.merged,
+            self.bare,
         )
 
     def adopt(self, summary: Summary) -> None:
@@ -186,6 +189,7 @@ class Segment:
         self.batch_count = summary.batch_count
         self.leader_epoch = summary.leader_epoch
         self.merged = summary.merged
+        self.bare = summary.bare
 
     def encode_index(self, index: SparseIndex) -> bytes:
         """The bytes of its index file."""

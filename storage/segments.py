@@ -42,8 +42,10 @@ class Segments:
         self.all.append(segment)
         self.changed()
 
-    def replace(self, old: Segment, new: Segment) -> None:
-        self.all[self.all.index(old)] = new
+    def replace(self, old: Segment, new: Segment, count: int = 1) -> None:
+        """Put one in the place of ``count`` neighbours, of which ``old`` is the first."""
+        place = self.all.index(old)
+        self.all[place : place + count] = [new]
         self.changed()
 
     def drop_first(self, count: int) -> None:
@@ -111,6 +113,8 @@ class Segments:
             block = place[3]
             ms, seqs = block.ms, block.seqs
             if (ms[0], seqs[0]) <= entry_id <= (ms[-1], seqs[-1]):
+                if block.ordinals is not None:
+                    return block.first_ordinal + block.lower_bound(entry_id)
                 return block.first_ordinal + lower_bound(ms, seqs, entry_id)
         segment = self.active
         if len(self.all) > 1:
@@ -128,11 +132,14 @@ class Segments:
         block = segment.block(self.caches, number)
         if block.ms:
             self._remember(segment, number, block)
+        if block.ordinals is not None:
+            return block.first_ordinal + block.lower_bound(entry_id)
         return block.first_ordinal + lower_bound(block.ms, block.seqs, entry_id)
 
     def _remember(self, segment: Segment, number: int, block: Block) -> Place:
-        """Look here first the next time; not in a block that still grows, for it will be another one."""
+        """Look here first the next time; not in a block that still grows, for it will be another one, nor where nothing
+        is left."""
         place = (self, segment, number, block)
-        if segment.index is None or number < len(segment.index.positions) - 1:
+        if (segment.index is None or number < len(segment.index.positions) - 1) and block.ms:
             self.caches.recent = place
         return place

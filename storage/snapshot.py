@@ -79,19 +79,25 @@ class Snapshots:
             raise disk_error(error, self.path(offset), "read the snapshot") from error
         return decoded if decoded and decoded[0] == offset else None
 
+    @property
+    def effects_from(self) -> int:
+        """Effects below are in every snapshot that is kept, and there is one to fall back to."""
+        kept = self.offsets[-KEPT:]
+        return kept[0] if len(kept) == KEPT and kept[-1] <= self.durable_offset else 0
+
     def became_durable(self, offset: int) -> None:
         """A snapshot has been synced: older ones than the last `KEPT` may go."""
         self.durable_offset = max(self.durable_offset, offset)
         while len(self.offsets) > KEPT and self.offsets[KEPT - 1] <= self.durable_offset:
             self.filesystem.remove(self.path(self.offsets.pop(0)))
 
-    def newest(self, start_offset: int) -> tuple[int, bytes] | None:
-        """The newest good snapshot from which the stored records lead on.
+    def newest(self, start_offset: int, bare_offset: int = 0) -> tuple[int, bytes] | None:
+        """The newest good snapshot from which the stored records lead on; below ``bare_offset`` effects are missing.
 
         Raises:
             CorruptLog: snapshots are damaged or missing, and the records that could replace them are dropped.
         """
-        needed = min(start_offset, self.durable_offset)
+        needed = max(min(start_offset, self.durable_offset), bare_offset)
         damaged = None
         for offset in reversed(self.offsets):
             decoded = self._read(offset)
@@ -99,7 +105,7 @@ class Snapshots:
                 return decoded
             damaged = damaged or (self.path(offset) if decoded is None else None)
         if needed > 0 or (damaged and start_offset > 0):
-            path = damaged or self.path(self.durable_offset)
+            path = damaged or self.path(max(self.durable_offset, bare_offset))
             problem = "snapshot is damaged or missing, and the records before it are dropped"
             raise CorruptLog(problem, file=path, offset=start_offset, position=0)
         return None

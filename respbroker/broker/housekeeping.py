@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from respbroker.streams.directories import remove_tree
-from storage import Log, MergeJob, StorageError
+from storage import Log, RewriteJob, StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -115,18 +115,18 @@ class Housekeeping:
             if stream.log.unsynced():
                 node.durability.mark_written(stream.log)
 
-    def _start_merge(self, log: Log, merge: MergeJob) -> None:
+    def _start_merge(self, log: Log, merge: RewriteJob) -> None:
         """Merge small batches of a sealed segment in a thread, then swap the new file in."""
-        if merge.segment.path in self._merging:
+        if merge.path in self._merging:
             return
-        self._merging.add(merge.segment.path)
+        self._merging.add(merge.path)
 
         def done(result: object) -> None:
-            self._merging.discard(merge.segment.path)
+            self._merging.discard(merge.path)
             if log in self._node.keyspace.live_logs:
                 try:
                     log.swap(merge)
                 except StorageError as error:
                     self.report("error", str(error))
 
-        self._jobs.append(Job(f"merge {merge.segment.path}", merge.run, done))
+        self._jobs.append(Job(f"merge {merge.path}", merge.run, done))

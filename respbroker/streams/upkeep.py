@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from respbroker.streams.catalog import ON_DISK, Catalog
 from respbroker.streams.journal import Journal
 from respbroker.streams.stream import Stream
-from storage import Log, MergeJob
+from storage import Log, RewriteJob
 
 if TYPE_CHECKING:
     from respbroker.streams.catalog import Database, KeyEntry
@@ -85,7 +85,7 @@ class KeyspaceUpkeep:
         self.catalog.write_snapshot()
         return [*(stream.log for stream in self.opened()), self.catalog.log]
 
-    def maintain(self, stream: Stream, now_ms: int) -> list[MergeJob]:
+    def maintain(self, stream: Stream, now_ms: int) -> list[RewriteJob]:
         """Let segments go that are trimmed away or too old; jobs that merge small batches of sealed ones.
 
         Entries are trimmed first; a segment without any goes once a snapshot from behind that trim has been synced,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import Log, LogConfig
+from storage import Log, LogConfig, Selection
 from storage.inspect import main
 from tests.support.memory_filesystem import MemoryFileSystem
 
@@ -70,3 +70,37 @@ def test_logs_below_a_directory_are_all_looked_at(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.endswith("2 logs, 0 damages\n")
     filesystem.mkdir("/empty")
     assert main(["/empty"], filesystem) == 2
+
+
+def cleaned() -> MemoryFileSystem:
+    filesystem = MemoryFileSystem()
+    log = Log.open(filesystem, "/log")
+    payloads = [b"first", b"second", b"third"]
+    log.append([1700000000000, 1700000000001, 1700000000002], [0, 0, 0], payloads, [b"effect"], now_ms=1700000000002)
+    log.roll(1700000000003)
+    log.append([1700000000004], [0], [b"fourth"], now_ms=1700000000005)
+    for _ in range(2):
+        pending = log.unsynced()
+        pending.sync()
+        log.synced(pending)
+    job = log.clean(log.settled(), Selection({1}))
+    job.run()
+    log.swap(job)
+    return filesystem
+
+
+def test_a_cleaned_segment_is_as_the_golden_bytes_and_the_document_have_it() -> None:
+    content = bytes(cleaned().content("/log/00000000000000000000.log"))
+    assert bytes.fromhex((ROOT / "tests/golden/storage-cleaned.log.hex").read_text()) == content
+    block = re.search(r"`cleaned segment`:\n\n```\n(.*?)```", (ROOT / "docs/log-format.md").read_text(), re.DOTALL)
+    assert block
+    assert bytes.fromhex("".join(line.split("  ")[1] for line in block[1].splitlines())) == content
+
+
+def test_a_cleaned_segment_is_printed_with_what_it_covers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["/log", "--records"], cleaned()) == 0
+    printed = capsys.readouterr().out
+    assert "offsets 0 to 4, 260 bytes, 2 batches, cleaned" in printed
+    assert "DATA offset 0 ordinal 0 to 3" in printed
+    assert "2 1700000000002-0 b'third'" in printed
+    assert "second" not in printed

@@ -1,0 +1,211 @@
+"""Writing sealed segments anew, merged or cleaned, and swapping the new files in.
+
+A *merge* takes one segment and keeps all of it. A *cleaning* takes neighbours, leaves records out and makes them one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from storage.batch import BARE, parse_header
+from storage.errors import CorruptLog
+from storage.files import disk_error, write_new
+from storage.filesystem import File, FileSystem
+from storage.index import IndexBuilder, Summary, encode_index
+from storage.merge import CleanPair, Pair, Selection
+from storage.names import CLEANED, INDEX, LOG, SWAP, format_name
+from storage.scan import Found, walk
+from storage.segment import Segment
+
+_WRITE_SIZE = 1 << 20  # bytes gathered before a write
+_SYNC_SIZE = 8 << 20  # bytes written before a sync, so that no sync of somebody else's waits for all at once
+
+#: Told of every so many bytes read or written; may take its time.
+Pace = Callable[[int], None]
+
+
+def at_once(size: int) -> None:
+    """No limit."""
+
+
+@attrs.frozen
+class Sealed:
+    """Neighbouring sealed segments as plain values: what another thread, or process, needs to read them."""
+
+    directory: str
+    summaries: tuple[Summary, ...]
+    interval: int
+    target: int
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment], target: int) -> Sealed:
+        """``target`` is what merged batches aim at, in bytes."""
+        first = segments[0]
+        return cls(first.directory, tuple(segment.summary() for segment in segments), first.interval, target)
+
+    def path(self, summary: Summary, kind: str = LOG) -> str:
+        """The plain name of one of the files."""
+        return f"{self.directory}/{format_name(summary.base_offset, kind)}"
+
+
+def rewrite(filesystem: FileSystem, sealed: Sealed, selection: Selection | None, pace: Pace = at_once) -> Summary:
+    """Write and sync new files beside the old ones; without ``selection`` nothing is left out.
+
+    Raises:
+        CorruptLog: a segment is damaged.
+        DiskFull, DiskFailed: it could not be written; nothing is left behind.
+    """
+    try:
+        return _Rewriting(filesystem, sealed, selection, pace).run()
+    except OSError as error:
+        discard(filesystem, sealed)
+        raise disk_error(error, sealed.path(sealed.summaries[0]) + CLEANED, "rewrite the segment") from error
+    except CorruptLog:
+        discard(filesystem, sealed)
+        raise
+
+
+def discard(filesystem: FileSystem, sealed: Sealed) -> None:
+    """Remove what was written."""
+    for kind in (LOG, INDEX):
+        try:
+            filesystem.remove(sealed.path(sealed.summaries[0], kind) + CLEANED)
+        except OSError:
+            pass  # it was never there, or the next opening removes it
+
+
+class _Rewriting:
+    """One run of `rewrite`."""
+
+    def __init__(self, filesystem: FileSystem, sealed: Sealed, selection: Selection | None, pace: Pace) -> None:
+        self._filesystem = filesystem
+        self._sealed = sealed
+        self._selection = selection
+        self._pace = pace
+        self._builder = IndexBuilder(sealed.interval)
+        self._size = self._batches = self._unsynced = 0
+        self._is_bare = False
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
+        self._pair: Pair | None = None
+        self._target: File
+
+    def run(self) -> Summary:
+        sealed = self._sealed
+        first = sealed.summaries[0]
+        self._target = write_new(self._filesystem, sealed.path(first) + CLEANED, b"")
+        for summary in sealed.summaries:
+            self._take(summary)
+        self._emit()
+        self._write()
+        self._target.sync()
+        summary = self._summary()
+        index = encode_index(summary, self._builder.index)
+        write_new(self._filesystem, sealed.path(first, INDEX) + CLEANED, index).sync()
+        return summary
+
+    def _take(self, summary: Summary) -> None:
+        """Go through one of the old segments."""
+        path = self._sealed.path(summary)
+        source = self._filesystem.open(path)
+        position = paced = 0
+        for found in walk(source, 0, summary.log_size):
+            position = found.position + found.header.size
+            if self._pair is None or not self._pair.take(found, self._sealed.target):
+                self._emit()
+                self._pair = self._begin(found)
+            if position - paced >= _WRITE_SIZE:
+                self._pace(position - paced)
+                paced = position
+        if position != summary.log_size:
+            raise CorruptLog("batch is damaged", file=path, position=position)
+
+    def _begin(self, found: Found) -> Pair:
+        header = found.header
+        pair = Pair(header) if self._selection is None else CleanPair(header, self._selection)
+        pair.take(found, self._sealed.target)
+        return pair
+
+    def _emit(self) -> None:
+        for raw in self._pair.encode() if self._pair else ():
+            header = parse_header(raw)
+            assert header is not None
+            self._builder.see(self._size, header)
+            self._size += len(raw)
+            self._is_bare = self._is_bare or header.flags & BARE != 0
+            self._batches += 1
+            self._gathered.append(raw)
+            self._gathered_size += len(raw)
+        if self._gathered_size >= _WRITE_SIZE:
+            self._write()
+
+    def _write(self) -> None:
+        self._target.append((b"".join(self._gathered),))
+        self._pace(self._gathered_size)
+        self._unsynced += self._gathered_size
+        self._gathered.clear()
+        self._gathered_size = 0
+        if self._unsynced >= _SYNC_SIZE:
+            self._target.sync()
+            self._unsynced = 0
+
+    def _summary(self) -> Summary:
+        first, last = self._sealed.summaries[0], self._sealed.summaries[-1]
+        return Summary(
+            first.base_offset, last.end_offset, first.first_ordinal, last.end_ordinal, last.last_ms, last.last_seq,
+            first.first_append_ms, last.last_append_ms, self._size, self._batches, last.leader_epoch, True,
+            self._is_bare,
+        )  # fmt: skip
+
+
+class RewriteJob:
+    """The rewriting of neighbouring segments: `run` may be called in another thread, then comes `Log.swap`.
+
+    Who runs `rewrite` elsewhere puts its result into ``result``.
+    """
+
+    def __init__(
+        self, filesystem: FileSystem, segments: Sequence[Segment], target: int, selection: Selection | None = None
+    ) -> None:
+        self.filesystem = filesystem
+        self.segments = list(segments)
+        self.sealed = Sealed.of(segments, target)
+        self.selection = selection
+        self.result: Summary | None = None
+
+    @property
+    def path(self) -> str:
+        """The file that will be replaced."""
+        return self.segments[0].path
+
+    def run(self) -> None:
+        """Write the new files. Raises what `rewrite` raises."""
+        self.result = rewrite(self.filesystem, self.sealed, self.selection)
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        discard(self.filesystem, self.sealed)
+
+    def install(self) -> None:
+        """Make the new files those of the first segment, in steps of which each may be the last before a crash.
+
+        Merged, the index goes ahead: a new index beside an old log is found out and rebuilt, the opposite would look
+        like a log cut short. Cleaned, the log goes ahead: it may be longer than the old one, and its batches say that
+        it was cleaned, so an old index beside it is found out. When it is on the disk the others may be removed.
+        """
+        log = self.sealed.path(self.sealed.summaries[0])
+        index = self.sealed.path(self.sealed.summaries[0], INDEX)
+        directory = self.sealed.directory
+        if self.selection is None:
+            for path in (index, log):
+                self.filesystem.rename(path + CLEANED, path + SWAP)
+                self.filesystem.sync_directory(directory)
+            for path in (index, log):
+                self.filesystem.rename(path + SWAP, path)
+            self.filesystem.sync_directory(directory)
+            return
+        self.filesystem.rename(log + CLEANED, log)
+        self.filesystem.sync_directory(directory)
+        self.filesystem.rename(index + CLEANED, index)
