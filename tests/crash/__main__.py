@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from itertools import product
 
 from tests.crash.cuts import Cutter, Tally
+from tests.crash.topic_workload import TopicWorkload
+from tests.crash.workload import Workload
 
 POLICIES = ("always", "everysec")
+WORKLOADS = (Workload, TopicWorkload)
 
 
 def main() -> int:
@@ -21,9 +25,10 @@ def main() -> int:
     total = Tally()
     began = time.monotonic()
     for seed in range(options.first, options.first + options.seeds):
-        for policy in POLICIES:
-            total.add(Cutter(seed, policy, options.ticks, options.survivals).run())
-            print(f"seed {seed}, {policy}: so far {total.cuts} cut points, {total.opened} crashed disks opened")
+        for policy, workload in product(POLICIES, WORKLOADS):
+            total.add(Cutter(seed, policy, options.ticks, options.survivals, workload=workload).run())
+            so_far = f"so far {total.cuts} cut points, {total.opened} crashed disks opened"
+            print(f"seed {seed}, {policy}, {workload.__name__}: {so_far}")
             sys.stdout.flush()
     events = ", ".join(f"{count} x {event}" for event, count in total.events.most_common())
     print(f"{total.cuts} cut points, {total.opened} disks opened, all sound, in {time.monotonic() - began:.0f} s")

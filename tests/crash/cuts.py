@@ -55,7 +55,7 @@ def new_disk() -> WatchedDisk:
     return disk
 
 
-def record(seed: int, policy: str, ticks: int) -> History:
+def record(seed: int, policy: str, ticks: int, workload: type[Workload] = Workload) -> History:
     """The first run."""
     disk = new_disk()
     driver = Driver(disk, policy, seed)
@@ -68,7 +68,7 @@ def record(seed: int, policy: str, ticks: int) -> History:
         history.whole[driver.steps] = changed | {number for number in after if number not in before}
 
     driver.after_flush = remember
-    Workload(driver, seed).run(ticks)
+    workload(driver, seed).run(ticks)
     return history
 
 
@@ -81,6 +81,7 @@ class Cutter:
     ticks: int
     survivals: int  # random survivals of unsynced writes and names tried at each event
     every: int = 1  # look at every n-th event only
+    workload: type[Workload] = Workload
     tally: Tally = attrs.field(factory=Tally)
     history: History = attrs.field(init=False)
     disk: WatchedDisk = attrs.field(init=False)
@@ -88,13 +89,13 @@ class Cutter:
     exec_steps: set[int] = attrs.field(init=False, factory=set)  # written as one
 
     def run(self) -> Tally:
-        self.history = record(self.seed, self.policy, self.ticks)
+        self.history = record(self.seed, self.policy, self.ticks, self.workload)
         self.disk = new_disk()
         self.driver = Driver(self.disk, self.policy, self.seed)
         self.driver.before_flush = self._note_exec
         self.driver.after_flush = lambda: [state_of(self.driver.node), None][1]  # type: ignore[assignment, return-value]
         self.disk.on_event = self._cut
-        Workload(self.driver, self.seed).run(self.ticks)
+        self.workload(self.driver, self.seed).run(self.ticks)
         self.disk.on_event = None
         assert self.disk.log == self.history.events, "the two runs must be alike"
         self.tally.events.update(event.split(" /")[0] for event in self.disk.log)
@@ -166,7 +167,7 @@ def _same(then: object, found: object, old: set[int]) -> bool:
 
 def _same_keys(then: Any, found: Any, old: set[int]) -> bool:
     """The catalog: a key made since then may be missing, for its stream did not reach the disk."""
-    return set(found) <= set(then) and all(number not in old for _, _, number, _ in set(then) - set(found))
+    return set(found) <= set(then) and all(old.isdisjoint(numbers) for _, _, numbers, *_ in set(then) - set(found))
 
 
 def _difference(number: int, state: object, states: list[State], at_least: int, last: int) -> str:

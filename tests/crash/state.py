@@ -23,15 +23,17 @@ def state_of(node: Node) -> State:
     catalog, state = [], {}
     for db, database in enumerate(keyspace.databases):
         for key, entry in database.keys.items():
-            catalog.append((db, key, entry.number, entry.expires_ms))
-            state[entry.number] = stream_state(_opened(keyspace, db, key))
-    state[CATALOG] = sorted(catalog)
+            numbers = tuple(leaf.number for leaf in entry.leaves)
+            settings = None if entry.settings is None else tuple(entry.settings.dump().items())
+            catalog.append((db, key, numbers, entry.expires_ms, settings, entry.plain_until))
+            for stream in _opened(keyspace, db, key):
+                state[stream.number] = stream_state(stream)
+    state[CATALOG] = sorted(catalog, key=lambda row: row[:2])
     return state
 
 
-def _opened(keyspace: Keyspace, db: int, key: bytes) -> Stream:
-    entry = keyspace.databases[db].keys[key]
-    return entry.stream or keyspace._open(db, key, entry)
+def _opened(keyspace: Keyspace, db: int, key: bytes) -> list[Stream]:
+    return keyspace.streams_of(keyspace.open_key(db, key, keyspace.databases[db].keys[key]))
 
 
 def stream_state(stream: Stream) -> list[Any]:

@@ -6,11 +6,13 @@ The numbers here are small so that the suite stays quick; `python -m tests.crash
 from __future__ import annotations
 
 import re
+from itertools import product
 
 import pytest
 
 from tests.crash.cuts import Cutter, new_disk, record
 from tests.crash.driver import Driver
+from tests.crash.topic_workload import TopicWorkload
 from tests.crash.workload import Workload
 
 ALWAYS_SEED, EVERYSEC_SEED = 1, 2
@@ -19,6 +21,12 @@ ALWAYS_SEED, EVERYSEC_SEED = 1, 2
 @pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
 def test_what_was_answered_survives_a_crash_at_every_event(policy: str, seed: int) -> None:
     tally = Cutter(seed, policy, ticks=30, survivals=1).run()
+    assert tally.cuts > 200
+
+
+@pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
+def test_topics_survive_a_crash_at_every_event(policy: str, seed: int) -> None:
+    tally = Cutter(seed, policy, ticks=20, survivals=1, workload=TopicWorkload).run()
     assert tally.cuts > 200
 
 
@@ -32,9 +40,9 @@ def test_the_disk_is_asked_for_all_it_can_do() -> None:
 
 def test_every_kind_of_request_succeeds_now_and_then() -> None:
     asked, answered = set[bytes](), set[bytes]()
-    for seed in range(1, 7):
+    for seed, kind in product(range(1, 7), (Workload, TopicWorkload)):
         driver = Driver(new_disk(), "everysec", seed)
-        workload = Workload(driver, seed)
+        workload = kind(driver, seed)
         for _ in range(150):
             words = workload._draw()
             asked.add(words[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from respbroker.streams.stream import Stream
 from tests.crash.driver import Driver, Requests
@@ -17,11 +17,17 @@ FIELDS = [b"f", b"value " * 8]
 class Workload:
     """Draws requests; remembers nothing but the seed, and asks the driver's node for IDs that exist."""
 
+    keys: Sequence[bytes] = tuple(KEYS)
+
     def __init__(self, driver: Driver, seed: int) -> None:
         self.driver = driver
         self.rng = random.Random(seed)
         self._added = 0
-        self._kinds: list[tuple[int, Callable[[], list[bytes]]]] = [
+        self._kinds = self._requests_by_weight()
+        self._weights = [weight for weight, _ in self._kinds]
+
+    def _requests_by_weight(self) -> list[tuple[int, Callable[[], list[bytes]]]]:
+        return [
             (30, self._add),
             (4, self._add_once),
             (4, self._add_trimmed),
@@ -43,7 +49,6 @@ class Workload:
             (1, self._databases),
             (1, self._save),
         ]
-        self._weights = [weight for weight, _ in self._kinds]
 
     def run(self, ticks: int) -> None:
         """A number of ticks, each with up to three clients; now and then time passes."""
@@ -67,7 +72,7 @@ class Workload:
     # -- words -------------------------------------------------------------------------------------------------
 
     def _key(self) -> bytes:
-        return self.rng.choice(KEYS)
+        return self.rng.choice(self.keys)
 
     def _ids(self, key: bytes, count: int = 3) -> list[bytes]:
         """IDs of live entries, or one that never was."""
@@ -80,7 +85,13 @@ class Workload:
         return [b"%d-%d" % stream.id_at(ordinal) for ordinal in chosen]
 
     def _stream(self, key: bytes) -> Stream | None:
-        entry = self.driver.node.keyspace.databases[0].keys.get(key)
+        """The stream, if it is open."""
+        keys = self.driver.node.keyspace.databases[0].keys
+        entry = keys.get(key)
+        if entry is None and key[-1:].isdigit():
+            topic = keys.get(key[:-2])
+            leaves = topic.parts if topic is not None else ()
+            entry = leaves[int(key[-1:])] if int(key[-1:]) < len(leaves) else None
         return entry.stream if entry is not None else None
 
     def _groups(self, key: bytes) -> list[bytes]:
@@ -89,7 +100,7 @@ class Workload:
 
     def _group(self) -> tuple[bytes, bytes]:
         """A group that exists, mostly."""
-        existing = [(key, group) for key in KEYS for group in self._groups(key)]
+        existing = [(key, group) for key in self.keys for group in self._groups(key)]
         if existing and self.rng.random() < 0.9:
             return self.rng.choice(existing)
         return self._key(), self.rng.choice(GROUPS)
@@ -126,7 +137,7 @@ class Workload:
 
     def _read_group(self) -> list[bytes]:
         key, group = self._group()
-        keys = [key, *(other for other in KEYS if other != key and group in self._groups(other))]
+        keys = [key, *(other for other in self.keys if other != key and group in self._groups(other))]
         keys = keys[: self.rng.choice((1, 1, 2))]
         count = b"%d" % self.rng.choice((1, 3, 10))
         who = [group, self.rng.choice(CONSUMERS)]
