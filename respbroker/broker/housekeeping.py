@@ -58,6 +58,8 @@ class Housekeeping:
                 node.keyspace.expire(db, key)
         if node.unfinished:
             node.finish_command()
+        if node.group_sessions.watches_some:
+            node.settle_groups()
         self._save_if_due()
         maxmemory = node.settings.maxmemory
         self.out_of_memory = bool(maxmemory) and node.process_facts().get("used_memory", 0) > maxmemory

@@ -32,6 +32,7 @@ from respbroker.sessions.slowlog import SlowLog
 from respbroker.sessions.statistics import Statistics
 from respbroker.sessions.watches import Watches
 from respbroker.streams.directories import lock_directory
+from respbroker.streams.group_sessions import GroupSessions
 from respbroker.streams.keyspace import Keyspace
 from storage import FileSystem
 
@@ -89,6 +90,7 @@ class Node(NodeKeys):
         self.dispatcher = Dispatcher(self, self.commands, clock)
         self.blocking = Blocking(self)
         self.waiters = self.blocking.waiters
+        self.group_sessions = GroupSessions()
         self._lock = lock_directory(filesystem, directory)
         in_background = settings.appendfsync != "always"  # its replies may speak only of what is on the disk
         self.keyspace = Keyspace(filesystem, directory, settings, now.ms, settle=not in_background)
@@ -127,6 +129,7 @@ class Node(NodeKeys):
         client.out.clear()
         client.kill = True
         self.blocking.forget(client)
+        self.group_sessions.closed(client.id, self.now)
         if client.blocked:
             self.durability.forget(client)
         self.channels.remove_client(client)
@@ -149,11 +152,20 @@ class Node(NodeKeys):
             self._run_held()
         self._ran = [client for client, _ in batch]
         self.dispatcher.run_all(batch)
+        if self.group_sessions.next_moment <= now.seconds:
+            self.settle_groups()
         if self.waiters.next_moment <= now.seconds:
             self.blocking.expire()
         if self.housekeeping.next_at <= now.seconds:
             self.housekeeping.run()
         self.durability.flush(batch)
+
+    def settle_groups(self) -> None:
+        """Let partitions of ordered groups change hands where a session has ended or a partition has drained."""
+        for group in self.group_sessions.due(self.now):
+            self.blocking.key_changed(group.topic.db, group.topic.name)
+        if self.unfinished:
+            self.finish_command()
 
     def go_on(self, client: Client) -> None:
         """A client that lagged behind has taken its replies: its next requests may run."""
@@ -171,7 +183,7 @@ class Node(NodeKeys):
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        deadline = self.housekeeping.next_at
+        deadline = min(self.housekeeping.next_at, self.group_sessions.next_moment)
         blocked = self.blocking.next_deadline() if self.waiters else None
         if blocked is not None and blocked < deadline:
             deadline = blocked

@@ -6,7 +6,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Final
 
-from respbroker.commands.table import CommandSpec
+import attrs
+
+from respbroker.commands.table import CommandSpec, TopicHandler
 
 _FAMILIES: Final = (
     # streams
@@ -48,13 +50,28 @@ _FAMILIES: Final = (
 )
 
 
+#: Modules that say what commands do with topics of several partitions.
+_ON_TOPIC: Final = ("topic_groups", "topic_delivery", "topic_acknowledge", "topic_claims", "topic_pending")
+
+
 def _rows() -> tuple[CommandSpec, ...]:
     modules = (
         import_module(f"respbroker.commands.{family}")
         for family in _FAMILIES
         if find_spec(f"respbroker.commands.{family}")
     )  # until all have landed
-    return tuple(spec for module in modules for spec in module.COMMANDS)
+    handlers: dict[str, TopicHandler] = {}
+    for name in _ON_TOPIC:
+        handlers |= import_module(f"respbroker.commands.{name}").ON_TOPIC
+    rows = tuple(_with_topics(spec, spec.name, handlers) for module in modules for spec in module.COMMANDS)
+    assert not handlers, handlers
+    return rows
+
+
+def _with_topics(spec: CommandSpec, name: str, handlers: dict[str, TopicHandler]) -> CommandSpec:
+    """The row with its handler for topics, and those of its subcommands; what is taken leaves ``handlers``."""
+    subcommands = tuple(_with_topics(each, f"{name} {each.name}", handlers) for each in spec.subcommands)
+    return attrs.evolve(spec, subcommands=subcommands, on_topic=handlers.pop(name, spec.on_topic))
 
 
 ALL_COMMANDS: Final = _rows()

@@ -109,14 +109,14 @@ def xclaim(ctx: Context, words: list[bytes]) -> Reply:
         stream.commit([effects.GROUP_ID_SET, group.name, *cursor])
         ctx.dirty += 1
     see_consumer(ctx, stream, group, words[3])
-    claimed, gone = _select(ctx, stream, group, request)
-    _forget(stream, group, gone)
-    _assign(ctx, stream, group, words[3], [(o, o + 1, request.time_ms, count) for o, count in claimed])
+    claimed, gone = select(ctx, stream, group, request)
+    forget(stream, group, gone)
+    assign(ctx, stream, group, words[3], [(o, o + 1, request.time_ms, count) for o, count in claimed])
     ordinals = [ordinal for ordinal, _ in claimed]
     return array_of_ids(stream, ordinals) if request.just_id else array_of_entries(stream, ordinals)
 
 
-def _select(ctx: Context, stream: Stream, group: Group, request: Claim) -> tuple[list[tuple[int, int]], list[int]]:
+def select(ctx: Context, stream: Stream, group: Group, request: Claim) -> tuple[list[tuple[int, int]], list[int]]:
     """What is to be claimed, as ordinals with their new delivery counts, and what is pending but gone."""
     claimed: list[tuple[int, int]] = []
     gone: list[int] = []
@@ -181,10 +181,10 @@ def xautoclaim(ctx: Context, words: list[bytes]) -> Reply:
     claimed, gone, following = _scan(ctx, stream, group, request)
     next_id = b"0-0" if following is None else b"%d-%d" % stream.id_at(following)
     deleted = replies.bulk_array([b"%d-%d" % stream.id_at(ordinal) for ordinal in gone])
-    _forget(stream, group, gone)
+    forget(stream, group, gone)
     raised = 0 if request.just_id else 1
     parts = [(o, o + 1, ctx.now_ms, min(deliveries + raised, COUNT_MAX)) for o, deliveries in claimed]
-    _assign(ctx, stream, group, words[3], parts)
+    assign(ctx, stream, group, words[3], parts)
     ordinals = [ordinal for ordinal, _ in claimed]
     entries: list[Output] = array_of_ids(stream, ordinals) if request.just_id else array_of_entries(stream, ordinals)
     return [b"*3\r\n" + replies.bulk(next_id), *entries, deleted]
@@ -214,14 +214,14 @@ def _scan(
 # -- what both do -----------------------------------------------------------------------------------------
 
 
-def _forget(stream: Stream, group: Group, gone: list[int]) -> None:
+def forget(stream: Stream, group: Group, gone: list[int]) -> None:
     """Entries that no longer exist leave the pending list."""
     if gone:
         ranges = [list(span) for span in consecutive(sorted(gone))]
         stream.commit([effects.FORGOTTEN, group.name, ranges])
 
 
-def _assign(ctx: Context, stream: Stream, group: Group, consumer: bytes, parts: list[Part]) -> None:
+def assign(ctx: Context, stream: Stream, group: Group, consumer: bytes, parts: list[Part]) -> None:
     if parts:
         stream.commit([effects.ASSIGNED, group.name, consumer, joined(parts), ctx.now_ms])
         ctx.dirty += len(parts)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from respbroker.sessions.slowlog import SlowLog
     from respbroker.sessions.statistics import Statistics
     from respbroker.sessions.watches import Watches
+    from respbroker.streams.group_sessions import GroupSessions
     from respbroker.streams.keyspace import Keyspace
     from respbroker.streams.stream import Stream
     from respbroker.streams.topic import Topic
@@ -54,6 +55,8 @@ class Context(Protocol):
     settings: Settings
     keyspace: Keyspace
     waiters: Waiters
+    #: Who reads for groups of topics on which connection.
+    group_sessions: GroupSessions
     clients: dict[int, Client]
     channels: Channels
     commands: CommandTable

@@ -9,13 +9,12 @@ import attrs
 from respbroker.commands.arguments import Arguments, ensure_timeout, parse_int, parse_timeout_ms
 from respbroker.commands.entries import reply_of_ranges
 from respbroker.commands.framing import framed, head_of_one
-from respbroker.commands.group_serving import claim_and_deliver, deliver, hand_over
+from respbroker.commands.group_serving import NEW, hand_over, history_start, oldest_claimable, serve
 from respbroker.commands.groups import see_consumer
-from respbroker.commands.history import read_history
 from respbroker.commands.read_limits import Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import NoGroup, ReplyError, SyntaxRefused
-from respbroker.model.stream_id import MAX, StreamId, parse_id
+from respbroker.model.stream_id import StreamId
 from respbroker.resp import replies
 from respbroker.sessions.client import Output, Reply
 from respbroker.streams.references import unread_from
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from respbroker.sessions.client import Client
     from respbroker.streams.group import Group
     from respbroker.streams.stream import Stream
-
-NEW: Final = b">"
 
 
 @attrs.frozen
@@ -51,21 +48,19 @@ class GroupRead:
         if self.is_plain:
             return self._retry_plain(ctx)
         sources = [self._source(ctx, key, word) for key, word in zip(self.keys, self.ids)]  # noqa: B905  # of one length
-        budget = None
-        if self.count_max is not None or self.size_max is not None:
-            budget = Budget(self.count_max, self.size_max)
+        budget = self.budget()
         served: list[tuple[bytes, list[Output]]] = []
         for stream, group, after in sources:
-            see_consumer(ctx, stream, group, self.consumer)
-            if after is not None:
-                entries = read_history(ctx, stream, group, self, after, budget)
-            elif self.claim_ms is not None:
-                entries = claim_and_deliver(ctx, stream, group, self, budget)
-            else:
-                entries = deliver(ctx, stream, group, self, budget)
+            entries = serve(ctx, stream, group, self, after, budget)
             if entries is not None:
                 served.append((stream.key, entries))
         return framed(served, ctx.client.protocol) if served else None
+
+    def budget(self) -> Budget | None:
+        """What one reply may hold, where that is limited over all streams."""
+        if self.count_max is None and self.size_max is None:
+            return None
+        return Budget(self.count_max, self.size_max)
 
     def _retry_plain(self, ctx: Context) -> Reply:
         stream, group, _ = self._source(ctx, self.keys[0], NEW)
@@ -94,8 +89,7 @@ class GroupRead:
             stream = ctx.lookup(key)
             group = stream.groups.get(self.group) if stream is not None else None
             if stream is not None and group is not None:
-                pending = group.pending.oldest_first(ctx.now_ms)
-                oldest = min(oldest, next((time for o, _, time, _ in pending if stream.is_live(o)), oldest))
+                oldest = min(oldest, oldest_claimable(ctx, stream, group))
         return max(oldest + self.claim_ms, ctx.now_ms + 1)
 
     def _source(self, ctx: Context, key: bytes, word: bytes) -> tuple[Stream, Group, StreamId | None]:
@@ -104,17 +98,7 @@ class GroupRead:
         group = stream.groups.get(self.group) if stream is not None else None
         if stream is None or group is None:
             raise NoGroup.of_reader(key, self.group)
-        if word == NEW:
-            return stream, group, None
-        if word in (b"$", b"+"):
-            sign = word.decode()
-            raise ReplyError(
-                f"The {sign} ID is meaningless in the context of XREADGROUP: you want to read the history of this "
-                "consumer by specifying a proper ID, or use the > ID to get new messages. "
-                f"The {sign} ID would just return an empty result set."
-            )
-        after = parse_id(word)
-        return stream, group, None if after == MAX else after
+        return stream, group, history_start(word)
 
 
 def parse_group_read(words: list[bytes]) -> GroupRead:
@@ -172,19 +156,19 @@ _PARSED_MAX: Final = 256
 _PARSED_BYTES_MAX: Final = 1024
 
 
-def _parsed(words: list[bytes]) -> GroupRead:
-    parsed = _PARSED.get(key := tuple(words))
-    if parsed is None:
-        parsed = parse_group_read(words)
+def parsed(words: list[bytes]) -> GroupRead:
+    known = _PARSED.get(key := tuple(words))
+    if known is None:
+        known = parse_group_read(words)
         if sum(map(len, words)) <= _PARSED_BYTES_MAX:
             if len(_PARSED) >= _PARSED_MAX:
                 _PARSED.clear()
-            _PARSED[key] = parsed
-    return parsed
+            _PARSED[key] = known
+    return known
 
 
 def xreadgroup(ctx: Context, words: list[bytes]) -> Reply:
-    request = _parsed(words)
+    request = parsed(words)
     if request.timeout_ms is not None:
         ensure_timeout(request.timeout_ms, ctx.now_ms)
     reply = request.retry(ctx)

@@ -6,10 +6,14 @@ have been pending for long come first, and every entry says for how long and how
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.entries import array_of_ranges
+from respbroker.commands.groups import see_consumer
+from respbroker.commands.history import read_history
 from respbroker.commands.read_limits import Budget
+from respbroker.errors import ReplyError
+from respbroker.model.stream_id import MAX, StreamId, parse_id
 from respbroker.sessions.client import Output
 from respbroker.streams import effects
 from respbroker.streams.assignments import joined
@@ -22,6 +26,45 @@ if TYPE_CHECKING:
     from respbroker.commands.delivery import GroupRead
     from respbroker.streams.group import Group
     from respbroker.streams.stream import Range, Stream
+
+NEW: Final = b">"
+
+
+def history_start(word: bytes) -> StreamId | None:
+    """Behind which ID a consumer reads its history again; None if it asks for new entries.
+
+    Raises:
+        ReplyError: ``$`` and ``+`` are IDs for others.
+    """
+    if word == NEW:
+        return None
+    if word in (b"$", b"+"):
+        sign = word.decode()
+        raise ReplyError(
+            f"The {sign} ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+            "consumer by specifying a proper ID, or use the > ID to get new messages. "
+            f"The {sign} ID would just return an empty result set."
+        )
+    after = parse_id(word)
+    return None if after == MAX else after
+
+
+def serve(
+    ctx: Context, stream: Stream, group: Group, request: GroupRead, after: StreamId | None, budget: Budget | None
+) -> list[Output] | None:
+    """What one stream has for the consumer: its history behind ``after``, or else entries that are new to it."""
+    see_consumer(ctx, stream, group, request.consumer)
+    if after is not None:
+        return read_history(ctx, stream, group, request, after, budget)
+    if request.claim_ms is not None:
+        return claim_and_deliver(ctx, stream, group, request, budget)
+    return deliver(ctx, stream, group, request, budget)
+
+
+def oldest_claimable(ctx: Context, stream: Stream, group: Group) -> int:
+    """When the entry that will be claimed next was delivered; now, if nothing is pending."""
+    pending = group.pending.oldest_first(ctx.now_ms)
+    return min(ctx.now_ms, next((time for o, _, time, _ in pending if stream.is_live(o)), ctx.now_ms))
 
 
 def deliver(

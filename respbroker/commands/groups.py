@@ -109,7 +109,7 @@ def parse_group_options(words: list[bytes], *, may_make: bool) -> GroupOptions:
 
 
 #: IDs that SETID takes and CREATE does not, as in Redis.
-_ENDS: Final[dict[bytes, Id]] = {b"-": ZERO, b"+": MAX}
+ENDS: Final[dict[bytes, Id]] = {b"-": ZERO, b"+": MAX}
 
 
 def _cursor(stream: Stream | None, word: bytes) -> Id:
@@ -148,7 +148,7 @@ def set_id(ctx: Context, words: list[bytes]) -> Reply:
     stream, group = _group(ctx, words)
     if len(words) not in (5, 7):
         raise SubcommandSyntax("XGROUP", words[1])
-    cursor = _ENDS.get(words[4]) or _cursor(stream, words[4])
+    cursor = ENDS.get(words[4]) or _cursor(stream, words[4])
     counter = _counter(stream, options.entries_read)
     stream.commit([effects.GROUP_ID_SET, group.name, *cursor, cursor_ordinal(stream, cursor), counter])
     ctx.notified(stream.key, "xgroup-setid")

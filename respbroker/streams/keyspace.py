@@ -308,7 +308,9 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
 
     def _discard(self, entry: KeyEntry) -> None:
         """Close dropped streams; their directories go once the catalog that says so is synced."""
-        entry.topic = None
+        if entry.topic is not None:
+            entry.topic.groups.clear()
+            entry.topic = None
         for leaf in entry.leaves:
             if leaf.stream is not None:
                 self.open_streams.pop(leaf.number, None)

@@ -197,9 +197,12 @@ class KeyspaceTopics:
         assert first is not None
         first.key = b"%b/0" % key
         self._begin(db, key, entry.parts[old:], logs, old)
-        entry.topic = None
-        self.topic_of(db, key, entry)
-        for stream in entry.topic.partitions[old:]:  # type: ignore[attr-defined]
+        topic = self.topic_of(db, key, entry)
+        for part in entry.parts[len(topic.partitions) :]:
+            assert part.stream is not None
+            topic.add(part.stream)
+        self._configure(entry)
+        for stream in topic.partitions[old:]:
             for group in first.groups.values():
                 stream.commit([effects.GROUP_CREATED, group.name, 0, 0, 0, 0])
 

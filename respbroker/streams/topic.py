@@ -9,7 +9,7 @@ are in partition 0.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_intdigest
 
@@ -19,6 +19,9 @@ from respbroker.model.topic_settings import PARTITIONS_MAX, TopicSettings
 from respbroker.streams.stream import Id, Stream
 from respbroker.streams.stream_entries import ZERO
 
+if TYPE_CHECKING:
+    from respbroker.streams.topic_group import TopicGroup
+
 STRIDE: Final = PARTITIONS_MAX
 
 
@@ -26,15 +29,17 @@ class Topic:
     """One topic while it is open. ``partitions`` are its streams by number; their ``topic`` is this.
 
     ``last_id`` is the highest ID given out in any partition. IDs up to ``plain_until`` are all in partition 0.
+    ``groups`` are those at work: somebody has read for them.
     """
 
-    __slots__ = ("_sticky", "_sticky_tick", "db", "last_id", "name", "partitions", "plain_until", "settings")
+    __slots__ = ("_sticky", "_sticky_tick", "db", "groups", "last_id", "name", "partitions", "plain_until", "settings")
 
     def __init__(
         self, db: int, name: bytes, settings: TopicSettings, plain_until: Id, partitions: Sequence[Stream]
     ) -> None:
         self.db, self.name, self.settings, self.plain_until = db, name, settings, plain_until
         self.partitions: list[Stream] = []
+        self.groups: dict[bytes, TopicGroup] = {}
         self.last_id: Id = ZERO
         self._sticky, self._sticky_tick = -1, -1
         for stream in partitions:

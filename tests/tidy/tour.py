@@ -103,7 +103,7 @@ CHAPTERS: Final = (
         "respbroker/commands",
         "A look-up that finds such a topic raises `SeveralPartitions`, and the dispatcher calls the row's `on_topic`."
         " These are the rows' other halves, and XTOPIC.",
-        "topics* topic_append",
+        "topics* topic_append topic_groups topic_delivery* topic_pending topic_history topic_acknowledge topic_claims",
     ),
     Chapter(
         "Commands: keys, transactions, connections, channels",
@@ -133,8 +133,8 @@ CHAPTERS: Final = (
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
         "__init__ stream* effects* trimming deletions merged group consumer references pending* pending_runs runs ages"
-        " assignments recent_ids idmp waiters ownership membership keyspace* topic catalog opening directories journal"
-        " copying key_order",
+        " assignments recent_ids idmp waiters keyspace* topic topic_group* ownership membership group_sessions catalog"
+        " opening directories journal copying key_order",
     ),
     Chapter(
         "Values",

@@ -1,0 +1,99 @@
+"""XACK, XACKDEL and XNACK on a topic of several partitions: each ID tells where its entry is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from respbroker.commands.acknowledge import parse_nack
+from respbroker.commands.deletes import Deletion, delete_unless_referenced, parse_deletion
+from respbroker.commands.topic_groups import part_of, settle
+from respbroker.model.stream_id import parse_id
+from respbroker.resp import replies
+from respbroker.sessions.client import Reply
+from respbroker.streams import effects
+from respbroker.streams.recent_ids import window_of
+
+if TYPE_CHECKING:
+    from respbroker.commands.context import Context
+    from respbroker.commands.table import TopicHandler
+    from respbroker.streams.stream import Stream
+    from respbroker.streams.topic import Topic
+
+
+def xack(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
+    """How many were acknowledged; none is, if one of the words is no ID."""
+    name = words[2]
+    found: list[tuple[Stream, Sequence[int]]] = []
+    for stream, texts in _by_partition(topic, words[3:]):
+        window = stream.recent_ids or window_of(stream)
+        found.append((stream, window.take(stream, texts)))
+    removed = 0
+    for stream, ordinals in found:
+        group = stream.groups.get(name)
+        if group is not None:
+            removed += stream.acknowledge(group, ordinals)
+    if removed:
+        ctx.dirty += removed
+        settle(ctx, topic, name)
+    return replies.integer(removed)
+
+
+def _by_partition(topic: Topic, texts: list[bytes]) -> list[tuple[Stream, list[bytes]]]:
+    """The texts of IDs, gathered by the partitions that they tell. Raises InvalidStreamId."""
+    gathered: dict[Stream, list[bytes]] = {}
+    for text in texts:
+        stream = topic.partition_of(parse_id(text))
+        if stream is not None:
+            gathered.setdefault(stream, []).append(text)
+    return list(gathered.items())
+
+
+def xackdel(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
+    """As on a stream: 1 and 2 for what was acknowledged and deleted or spared, -1 for what was not pending."""
+    deletion = parse_deletion(words, 3)
+    if all(words[2] not in stream.groups for stream in topic.partitions):
+        return replies.integer_array([-1] * len(deletion.ids))
+    outcomes: list[int] = []
+    doomed: dict[Stream, dict[int, None]] = {}
+    for entry_id in [parse_id(word) for word in deletion.ids]:
+        part = part_of(topic, words[2], entry_id)
+        ordinal = part[0].find_stored(entry_id) if part is not None else None
+        if part is None or ordinal is None or not part[0].acknowledge_one(part[1], ordinal):
+            outcomes.append(-1)
+            continue
+        ctx.dirty += 1
+        its_doomed = doomed.setdefault(part[0], {})
+        deleted = delete_unless_referenced(part[0], entry_id, ordinal, deletion.policy, its_doomed)
+        outcomes.append(1 if deleted else 2)
+    for stream, ordinals in doomed.items():
+        Deletion.carry_out(ctx, stream, ordinals)
+    settle(ctx, topic, words[2])
+    return replies.integer_array(outcomes)
+
+
+def xnack(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
+    """Entries become nobody's; in ordered mode the owner of their partition gets them before anything new."""
+    request = parse_nack(words)
+    released: dict[Stream, dict[int, int]] = {}  # ordinal to new delivery count, in the order of release
+    for entry_id in map(parse_id, request.ids):
+        part = part_of(topic, words[2], entry_id)
+        ordinal = part[0].find_stored(entry_id) if part is not None else None
+        if part is None or ordinal is None:
+            continue
+        stream, group = part
+        held = group.pending.get(ordinal)
+        if held is not None and held[0] is not None:
+            released.setdefault(stream, {})[ordinal] = request.count(held[2])
+        elif held is None and request.force and stream.is_live(ordinal):
+            released.setdefault(stream, {})[ordinal] = request.count(0)
+    for stream, counts in released.items():
+        stream.commit([effects.RELEASED, words[2], [[ordinal, count] for ordinal, count in counts.items()]])
+        ctx.dirty += len(counts)
+    if released:
+        settle(ctx, topic, words[2])
+        ctx.wake(topic.name)
+    return replies.integer(sum(map(len, released.values())))
+
+
+ON_TOPIC: Final[dict[str, TopicHandler]] = {"XACK": xack, "XACKDEL": xackdel, "XNACK": xnack}
