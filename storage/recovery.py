@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from storage.batch import BARE, GAPS, HEADER_SIZE, MORE, NO_ID, REACH, SPARSE, Header, parse_header
+from storage.batch import BARE, MORE, NO_ID, SPARSE, Header
 from storage.caches import Caches
 from storage.checkpoint import Checkpoint
 from storage.config import LogConfig
@@ -203,17 +203,22 @@ class Recovery:
         summary = self._read_summary(segment)
         if summary and summary.base_offset == segment.base_offset:
             size = self.sizes[segment.base_offset]
-            if size < summary.log_size and not self._is_cleaned(segment):
-                raise CorruptLog("file is shorter than it was", file=segment.path, position=size)
             if size == summary.log_size:
                 segment.adopt(summary)
                 return True
+            if size < summary.log_size:
+                self._scan_shorter(segment, summary)
+                return True
         return False
 
-    def _is_cleaned(self, segment: Segment) -> bool:
-        """Whether the log is that of a cleaning, whose index did not get into its place before a crash."""
-        header = parse_header(segment.open_file(self.caches).pread(HEADER_SIZE + REACH.size, 0))
-        return header is not None and header.flags & GAPS != 0
+    def _scan_shorter(self, segment: Segment, summary: Summary) -> None:
+        """A log with fewer bytes than its index says: cut off, or a crash came between the names of the two when a
+        merge or a cleaning gave them other files. Then it ends where the index says, if not earlier."""
+        size = self.sizes[segment.base_offset]
+        self._walk(segment, IndexBuilder(segment.interval), size)
+        if segment.size != size or segment.end_offset < summary.end_offset:
+            raise CorruptLog("file is shorter than it was", file=segment.path, position=size)
+        self._write_index(segment)
 
     def _read_summary(self, segment: Segment) -> Summary | None:
         try:

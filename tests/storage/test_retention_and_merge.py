@@ -5,6 +5,7 @@ from __future__ import annotations
 from storage import Caches, Log, LogConfig
 from storage.index import Summary
 from storage.retention import decide
+from tests.crash.disk import WatchedDisk
 from tests.support.memory_filesystem import MemoryFileSystem
 
 
@@ -124,3 +125,33 @@ def test_many_logs_share_a_few_files() -> None:
         log.close()
     assert caches.open_files == 0
     assert caches.tail_bytes == 0
+
+
+def test_a_merge_that_makes_a_segment_larger_may_be_cut_anywhere() -> None:
+    """Many small effects take more room in a merged batch, whose table has the offset and time of each."""
+    disk = WatchedDisk()
+    log = Log.open(disk, "/log", LogConfig(merge_target_bytes=4000, index_interval_bytes=500))
+    for i in range(40):
+        log.append([i + 1], [i], [b"entry"], [b"e%d" % i] * 30, now_ms=i)
+    sync(log)
+    log.roll(40)
+    log.append([99], [99], [b"entry"], [], now_ms=41)
+    sync(log)
+    sync(log)
+    before, opened = log.read_each(0, 41), 0
+
+    def look(torn: int) -> None:
+        nonlocal opened
+        for left in (disk.killed(), disk.powered_off()):
+            again = Log.open(left, "/log")
+            assert again.read_each(0, 41) == before
+            assert len(list(again.controls())) == 1200
+            opened += 1
+
+    [segment] = log.merge_candidates()
+    job = log.merge(segment)
+    disk.on_event = look
+    job.run()
+    assert log.swap(job) < 0, "it was to become larger"
+    look(0)
+    assert opened > 10
