@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storage.block import Tail
     from storage.segments import Place
 
+_ASKED_COUNT = 512  # about as many blocks as fit into the default bound
 TAIL_ENTRY_COST = 130  # bytes of list slots, integers and object headers beside a payload
 
 
@@ -42,6 +43,7 @@ class Caches:
     """Bounded memory and file descriptors for any number of logs. For one thread."""
 
     __slots__ = (
+        "_asked",
         "_blocks",
         "_holders",
         "_numbers",
@@ -62,6 +64,8 @@ class Caches:
         self.tail_bytes_max = tail_bytes_max
         self.block_bytes = 0
         self.tail_bytes = 0
+        #: Of blocks that were loaded and not kept, the last ones; each has but one place here.
+        self._asked: list[tuple[int, int] | None] = [None] * _ASKED_COUNT
         self._blocks: OrderedDict[tuple[int, int], tuple[Any, int]] = OrderedDict()
         self._holders: OrderedDict[FileHolder, None] = OrderedDict()
         self._tails: dict[int, TailHolder] = {}
@@ -94,6 +98,17 @@ class Caches:
         self.block_bytes += cost
         while self.block_bytes > self.block_bytes_max:
             self.block_bytes -= self._blocks.popitem(last=False)[1][1]
+
+    def put_again(self, key: tuple[int, int], value: Any, cost: int) -> None:
+        """`put`, where the same was to be put not long ago.
+
+        What is read once, from one end of a log to the other, drives nothing out, and its memory is used again at once.
+        """
+        asked, place = self._asked, hash(key) % _ASKED_COUNT
+        if asked[place] == key:
+            self.put(key, value, cost)
+        else:
+            asked[place] = key
 
     # Open files, second chance.
     def open(self, filesystem: FileSystem, holder: FileHolder, *, create: bool = False) -> File:

@@ -66,6 +66,21 @@ class LogReads:
             place = segments.behind(place)
             block = place[3]
 
+    def read_from(self, entry_id: Id, count: int, bytes_max: int) -> tuple[int, list[bytes | memoryview], int]:
+        """`ordinal_of` an ID, and `read_some` of at most ``count`` entries from there on, with one search."""
+        tail = self._tail
+        first = end = self.segments.active.end_ordinal
+        if tail.ms and entry_id >= (tail.ms[0], tail.seqs[0]):
+            first = tail.first_ordinal + tail.lower_bound(entry_id)
+        elif entry_id <= self.segments.active.last_id:
+            first, block = self.segments.search(entry_id)
+            if block is not None:
+                stop = first + count
+                if first < stop <= block.end_ordinal:  # nearly always, where little is asked for
+                    start = block.first_ordinal
+                    return first, [block.piece(first - start, stop - start)], stop
+        return first, *self.read_some(first, min(first + count, end), bytes_max)
+
     def read_each(self, first: int, end: int) -> list[bytes]:
         """The same payloads one by one; nothing for entries that were cleaned away."""
         payloads: list[bytes] = []
@@ -115,7 +130,7 @@ class LogReads:
         tail = self._tail
         if tail.ms and entry_id >= (tail.ms[0], tail.seqs[0]):
             return tail.first_ordinal + tail.lower_bound(entry_id)
-        return self.segments.lower_bound(entry_id)
+        return self.segments.search(entry_id)[0]
 
     def find(self, entry_id: Id) -> int | None:
         """The ordinal of the stored entry with exactly this ID."""

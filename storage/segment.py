@@ -129,7 +129,7 @@ class Segment:
         return builder.index
 
     def block(self, caches: Caches, number: int) -> Block:
-        """Block ``number``, from the cache or verified from disk."""
+        """Block ``number``, from the cache or verified from disk; its second reader puts it into the cache."""
         index = self.load_index(caches) if self.index is None else self.index
         position = index.positions[number]
         key = (self.number, position)
@@ -144,7 +144,7 @@ class Segment:
                     ) from None
                 return self._block_of_rebuilt(caches, index.ordinals[number])
             if self.index is None or number < len(index) - 1:  # else appends go into it still
-                caches.put(key, block, block.cost)
+                caches.put_again(key, block, block.cost)
         return block
 
     def _read_block(self, caches: Caches, index: SparseIndex, number: int) -> Block:

@@ -106,35 +106,38 @@ class Segments:
                 return self._remember(segment, number + 1, block)
         return self.locate(first)  # in the next segment, or behind a block of effects
 
-    def lower_bound(self, entry_id: Id) -> int:
-        """The ordinal of the first stored entry with an ID not below ``entry_id``."""
+    def search(self, entry_id: Id) -> tuple[int, Block | None]:
+        """The ordinal of the first stored entry with an ID not below ``entry_id``, and the block looked into for it.
+
+        The entry may be the one behind that block.
+        """
         place = self.caches.recent
         if place is not None and place[0] is self:
             block = place[3]
             ms, seqs = block.ms, block.seqs
             if (ms[0], seqs[0]) <= entry_id <= (ms[-1], seqs[-1]):
                 if block.ordinals is not None:
-                    return block.first_ordinal + block.lower_bound(entry_id)
-                return block.first_ordinal + lower_bound(ms, seqs, entry_id)
+                    return block.first_ordinal + block.lower_bound(entry_id), block
+                return block.first_ordinal + lower_bound(ms, seqs, entry_id), block
         segment = self.active
         if len(self.all) > 1:
             for segment in self.all[bisect_left(self.all, entry_id, key=_last_id) :]:
                 if segment.end_ordinal > segment.first_ordinal:
                     break
         if segment.last_id < entry_id or segment.end_ordinal == segment.first_ordinal:
-            return segment.end_ordinal
+            return segment.end_ordinal, None
         index = segment.index
         if index is None:
             index = segment.load_index(self.caches)
         number = lower_bound(index.ms, index.seqs, entry_id) - 1  # in this block, or right behind it
         if number < 0:
-            return segment.first_ordinal
+            return segment.first_ordinal, None
         block = segment.block(self.caches, number)
         if block.ms:
             self._remember(segment, number, block)
         if block.ordinals is not None:
-            return block.first_ordinal + block.lower_bound(entry_id)
-        return block.first_ordinal + lower_bound(block.ms, block.seqs, entry_id)
+            return block.first_ordinal + block.lower_bound(entry_id), block
+        return block.first_ordinal + lower_bound(block.ms, block.seqs, entry_id), block
 
     def _remember(self, segment: Segment, number: int, block: Block) -> Place:
         """Look here first the next time; not in a block that still grows, for it will be another one, nor where nothing

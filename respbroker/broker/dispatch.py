@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 #: Bytes of replies that one client's requests make in one turn; those behind them wait until it has taken these.
 REPLIES_MAX: Final = 32 << 20
+_TOGETHER_MAX: Final = 2048  # requests that are looked at to be run at once; more gain nothing
 _LARGE: Final = 16 << 10  # smaller ones are not worth counting: the requests of one turn are at most 64 KB
 #: Lines of HTTP: somebody's browser is made to speak to us, and must not get to the lines behind them.
 _OTHER_PROTOCOLS: Final = frozenset({b"post", b"host:"})
@@ -68,7 +69,7 @@ class Dispatcher:
         client but its database.
         """
         client, requests = batch[at]
-        head, db = requests[0][:2], client.db
+        head, db, protocol = requests[0][:2], client.db, client.protocol
         command = self._by_raw_name.get(head[0])
         if command is None or command.run is None or self.disturbed:
             return 0
@@ -80,7 +81,9 @@ class Dispatcher:
             client, requests = member
             if requests[0][:2] != head or requests[-1][:2] != head:
                 break
-            if not client.plain or client.backlog or client.db != db:
+            if not client.plain or client.backlog or client.db != db or client.protocol != protocol:
+                break
+            if len(alike) > _TOGETHER_MAX:
                 break
             alike += requests
             members.append(member)
@@ -88,7 +91,7 @@ class Dispatcher:
             return 0
         node, clock = self._node, self.timing.clock
         node.client = members[0][0]
-        out: list[Output] = []
+        out: list[Reply] = []
         began = clock()
         try:
             served = command.run(node, alike, 0, out)
@@ -101,7 +104,7 @@ class Dispatcher:
         return self._hand_out(command, members, out)
 
     def _hand_out(
-        self, command: Command, members: Sequence[tuple[Client, list[list[bytes]]]], replies: list[Output]
+        self, command: Command, members: Sequence[tuple[Client, list[list[bytes]]]], replies: list[Reply]
     ) -> int:
         """Give each client its replies; one that was not served to its end goes on by itself. How many were served."""
         now, name, at = self._node.now, command.name, 0
@@ -110,11 +113,11 @@ class Dispatcher:
             if end > len(replies):
                 if at == len(replies):
                     return done
-                client.out += replies[at:]
+                self._add(command, client.out, replies[at:])
                 client.requests_count += len(replies) - at
                 self.run(client, requests[len(replies) - at :])
                 return done + 1
-            client.out += replies[at:end]
+            self._add(command, client.out, replies[at:end])
             client.requests_count += end - at
             client.last_active, client.last_command = now, name
             at = end
@@ -148,6 +151,23 @@ class Dispatcher:
             if not (client.blocked or client.lagging):  # then somebody else lets it go on
                 node.held[client.id] = client
 
+    def _add(self, command: Command, out: list[Output], replies: list[Reply]) -> None:
+        """Append what a run answered; what is fast answers by small replies in one piece."""
+        if command.is_fast:
+            out += replies  # type: ignore[arg-type]
+            return
+        for reply in replies:
+            self._add_one(out, reply)
+
+    def _add_one(self, out: list[Output], reply: Reply) -> None:
+        if isinstance(reply, bytes):
+            out.append(reply)
+            if len(reply) > _LARGE:
+                self._room -= len(reply)
+        elif reply is not None:
+            out.extend(reply)
+            self._room -= _weight(reply)
+
     def _run_plain(self, client: Client, requests: list[list[bytes]]) -> int:
         """The short way, for as many requests as it can be taken; how many that were."""
         node, out, find, clock = self._node, client.out, self._by_raw_name.get, self.timing.clock
@@ -169,19 +189,16 @@ class Dispatcher:
             served = 0
             try:
                 if command.run is not None and done + 1 < count:
-                    served = command.run(node, requests, done, out)
+                    together: list[Reply] = []
+                    served = command.run(node, requests, done, together)
+                    self._add(command, out, together)
                 reply = None if served else command.handler(node, words)
             except (ReplyError, StorageError) as refusal:
                 reply = self._otherwise(command, words, refusal)
             calls += served or 1
             done += served or 1
-            if reply.__class__ is bytes:
-                out.append(reply)
-                if len(reply) > _LARGE:
-                    self._room -= len(reply)
-            elif reply is not None:
-                extend(out, reply)
-                self._room -= _weight(reply)  # type: ignore[arg-type]  # not bytes, see above
+            if reply is not None:
+                self._add_one(out, reply)
             if node.unfinished:
                 node.finish_command()
                 node.client = client

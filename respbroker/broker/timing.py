@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Timing:
-    """Accounts for finished commands. A *run* is one slow command, or neighbouring calls of one fast command.
+    """Accounts for finished commands. A *run* is one command, or neighbouring calls of one that were served at once.
 
     The clock is handed in: a measurement decides nothing, so that a simulated node may give a clock that stands still.
     """

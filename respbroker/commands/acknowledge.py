@@ -13,7 +13,7 @@ from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import NotAnInteger, ReplyError, SyntaxRefused
 from respbroker.model.stream_id import parse_id
 from respbroker.resp import replies
-from respbroker.sessions.client import Output, Reply
+from respbroker.sessions.client import Reply
 from respbroker.streams import effects
 from respbroker.streams.pending import COUNT_MAX
 from respbroker.streams.recent_ids import window_of
@@ -44,7 +44,7 @@ def xack(ctx: Context, words: list[bytes]) -> Reply:
     return replies.integer(removed)
 
 
-def xack_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
+def xack_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
     """Neighbouring ``XACK key group id`` of one group; see `RunHandler`."""
     command, key, group_name = requests[start][:3]
     if requests[start + 1][:3] != [command, key, group_name]:

@@ -19,7 +19,7 @@ from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, 
 from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
 from respbroker.resp.codec import count_alike, encode_entries, encode_entry, encode_id, encode_ids
-from respbroker.sessions.client import Output, Reply
+from respbroker.sessions.client import Reply
 from respbroker.streams.topic import Topic
 from respbroker.streams.trimming import Trim
 
@@ -82,7 +82,7 @@ def _trim_of(operator: bytes, maxlen: bytes, node_entries: int) -> Trim | None:
     return options.finish(node_entries)
 
 
-def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
+def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
     """Neighbouring ``XADD key [MAXLEN ~|= n] * field value ...``; see `RunHandler`.
 
     Who waits for a stream or watches it is told once, behind all that is appended to it; what is trimmed on the way
@@ -103,7 +103,7 @@ def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Ou
     return _scatter(ctx, requests, start, out) if skip == _PLAIN and ctx.quiet else 0
 
 
-def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int, out: list[Output]) -> int:
+def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int, out: list[Reply]) -> int:
     """Requests that differ in nothing but the fields."""
     alike = requests[start][:skip]
     count, least = count_alike(requests, start, skip), skip + 2
@@ -138,7 +138,7 @@ def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int
     return count
 
 
-def _scatter(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
+def _scatter(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
     """``XADD key * field value ...`` to one open stream after the other, as producers with many keys send them."""
     keys = ctx.keyspace.databases[ctx.client.db].keys
     now_ms = ctx.now_ms

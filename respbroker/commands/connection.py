@@ -24,7 +24,7 @@ from respbroker.errors import (
 )
 from respbroker.model.version import REDIS_VERSION
 from respbroker.resp import replies
-from respbroker.sessions.client import Client, Output, Reply, ReplyMode
+from respbroker.sessions.client import Client, Reply, ReplyMode
 
 I32_MAX: Final = 2**31 - 1
 DEFAULT_USER: Final = b"default"
@@ -144,7 +144,7 @@ def ping(ctx: Context, words: list[bytes]) -> Reply:
     return replies.bulk(words[1]) if len(words) == 2 else replies.PONG
 
 
-def ping_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
+def ping_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
     """Neighbouring ``PING``; see `RunHandler`."""
     end = start
     while end < len(requests) and len(requests[end]) == 1 and requests[end][0] == requests[start][0]:

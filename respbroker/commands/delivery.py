@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from respbroker.commands.arguments import Arguments, ensure_timeout, parse_int, parse_timeout_ms
-from respbroker.commands.entries import reply_of_ranges
+from respbroker.commands.entries import reply_of_range, reply_of_ranges
 from respbroker.commands.framing import framed, head_of_one
 from respbroker.commands.group_serving import NEW, hand_over, history_start, oldest_claimable, serve
 from respbroker.commands.groups import see_consumer
-from respbroker.commands.read_limits import Budget, parse_limit
+from respbroker.commands.read_limits import RUN_BYTES_MAX, RUN_MAX, Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import NoGroup, ReplyError, SyntaxRefused
 from respbroker.model.stream_id import StreamId
 from respbroker.resp import replies
 from respbroker.sessions.client import Output, Reply
 from respbroker.streams.references import unread_from
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -71,6 +73,10 @@ class GroupRead:
         reply = reply_of_ranges(stream, ranges, head_of_one(stream.key, ctx.client.protocol))
         hand_over(ctx, stream, group, self, ranges)
         return reply
+
+    def continues(self, other: GroupRead) -> bool:
+        """Whether two plain requests differ in nothing but the consumer, the number of entries and the time to wait."""
+        return self.keys == other.keys and self.group == other.group and self.no_ack == other.no_ack
 
     @property
     def exhausts(self) -> object:
@@ -152,6 +158,7 @@ def _parse_min_idle(word: bytes) -> int:
 
 #: Consumers ask the same thing again and again. Parsing is pure, so what a request means can be remembered.
 _PARSED: Final[dict[tuple[bytes, ...], GroupRead]] = {}
+_FAR_MS: Final = 1 << 60  # longer timeouts may have to be refused
 _PARSED_MAX: Final = 256
 _PARSED_BYTES_MAX: Final = 1024
 
@@ -165,6 +172,55 @@ def parsed(words: list[bytes]) -> GroupRead:
                 _PARSED.clear()
             _PARSED[key] = known
     return known
+
+
+def xreadgroup_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
+    """Neighbouring XREADGROUP of new entries for one group, as long as there are some; see `RunHandler`.
+
+    Time stands still in a tick, so that two reads of a consumer behind each other leave behind what one read of both
+    would: the same cursor, the same counter, the same pending entries. They become one effect.
+    """
+    words = requests[start]
+    request = _known(words)
+    stream = ctx.lookup(request.keys[0]) if request is not None else None
+    if request is None or stream is None or stream.deletions.count:
+        return 0
+    group = stream.groups.get(request.group)
+    if group is None or request.consumer not in group.consumers:
+        return 0
+    first = at = max(unread_from(stream, group), stream.first_ordinal)
+    end = stream.end_ordinal
+    head = head_of_one(stream.key, ctx.client.protocol)
+    size = served = 0
+    try:
+        for each in islice(requests, start, start + RUN_MAX):
+            if each != words:
+                words, other = each, _known(each)
+                if other is None or not other.continues(request) or other.consumer not in group.consumers:
+                    break
+                if other.consumer != request.consumer and first < at:
+                    hand_over(ctx, stream, group, request, [(first, at)])
+                    first = at
+                request = other
+            if at >= end or size > RUN_BYTES_MAX:
+                break
+            stop = end if request.count is None or end - at < request.count else at + request.count
+            reply = reply_of_range(stream, at, stop, head)
+            out.append(reply)
+            size += len(reply) if isinstance(reply, bytes) else (stop - at) << 7  # about
+            at = stop
+            served += 1
+    except StorageError:  # whoever asks for what is damaged is told by the handler
+        pass
+    if first < at:
+        hand_over(ctx, stream, group, request, [(first, at)])
+    return served
+
+
+def _known(words: list[bytes]) -> GroupRead | None:
+    """A plain request that was parsed before."""
+    request = _PARSED.get(tuple(words))
+    return request if request is not None and request.is_plain and (request.timeout_ms or 0) < _FAR_MS else None
 
 
 def xreadgroup(ctx: Context, words: list[bytes]) -> Reply:
@@ -198,6 +254,7 @@ COMMANDS: Final = (
         arity=-7,
         flags=Flag.WRITE | Flag.BLOCKING | Flag.MOVABLEKEYS,
         handler=xreadgroup,
+        run=xreadgroup_run,
         summary="Returns new or historical messages from a stream for a consumer in a group. "
         "Blocks until a message is available otherwise.",
         syntax="GROUP group consumer [COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] "

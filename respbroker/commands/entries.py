@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from respbroker.resp import replies
-from respbroker.sessions.client import Buffer, Output, Reply
+from respbroker.sessions.client import Buffer, Output
 from respbroker.streams.runs import consecutive
 
 if TYPE_CHECKING:
@@ -15,22 +15,43 @@ if TYPE_CHECKING:
 
 EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
 JOIN_MAX: Final = 64 << 10  # a reply of one or two pieces up to this size is cheaper copied than sent in pieces
+_STARTS_COUNT: Final = 1001
+_STARTS: Final = tuple([b"*%d\r\n" % number for number in range(_STARTS_COUNT)])
 CHUNK_BYTES: Final = 1 << 20  # read at a time of that rest, about
 CHUNK_MAX: Final = 1000  # entries read at a time backwards
 CHUNK_FIRST: Final = 32  # so many at first, while nobody knows their size
 
 
-def reply_of_ranges(stream: Stream, ranges: list[Range], head: bytes = b"") -> Reply:
+def reply_of_ranges(stream: Stream, ranges: list[Range], head: bytes = b"") -> bytes | list[Output]:
     """The array of these live entries behind ``head``: in one piece where that is small."""
     if len(ranges) == 1:  # nothing was deleted in between: nearly always
-        first, end = ranges[0]
-        pieces, place = stream.payloads_some(first, end, CHUNK_BYTES)
-        if place == end:
-            head = b"%b*%d\r\n" % (head, end - first)
-            if len(pieces) < 3 and len(pieces[-1]) + len(pieces[0]) <= JOIN_MAX:
-                return b"".join((head, *pieces))
-            return [head, *pieces]
+        return reply_of_range(stream, *ranges[0], head)
     return [head, *array_of_ranges(stream, ranges)]
+
+
+def reply_of_range(stream: Stream, first: int, end: int, head: bytes = b"") -> bytes | list[Output]:
+    """The same for the live entries ``[first, end)``."""
+    pieces, place = stream.payloads_some(first, end, CHUNK_BYTES)
+    if place == end:
+        return _joined(head, end - first, pieces)
+    return [head, *array_of_ranges(stream, [(first, end)])]
+
+
+def reply_from(stream: Stream, entry_id: Id, count: int, head: bytes = b"") -> bytes | list[Output] | None:
+    """The same for the first ``count`` live entries at or behind an ID; None where that takes more than one look."""
+    found = stream.payloads_from(entry_id, count, CHUNK_BYTES)
+    if found is None:
+        return None
+    pieces, number = found
+    return _joined(head, number, pieces)
+
+
+def _joined(head: bytes, number: int, pieces: list[Buffer]) -> bytes | list[Output]:
+    """The array of ``number`` entries behind ``head``."""
+    start = _STARTS[number] if number < _STARTS_COUNT else b"*%d\r\n" % number
+    if len(pieces) < 3 and len(pieces[-1]) + len(pieces[0]) <= JOIN_MAX:
+        return b"".join((head, start, *pieces))
+    return [head + start, *pieces]
 
 
 def array_of_ranges(stream: Stream, ranges: list[Range]) -> list[Output]:

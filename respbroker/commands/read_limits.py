@@ -1,14 +1,18 @@
-"""MAXCOUNT and MAXSIZE: how much one reply of XREAD or XREADGROUP may hold, over all its streams."""
+"""How much one reply of XREAD or XREADGROUP may hold, over all its streams (MAXCOUNT, MAXSIZE), and how much a run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.arguments import parse_int
 from respbroker.errors import ReplyError
 
 if TYPE_CHECKING:
     from respbroker.streams.stream import Range, Stream
+
+#: How much of neighbouring requests is served at once: so many, or those whose replies have that size, about.
+RUN_MAX: Final = 256
+RUN_BYTES_MAX: Final = 1 << 20
 
 
 class Budget:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
 from respbroker.commands.delivery import find_keys
-from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwards, reply_of_ranges
+from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwards, reply_from, reply_of_ranges
 from respbroker.commands.framing import framed, head_of_one
-from respbroker.commands.read_limits import Budget, parse_limit
+from respbroker.commands.read_limits import RUN_BYTES_MAX, RUN_MAX, Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import ReplyError, SyntaxRefused
 from respbroker.model.stream_id import MAX, ZERO, parse_id, parse_range_end, parse_range_start
-from respbroker.resp import replies
+from respbroker.resp import codec, replies
 from respbroker.sessions.client import Client, Output, Reply
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -27,7 +30,61 @@ def xlen(ctx: Context, words: list[bytes]) -> Reply:
     return replies.ZERO if stream is None else replies.integer(stream.length)
 
 
+# -- the usual requests, one or many ---------------------------------------------------------------------------
+
+
+def xrange_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
+    """Neighbouring XRANGE in their usual form; see `RunHandler`."""
+    return _run(ctx, requests, start, out, codec.usual_range, has_head=False)
+
+
+def xread_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
+    """Neighbouring XREAD in their usual form, of which none has to wait."""
+    return _run(ctx, requests, start, out, codec.usual_read, has_head=True)
+
+
+def _run(
+    ctx: Context,
+    requests: list[list[bytes]],
+    start: int,
+    out: list[Reply],
+    usual: Callable[[list[bytes]], tuple[bytes, Id, int] | None],
+    *,
+    has_head: bool,
+) -> int:
+    command = requests[start][0]
+    key = stream = None
+    head = b""
+    served = size = 0
+    try:
+        for words in islice(requests, start, start + RUN_MAX):
+            if words[0] != command or (wanted := usual(words)) is None:
+                break
+            name, entry_id, count = wanted
+            if name != key:
+                key, stream = name, ctx.lookup(name)
+                if has_head:
+                    head = head_of_one(key, ctx.client.protocol)
+            if stream is None or (reply := reply_from(stream, entry_id, count, head)) is None:
+                break
+            out.append(reply)
+            served += 1
+            size += len(reply) if isinstance(reply, bytes) else count << 7  # about
+            if size > RUN_BYTES_MAX:
+                break
+    except (ReplyError, StorageError):  # a topic, or damage: the handler will meet it too
+        pass
+    ctx.statistics.keyspace_hits += served
+    return served
+
+
+# -- any requests --------------------------------------------------------------------------------------------
+
+
 def xrange(ctx: Context, words: list[bytes]) -> Reply:
+    out: list[Reply] = []
+    if xrange_run(ctx, [words], 0, out):
+        return out[0]
     return _range(ctx, words, words[2], words[3], backwards=False)
 
 
@@ -110,14 +167,10 @@ def _behind(ctx: Context, key: bytes, after: Id, count: int | None) -> tuple[Str
 
 
 def xread(ctx: Context, words: list[bytes]) -> Reply:
-    if len(words) != 6 or words[1].upper() != b"COUNT" or words[3].upper() != b"STREAMS" or words[5] == b"+":
-        return _xread(ctx, words)
-    count, key = parse_int(words[2]), words[4]  # COUNT n STREAMS key id: by far the most common request
-    stream, ranges = _behind(ctx, key, _resolve(ctx, key, words[5]), count if count > 0 else None)
-    protocol = ctx.client.protocol
-    if stream is None or not ranges:
-        return replies.null_array(protocol)
-    return reply_of_ranges(stream, ranges, head_of_one(key, protocol))
+    out: list[Reply] = []
+    if xread_run(ctx, [words], 0, out):
+        return out[0]
+    return _xread(ctx, words)
 
 
 def _xread(ctx: Context, words: list[bytes]) -> Reply:
@@ -206,6 +259,7 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(log n) to find the start, and the size of what is returned",
         keys=Keys(),
+        run=xrange_run,
     ),
     CommandSpec(
         "XREVRANGE",
@@ -228,5 +282,6 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(log n) for each stream, and the size of what is returned",
         keys=Keys(find=find_keys),
+        run=xread_run,
     ),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from respbroker.errors import UnknownSubcommand, WrongArity
-from respbroker.sessions.client import Output, Reply
+from respbroker.sessions.client import Reply
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -19,8 +19,8 @@ Handler = Callable[["Context", list[bytes]], Reply]
 TopicHandler = Callable[["Context", "Topic", list[bytes]], Reply]
 #: Serves neighbouring requests at once, of one client or of several: takes requests, where to start, and where replies
 #: go, one for each; gives back how many it served, 0 if the handler is to serve the first. The arity of the first is
-#: right. It looks at nothing of a client but its database, and raises nothing once it has changed something.
-RunHandler = Callable[["Context", list[list[bytes]], int, list[Output]], int]
+#: right. It looks at nothing of a client but its database and protocol, and raises nothing once it has served one.
+RunHandler = Callable[["Context", list[list[bytes]], int, list[Reply]], int]
 
 
 class Flag(enum.Flag):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.errors import IdNotGreater, ReplyError
 from respbroker.resp.codec import encode_entry, encode_id
-from respbroker.sessions.client import Output
+from respbroker.sessions.client import Reply
 from respbroker.streams.topic import STRIDE, next_sequence
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def choose_id(topic: Topic, index: int, ms: int | None, seq: int | None, now_ms:
     return ms, seq
 
 
-def append_run_to_topic(ctx: Context, topic: Topic, requests: list[list[bytes]], start: int, out: list[Output]) -> int:
+def append_run_to_topic(ctx: Context, topic: Topic, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
     """Neighbouring ``XADD topic * field value ...``; see `respbroker.commands.table.RunHandler`."""
     head = requests[start][:_PLAIN]
     field = topic.settings.key_field_bytes

@@ -75,6 +75,31 @@ def count_alike(requests: list[list[bytes]], start: int, size: int) -> int:
     return at - start
 
 
+def usual_range(words: list[bytes]) -> tuple[bytes, tuple[int, int], int] | None:
+    """Key, ID and count of ``XRANGE key ms-seq + COUNT n``; None where it is written in any other way."""
+    if len(words) != 6 or words[3] != b"+" or (words[4] != b"COUNT" and words[4].upper() != b"COUNT"):
+        return None
+    return _wanted(words[1], words[2], words[5], 0)
+
+
+def usual_read(words: list[bytes]) -> tuple[bytes, tuple[int, int], int] | None:
+    """The same for ``XREAD COUNT n STREAMS key ms-seq``: the ID is the least that is above the one given."""
+    if len(words) != 6 or (words[1] != b"COUNT" and words[1].upper() != b"COUNT"):
+        return None
+    if words[3] != b"STREAMS" and words[3].upper() != b"STREAMS":
+        return None
+    return _wanted(words[4], words[5], words[2], 1)
+
+
+def _wanted(key: bytes, entry_id: bytes, count: bytes, step: int) -> tuple[bytes, tuple[int, int], int] | None:
+    ms, _, seq = entry_id.partition(b"-")
+    if len(ms) > 19 or len(seq) > 19 or len(count) > 9 or count[:1] == b"0":
+        return None
+    if not (ms.isdigit() and seq.isdigit() and count.isdigit()):
+        return None
+    return key, (int(ms), int(seq) + step), int(count)  # a sequence number one too high compares as it should
+
+
 def encode_id(ms: int, seq: int) -> bytes:
     """An entry's ID as a bulk string: the reply of XADD, and the first word of the entry."""
     text = _prefix(ms) + b"%d" % seq

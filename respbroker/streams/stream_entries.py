@@ -170,6 +170,18 @@ class StreamEntries:
             return self.log.read_some(first, end if end < staged_from else staged_from, bytes_max)
         return [b"".join(self._payloads[first - staged_from : end - staged_from])], end
 
+    def payloads_from(self, entry_id: Id, count: int, bytes_max: int) -> tuple[list[Buffer], int] | None:
+        """The first ``count`` live entries at or behind an ID, and how many there are, by one look into the log.
+
+        None where that is not enough: some are deleted, or still staged, none is there, or they pass ``bytes_max``.
+        """
+        if self.deletions.count:
+            return None
+        first, pieces, stop = self.log.read_from(entry_id, count, bytes_max)
+        if first < self.first_ordinal or first == stop or (stop < first + count and stop < self.end_ordinal):
+            return None
+        return pieces, stop - first
+
     def payloads_each(self, ranges: Iterable[Range]) -> list[bytes]:
         """The same, one ``bytes`` an entry."""
         entries: list[bytes] = []

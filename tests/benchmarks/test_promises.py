@@ -30,9 +30,9 @@ AT_MOST: Final = {
     "calls: XADD MAXLEN ~": 0.3,
     "calls: XACK of one ID": 0.1,
     "calls: XACK of thirty IDs": 45,
-    "calls: XREADGROUP COUNT 1": 33,
-    "calls: XREADGROUP COUNT 30": 34,
-    "calls: XRANGE COUNT 100": 25,
+    "calls: XREADGROUP COUNT 1": 8,
+    "calls: XREADGROUP COUNT 30": 8,
+    "calls: XRANGE COUNT 100": 10.5,
     # what stays in memory
     "objects: an idle stream": 39,
     "bytes: an idle stream": 5000,
@@ -46,7 +46,7 @@ AT_MOST: Final = {
 Request = list[bytes]
 VALUE: Final = b"x" * 100
 ADD: Final = [b"XADD", b"s", b"*", b"f", VALUE]
-READ_ALL: Final = [b"XRANGE", b"s", b"-", b"+"]  # what is read from disk is kept in a cache
+READ_ALL: Final = [b"XRANGE", b"s", b"-", b"+"]  # what is read from disk twice is kept in a cache
 FIRST_MS: Final = 1_600_000_000_000
 
 
@@ -195,7 +195,7 @@ def test_an_idle_stream_is_small(node: NodeUnderTest) -> None:
 
 def test_a_pending_run_is_small_whatever_it_holds(node: NodeUnderTest) -> None:
     client = node.client()
-    run(node, client, [READ_ALL, read(10)])
+    run(node, client, [READ_ALL, READ_ALL, read(10)])
     objects, size = retained(lambda: [run(node, client, [read(10)]) for _ in range(500)])
     within("objects: a pending run", objects / 500)
     within("bytes: a pending run", size / 500)
@@ -203,7 +203,7 @@ def test_a_pending_run_is_small_whatever_it_holds(node: NodeUnderTest) -> None:
 
 def test_entries_read_by_the_thousand_take_next_to_no_memory(node: NodeUnderTest) -> None:
     client = node.client()
-    run(node, client, [READ_ALL, read(1000)])
+    run(node, client, [READ_ALL, READ_ALL, read(1000)])
     _, size = retained(lambda: [run(node, client, [read(1000)]) for _ in range(15)])
     within("bytes: a pending entry read by the thousand", size / 15_000)
 
@@ -211,6 +211,7 @@ def test_entries_read_by_the_thousand_take_next_to_no_memory(node: NodeUnderTest
 def test_a_long_reply_is_not_copied_on_the_way(node: NodeUnderTest) -> None:
     client = node.client()
     batch = [(client, [[b"XRANGE", b"s", entry_id(5000), b"+", b"COUNT", b"1000"]])]
-    node.tick(batch)
-    assert len(node.output(client)) > 130_000
+    for _ in range(2):  # the second reader of a block puts it into the cache
+        node.tick(batch)
+        assert len(node.output(client)) > 130_000
     within("bytes: XRANGE COUNT 1000, a reply of 143 kB", peak_bytes(lambda: node.tick(batch)))

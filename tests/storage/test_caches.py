@@ -54,3 +54,12 @@ def test_what_was_read_last_goes_with_its_segment(tmp_path: Path) -> None:
     log.drop_tail()
     assert log.read_each(100, 101) == [b"new"]
     assert log.ordinal_of((201, 0)) == 101
+
+
+def test_a_block_is_kept_when_it_is_read_again(tmp_path: Path) -> None:
+    caches = Caches()
+    log = filled(tmp_path / "log", caches, b"a")
+    for read in (1, 2, 3):
+        assert len(log.read_each(0, 90)) == 90
+        assert (caches.block_bytes > 0) == (read > 1)
+        caches.recent = None
