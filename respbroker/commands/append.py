@@ -14,8 +14,9 @@ from respbroker.commands.idempotency import Idempotency, take_idempotency
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.commands.tips import VARIES
 from respbroker.commands.topic_append import append_run_to_topic, choose_id, choose_partition
-from respbroker.commands.trim_options import TrimOptions
-from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, SyntaxRefused, WrongArity
+from respbroker.commands.topic_trim import carry_out_trim, xtrim_of_topic
+from respbroker.commands.trim_options import TrimOptions, parse_trim
+from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, WrongArity
 from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
 from respbroker.resp.codec import count_alike, encode_entries, encode_entry, encode_id, encode_ids
@@ -221,12 +222,11 @@ def _append(ctx: Context, request: AppendRequest) -> Reply:
 def xadd_to_topic(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
     """XADD to a topic of several partitions."""
     request = _parse_append(ctx, words)
-    if request.trim is not None:
-        raise ReplyError("MAXLEN and MINID work on one partition, not on a topic of several")
-    return _append_to(ctx, topic.partitions[choose_partition(ctx, topic, request)], request)
+    return _append_to(ctx, topic.partitions[choose_partition(ctx, topic, request)], request, topic)
 
 
-def _append_to(ctx: Context, stream: Stream, request: AppendRequest) -> Reply:
+def _append_to(ctx: Context, stream: Stream, request: AppendRequest, trimmed: Topic | None = None) -> Reply:
+    """Append to a stream and trim it, or the topic of which it is a partition."""
     if request.idempotency is not None:
         known = request.idempotency.find(stream, ctx.now_ms)
         if known is not None:
@@ -237,8 +237,11 @@ def _append_to(ctx: Context, stream: Stream, request: AppendRequest) -> Reply:
     if request.idempotency is not None:
         request.idempotency.record(stream, entry_id, ctx.now_ms)
     ctx.changed(stream.key, "xadd")
-    if request.trim is not None and request.trim.apply(stream, ctx.settings.stream_node_max_entries):
-        ctx.changed(stream.key, "xtrim")
+    if request.trim is not None:
+        if trimmed is not None:
+            carry_out_trim(ctx, trimmed, request.trim)
+        elif request.trim.apply(stream, ctx.settings.stream_node_max_entries):
+            ctx.changed(stream.key, "xtrim")
     return id_bulk
 
 
@@ -283,15 +286,8 @@ def _next_id(stream: Stream, now_ms: int) -> Id:
 
 
 def xtrim(ctx: Context, words: list[bytes]) -> Reply:
-    arguments = Arguments(words, 2)
-    options = TrimOptions()
-    while arguments.more:
-        if not options.take(arguments.option(), arguments):
-            raise SyntaxRefused
     node_entries = ctx.settings.stream_node_max_entries
-    trim = options.finish(node_entries)
-    if trim is None:
-        raise SyntaxRefused
+    trim = parse_trim(words, node_entries)
     stream = ctx.lookup(words[1])
     if stream is None:
         return replies.ZERO
@@ -328,5 +324,6 @@ COMMANDS: Final = (
         complexity="O(1); O(n) with DELREF or ACKED, for n entries looked at",
         keys=Keys(),
         tips=(VARIES,),
+        on_topic=xtrim_of_topic,
     ),
 )

@@ -18,6 +18,7 @@ from respbroker.streams.references import FUTURE, POLICIES, Policy, drop_referen
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
     from respbroker.streams.stream import Id, Stream
+    from respbroker.streams.topic import Topic
 
 KEY: Final = Keys(1, 1, 1)
 
@@ -124,6 +125,49 @@ def delete_unless_referenced(
     return True
 
 
+# -- the same for a topic: each ID tells its partition --------------------------------------------------------
+
+
+def xdel_of_topic(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
+    doomed: dict[Stream, dict[int, None]] = {}
+    for entry_id in [parse_id(word) for word in words[2:]]:
+        stream = topic.partition_of(entry_id)
+        ordinal = None if stream is None else stream.find_live(entry_id)
+        if stream is not None and ordinal is not None:
+            doomed.setdefault(stream, {})[ordinal] = None
+    return replies.integer(_delete(ctx, doomed))
+
+
+def xdelex_of_topic(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
+    """Replies stand in the order of the IDs, whatever partitions they are of."""
+    deletion = parse_deletion(words, 2)
+    outcomes: list[int] = []
+    doomed: dict[Stream, dict[int, None]] = {}
+    for entry_id in [parse_id(word) for word in deletion.ids]:
+        stream = topic.partition_of(entry_id)
+        if stream is None:
+            outcomes.append(-1)
+            continue
+        of_stream = doomed.setdefault(stream, {})
+        ordinal = stream.find_stored(entry_id)
+        there = ordinal is not None and stream.is_live(ordinal) and ordinal not in of_stream
+        if not delete_unless_referenced(stream, entry_id, ordinal, deletion.policy, of_stream):
+            outcomes.append(2)
+        else:
+            outcomes.append(1 if there else -1)
+    _delete(ctx, doomed)
+    return replies.integer_array(outcomes)
+
+
+def _delete(ctx: Context, doomed: dict[Stream, dict[int, None]]) -> int:
+    """Delete live entries of several partitions, all or, should the server die, none; how many."""
+    if len(doomed) > 1:
+        ctx.keyspace.atomic = True
+    for stream, ordinals in doomed.items():
+        Deletion.carry_out(ctx, stream, ordinals)
+    return sum(map(len, doomed.values()))
+
+
 # -- XSETID -------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +198,8 @@ def xsetid(ctx: Context, words: list[bytes]) -> Reply:
     if entry_id < stream.highest_id:
         stream = ctx.keyspace.go_back(stream, entry_id)
     stream.commit([effects.ID_SET, *entry_id, added, *deleted, stream.end_ordinal])
+    if stream.topic is not None:
+        stream.topic.take_id(max(stream.topic.last_id, entry_id))
     for group in stream.groups.values():
         if group.last_delivered_id > entry_id and group.next_ordinal != FUTURE:
             cursor = [*group.last_delivered_id, FUTURE, group.entries_read]
@@ -185,6 +231,7 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(log N) for each entry, with N entries in the stream.",
         keys=KEY,
+        on_topic=xdel_of_topic,
     ),
     CommandSpec(
         "XDELEX",
@@ -196,6 +243,7 @@ COMMANDS: Final = (
         since="8.2.0",
         complexity="O(log N) for each entry, with N entries in the stream.",
         keys=KEY,
+        on_topic=xdelex_of_topic,
     ),
     CommandSpec(
         "XSETID",

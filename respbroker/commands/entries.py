@@ -11,6 +11,7 @@ from respbroker.sessions.client import Buffer, Output
 from respbroker.streams.runs import consecutive
 
 if TYPE_CHECKING:
+    from respbroker.streams.merged import Merged
     from respbroker.streams.stream import Id, Range, Stream
 
 EAGER_BYTES: Final = 16 << 20  # what a reply may hold in memory before the rest is read as it is sent
@@ -67,6 +68,11 @@ def array_of_ranges_backwards(stream: Stream, ranges: list[Range]) -> list[Outpu
     """The same with the last entry first."""
     count = sum(end - first for first, end in ranges)
     return _eager([b"*%d\r\n" % count], _chunks_backwards(stream, ranges))
+
+
+def array_of_merged(merged: Merged[Stream]) -> list[Output]:
+    """The array of the entries of several streams."""
+    return _eager([b"*%d\r\n" % merged.count], merged.pieces())
 
 
 def _eager(pieces: list[Output], chunks: Iterator[list[Buffer]]) -> list[Output]:

@@ -14,7 +14,8 @@ from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwar
 from respbroker.commands.framing import framed, head_of_one
 from respbroker.commands.read_limits import RUN_BYTES_MAX, RUN_MAX, Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
-from respbroker.errors import ReplyError, SyntaxRefused
+from respbroker.commands.topic_reads import last_entry_id, read_any, xlen_of_topic, xrange_of_topic, xrevrange_of_topic
+from respbroker.errors import ReplyError, SeveralPartitions, SyntaxRefused
 from respbroker.model.stream_id import MAX, ZERO, parse_id, parse_range_end, parse_range_start
 from respbroker.resp import codec, replies
 from respbroker.sessions.client import Client, Output, Reply
@@ -136,6 +137,12 @@ class ReadRequest:
 
     def retry(self, ctx: Context) -> Reply:
         """What there is behind the IDs; None where nothing is."""
+        try:
+            return self._retry(ctx)
+        except SeveralPartitions:
+            return read_any(ctx, self)
+
+    def _retry(self, ctx: Context) -> Reply:
         budget = Budget(self.count_max, self.size_max)
         served: list[tuple[bytes, list[Output]]] = []
         for index, (key, after) in enumerate(zip(self.keys, self.after, strict=True)):
@@ -221,15 +228,14 @@ def _resolve(ctx: Context, key: bytes, word: bytes) -> Id:
     """The ID behind which to read."""
     if word[:1].isdigit():
         return parse_id(word)
-    if word == b"$":
-        stream = ctx.lookup(key)
-        return ZERO if stream is None else stream.last_id
-    if word == b"+":
-        stream = ctx.lookup(key)
-        last = None if stream is None else stream.last_live()
-        if stream is None or last is None:
-            return ZERO if stream is None else stream.last_id
-        ms, seq = stream.id_at(last)
+    if word in (b"$", b"+"):
+        found = ctx.find(key)
+        if found is None:
+            return ZERO
+        last = last_entry_id(found) if word == b"+" else None
+        if last is None:
+            return found.last_id
+        ms, seq = last
         return (ms, seq - 1) if seq else (ms - 1, MAX.seq)
     if word == b">":
         raise ReplyError(
@@ -248,6 +254,7 @@ COMMANDS: Final = (
         "key",
         since="5.0.0",
         keys=Keys(),
+        on_topic=xlen_of_topic,
     ),
     CommandSpec(
         "XRANGE",
@@ -259,6 +266,7 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(log n) to find the start, and the size of what is returned",
         keys=Keys(),
+        on_topic=xrange_of_topic,
         run=xrange_run,
     ),
     CommandSpec(
@@ -271,6 +279,7 @@ COMMANDS: Final = (
         since="5.0.0",
         complexity="O(log n) to find the end, and the size of what is returned",
         keys=Keys(),
+        on_topic=xrevrange_of_topic,
     ),
     CommandSpec(
         "XREAD",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int
-from respbroker.errors import ReplyError
+from respbroker.errors import ReplyError, SyntaxRefused
 from respbroker.model.stream_id import ZERO, StreamId, parse_id
 from respbroker.streams.references import POLICIES, Policy
 from respbroker.streams.trimming import Trim
@@ -63,3 +63,16 @@ class TrimOptions:
         if limit is None:
             limit = min(100 * node_entries if node_entries > 0 else 10_000, 1_000_000)
         return Trim(self.maxlen, self.minid or ZERO, self.approximate, limit, self.policy or Policy.KEEPREF)
+
+
+def parse_trim(words: list[bytes], node_entries: int) -> Trim:
+    """What XTRIM asks for."""
+    arguments = Arguments(words, 2)
+    options = TrimOptions()
+    while arguments.more:
+        if not options.take(arguments.option(), arguments):
+            raise SyntaxRefused
+    trim = options.finish(node_entries)
+    if trim is None:
+        raise SyntaxRefused
+    return trim

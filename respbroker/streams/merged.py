@@ -13,14 +13,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice, repeat
 from operator import itemgetter, ne, neg
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
 from respbroker.streams.runs import consecutive
 from respbroker.streams.stream_entries import ZERO, Buffer, Id, Range, StreamEntries
 
-Run = tuple[StreamEntries, int, int]  #: a stream, and a half-open range of ordinals
 Key = tuple[int, int, int]  #: an ID and whose it is, all three negative where it is read backwards
 
 ROUND_ENTRIES: Final = 16_384  # IDs held at a time, by all streams together
@@ -31,6 +30,7 @@ LISTED_MAX: Final = 1024  # up to so many live ranges are listed; beyond, the ma
 RUN_LONG: Final = 8  # entries on average; from here on runs are cheaper taken as slices
 
 T = TypeVar("T")
+S = TypeVar("S", bound=StreamEntries)
 
 _whose = itemgetter(2)
 
@@ -91,14 +91,14 @@ class _Round:
     ordinals: dict[int, list[int]]
 
 
-class Merged:
+class Merged(Generic[S]):
     """The live entries of ``streams`` with IDs from ``first_id`` to ``last_id``: the first ``count`` of them in the
     order of reading, or all. What is deleted or appended later changes nothing. Read it once.
     """
 
     def __init__(
         self,
-        streams: Sequence[StreamEntries],
+        streams: Sequence[S],
         first_id: Id,
         last_id: Id,
         count: int | None = None,
@@ -126,8 +126,11 @@ class Merged:
         self.count: Final = there if count is None or there < count else count
         self._chunk_max = max(1, min(CHUNK_ENTRIES, ROUND_ENTRIES // max(len(self._sources), 1)))
 
-    def runs(self) -> Iterator[Run]:
-        """The entries as runs of neighbours in one stream. A run that is read backwards is read from its end."""
+    def runs(self) -> Iterator[tuple[S, int, int]]:
+        """The entries as runs of neighbours in one stream: a stream, and a half-open range of its ordinals.
+
+        Where entries are read backwards, a run is read from its end.
+        """
         for each in self._rounds():
             yield from self._runs(each)
 
@@ -181,7 +184,7 @@ class Merged:
 
     # -- what is in a round ------------------------------------------------------------------------------------
 
-    def _runs(self, each: _Round) -> Iterator[Run]:
+    def _runs(self, each: _Round) -> Iterator[tuple[S, int, int]]:
         places = dict.fromkeys(each.ordinals, 0)
         for index, group in groupby(each.order):
             start = places[index]

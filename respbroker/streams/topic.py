@@ -32,7 +32,18 @@ class Topic:
     ``groups`` are those at work: somebody has read for them.
     """
 
-    __slots__ = ("_sticky", "_sticky_tick", "db", "groups", "last_id", "name", "partitions", "plain_until", "settings")
+    __slots__ = (
+        "_sticky",
+        "_sticky_tick",
+        "_trim_room",
+        "db",
+        "groups",
+        "last_id",
+        "name",
+        "partitions",
+        "plain_until",
+        "settings",
+    )
 
     def __init__(
         self, db: int, name: bytes, settings: TopicSettings, plain_until: Id, partitions: Sequence[Stream]
@@ -42,6 +53,7 @@ class Topic:
         self.groups: dict[bytes, TopicGroup] = {}
         self.last_id: Id = ZERO
         self._sticky, self._sticky_tick = -1, -1
+        self._trim_room = 0, 0, 0, 0
         for stream in partitions:
             self.add(stream)
 
@@ -66,6 +78,21 @@ class Topic:
     def length(self) -> int:
         """Live entries."""
         return sum(stream.length for stream in self.partitions)
+
+    @property
+    def _appended(self) -> int:
+        """How many entries were appended; less after a partition was replaced."""
+        return sum(stream.end_ordinal for stream in self.partitions)
+
+    def has_trim_room(self, maxlen: int, node_entries: int) -> bool:
+        """Whether trimming to about ``maxlen`` entries cannot take any yet."""
+        of_maxlen, of_node_entries, since, until = self._trim_room
+        return maxlen == of_maxlen and node_entries == of_node_entries and since <= self._appended < until
+
+    def set_trim_room(self, maxlen: int, node_entries: int, count: int) -> None:
+        """So many entries are to be appended before trimming to about ``maxlen`` can take any more."""
+        since = self._appended
+        self._trim_room = maxlen, node_entries, since, since + count
 
     # -- where an entry is, or goes ------------------------------------------------------------------------------
 

@@ -46,10 +46,14 @@ class Trim:
         if self.policy is Policy.ACKED:
             self._take_unreferenced(stream, floor)
         else:
-            if self.policy is Policy.DELREF:
-                _drop_references_below(stream, floor)
-            stream.trim(floor)
+            self.take(stream, floor)
         return before - stream.length
+
+    def take(self, stream: Stream, floor: int) -> None:
+        """Take everything below ``floor``, referred to or not."""
+        if self.policy is Policy.DELREF:
+            _drop_references_below(stream, floor)
+        stream.trim(floor)
 
     def room(self, stream: Stream, node_entries: int) -> int:
         """How many entries to append before the next `apply`: it would take nothing behind any of them but the last."""

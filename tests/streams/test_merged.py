@@ -11,37 +11,12 @@ from hypothesis import strategies as st
 
 from respbroker.streams.merged import PIECE_BYTES, Merged
 from respbroker.streams.stream import Id, Stream
-from storage import Caches, Log, LogConfig
-from tests.support.memory_filesystem import MemoryFileSystem
-
-LEAST, MOST = (0, 0), ((1 << 64) - 1, (1 << 64) - 1)
-SMALL = LogConfig(segment_bytes=2000, index_interval_bytes=100, tail_bytes_max=300)
+from storage import LogConfig
+from tests.support.several_streams import LEAST, MOST, Streams
 
 
-class Streams:
-    """Streams, and beside them the list of what lives in any: ID, stream, ordinal, payload."""
-
-    def __init__(self, count: int, config: LogConfig = SMALL) -> None:
-        filesystem, caches = MemoryFileSystem(), Caches()
-        filesystem.mkdir("d")
-        self.streams = [
-            Stream(0, b"t/%d" % i, i, Log.open(filesystem, f"d/{i}", config, caches=caches), (100, 100), lambda _: None)
-            for i in range(count)
-        ]
-        self.live: list[tuple[Id, int, int, bytes]] = []
-        self.last_id = (1, 0)
-
-    def append(self, place: int, *, gap: int = 0, size: int = 6) -> None:
-        stream = self.streams[place]
-        ms, seq = self.last_id
-        self.last_id = (ms + gap, 1) if gap else (ms, seq + 1)
-        payload = b"<%d-%d>" % self.last_id + b"." * size
-        self.live.append((self.last_id, place, stream.end_ordinal, payload))
-        stream.append(self.last_id, payload)
-
-    def delete(self, number: int) -> None:
-        _, place, ordinal, _ = self.live.pop(number)
-        self.streams[place].delete([ordinal])
+class Read(Streams):
+    """Streams that are read as one."""
 
     def expected(self, first: Id, last: Id, count: int | None, *, backwards: bool) -> list[tuple[Id, int, int, bytes]]:
         found = [each for each in self.live if first <= each[0] <= last]
@@ -56,11 +31,11 @@ class Streams:
         for stream, low, high in Merged(self.streams, first, last, count, backwards=backwards).runs():
             assert low < high
             ordinals = range(low, high)
-            entries += [(stream.number, ordinal) for ordinal in (reversed(ordinals) if backwards else ordinals)]  # type: ignore[attr-defined]
+            entries += [(stream.number, ordinal) for ordinal in (reversed(ordinals) if backwards else ordinals)]
         assert entries == [(place, ordinal) for _, place, ordinal, _ in expected]
 
 
-def pieces_of(merged: Merged) -> list[Any]:
+def pieces_of(merged: Merged[Stream]) -> list[Any]:
     return [buffer for piece in merged.pieces() for buffer in piece]
 
 
@@ -88,7 +63,7 @@ steps = st.one_of(
 def test_streams_read_as_one_are_the_sorted_list(
     streams_count: int, program: list[Any], first: int, last: int, count: int | None, backwards: bool
 ) -> None:
-    world = Streams(streams_count)
+    world = Read(streams_count)
     for name, *arguments in program:
         carry_out(world, name, arguments)
     ids = [(0, 0), *sorted({each[0] for each in world.live}), (1 << 64, 0)]
@@ -99,7 +74,7 @@ def test_streams_read_as_one_are_the_sorted_list(
     world.check(count=count, backwards=backwards)
 
 
-def carry_out(world: Streams, name: str, arguments: list[Any]) -> None:
+def carry_out(world: Read, name: str, arguments: list[Any]) -> None:
     match name, arguments:
         case "append", [place, gap, size]:
             world.append(place % len(world.streams), gap=gap, size=size)
@@ -127,7 +102,7 @@ def carry_out(world: Streams, name: str, arguments: list[Any]) -> None:
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_many_entries_are_read_in_several_rounds(backwards: bool) -> None:
-    world = Streams(16, LogConfig())
+    world = Read(16, LogConfig())
     rng = random.Random(7)
     for number in range(30_000):
         world.append(rng.randrange(16) if number % 3000 < 2000 else 3, gap=rng.choice((0, 0, 1)))
@@ -143,7 +118,7 @@ def test_many_entries_are_read_in_several_rounds(backwards: bool) -> None:
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_no_piece_holds_more_than_its_bound_when_small_entries_become_large(backwards: bool) -> None:
-    world = Streams(4)
+    world = Read(4)
     rng = random.Random(3)
     for size in [10] * 2000 + [PIECE_BYTES // 3] * 40 + [2 * PIECE_BYTES] * 3 + [10] * 2000:
         world.append(rng.randrange(4), size=size)
@@ -162,7 +137,7 @@ def test_no_piece_holds_more_than_its_bound_when_small_entries_become_large(back
 @pytest.mark.parametrize("count", [None, 250, 2000])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_what_changes_while_it_is_read_is_not_seen(count: int | None, backwards: bool) -> None:
-    world = Streams(3)
+    world = Read(3)
     for number in range(3000):
         world.append(number % 3)
     for number in range(2900, 0, -7):
@@ -180,11 +155,11 @@ def test_what_changes_while_it_is_read_is_not_seen(count: int | None, backwards:
 
 
 def test_neighbours_of_one_stream_are_slices() -> None:
-    world = Streams(4, LogConfig())
+    world = Read(4, LogConfig())
     for place in (0, 3, 1, 3, 2):
         for _ in range(100):
             world.append(place)
-    runs = [(stream.number, low, high) for stream, low, high in Merged(world.streams, LEAST, MOST).runs()]  # type: ignore[attr-defined]
+    runs = [(stream.number, low, high) for stream, low, high in Merged(world.streams, LEAST, MOST).runs()]
     joined: list[list[int]] = []
     for place, low, high in runs:
         if joined and joined[-1][0] == place and joined[-1][2] == low:

@@ -103,7 +103,8 @@ CHAPTERS: Final = (
         "respbroker/commands",
         "A look-up that finds such a topic raises `SeveralPartitions`, and the dispatcher calls the row's `on_topic`."
         " These are the rows' other halves, and XTOPIC.",
-        "topics* topic_append topic_groups topic_delivery* topic_pending topic_history topic_acknowledge topic_claims",
+        "topics* topic_append topic_reads topic_trim topic_groups topic_delivery* topic_pending topic_history"
+        " topic_acknowledge topic_claims",
     ),
     Chapter(
         "Commands: keys, transactions, connections, channels",
@@ -132,9 +133,9 @@ CHAPTERS: Final = (
         "What Redis says about streams, said about a log. A change is an *effect*: applied to the state in memory and"
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
-        "__init__ stream* effects* trimming deletions merged group consumer references pending* pending_runs runs ages"
-        " assignments recent_ids idmp waiters keyspace* topic topic_group* ownership membership group_sessions catalog"
-        " opening directories journal copying key_order",
+        "__init__ stream* effects* trimming topic_trimming deletions merged group consumer references pending*"
+        " pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic topic_group* ownership membership"
+        " group_sessions catalog opening directories journal copying key_order",
     ),
     Chapter(
         "Values",
