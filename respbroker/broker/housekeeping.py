@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from respbroker.broker.notices import Notices
 from respbroker.streams.directories import remove_tree
 from storage import Log, RewriteJob, StorageError
 
@@ -36,6 +37,7 @@ class Housekeeping:
         self._jobs: list[Job] = []
         self._merging: set[str] = set()
         self.active_expire = True
+        self.notices = Notices()
         #: More memory is used than ``maxmemory`` allows, as of the last period.
         self.out_of_memory = False
         #: (level, sentence) for the log, taken by the edge.
@@ -60,6 +62,8 @@ class Housekeeping:
             node.finish_command()
         if node.group_sessions.watches_some:
             node.settle_groups()
+        for sentence in self.notices.due(node.now):
+            self.report("warning", sentence)
         self._save_if_due()
         maxmemory = node.settings.maxmemory
         self.out_of_memory = bool(maxmemory) and node.process_facts().get("used_memory", 0) > maxmemory

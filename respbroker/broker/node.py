@@ -348,5 +348,8 @@ class Node(NodeKeys):
     def active_expire(self, on: bool) -> None:
         self.housekeeping.active_expire = on
 
+    def note(self, count: int, words: str) -> None:
+        self.housekeeping.notices.add(count, words)
+
     def facts(self) -> dict[str, Any]:
         return facts(self)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int
+from respbroker.commands.dead_letters import watch_fatal
 from respbroker.commands.deletes import Deletion, delete_unless_referenced, parse_deletion, parse_ids
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.errors import NotAnInteger, ReplyError, SyntaxRefused
@@ -20,6 +21,8 @@ from respbroker.streams.recent_ids import window_of
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
+    from respbroker.streams.group import Group
+    from respbroker.streams.stream import Stream
 
 KEY: Final = Keys(1, 1, 1)
 
@@ -104,6 +107,13 @@ class Nack:
     retry_count: int | None
     force: bool
 
+    def deliveries_of(self, stream: Stream, group: Group, ordinal: int) -> int | None:
+        """How often an entry was delivered; None if it is not to be released, for nobody holds it."""
+        held = group.pending.get(ordinal)
+        if held is None:
+            return 0 if self.force and stream.is_live(ordinal) else None
+        return None if held[0] is None else held[2]
+
     def count(self, deliveries: int) -> int:
         if self.retry_count is not None:
             return self.retry_count
@@ -146,22 +156,27 @@ def _parse_retry_count(word: bytes) -> int:
 
 
 def xnack(ctx: Context, words: list[bytes]) -> Reply:
-    """Entries become nobody's, first in line for whoever claims; how many did."""
+    """Entries become nobody's, first in line for whoever claims, or dead letters; how many did."""
     request = parse_nack(words)
     stream = ctx.lookup(words[1])
     group = stream.groups.get(words[2]) if stream is not None else None
     if stream is None or group is None:
         return replies.ZERO
+    dead = watch_fatal(ctx, stream, group) if request.mode == b"FATAL" else None
     released: dict[int, int] = {}  # ordinal to new delivery count, in the order of release
     for entry_id in map(parse_id, request.ids):
         ordinal = stream.find_stored(entry_id)
         if ordinal is None:
             continue
-        held = group.pending.get(ordinal)
-        if held is not None and held[0] is not None:
-            released[ordinal] = request.count(held[2])
-        elif held is None and request.force and stream.is_live(ordinal):
-            released[ordinal] = request.count(0)
+        deliveries = request.deliveries_of(stream, group, ordinal)
+        if deliveries is None:
+            continue
+        if dead is not None:
+            dead.give_up(ordinal)
+        else:
+            released[ordinal] = request.count(deliveries)
+    if dead is not None:
+        return replies.integer(dead.bury())
     if released:
         stream.commit([effects.RELEASED, group.name, [[ordinal, count] for ordinal, count in released.items()]])
         ctx.dirty += len(released)

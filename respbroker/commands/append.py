@@ -54,7 +54,7 @@ def xadd(ctx: Context, words: list[bytes]) -> Reply:
         raise WrongArity("xadd")
     key = words[1]
     stream = ctx.lookup(key) or ctx.lookup_or_create(key)
-    entry_id = _next_id(stream, ctx.now_ms)
+    entry_id = next_id(stream, ctx.now_ms)
     id_bulk = encode_id(*entry_id)
     stream.append(entry_id, encode_entry(id_bulk, words, skip))
     if ctx.quiet:
@@ -116,7 +116,7 @@ def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int
     stream = ctx.lookup(alike[1])
     if stream is None or count < 2 or stream.topic is not None:
         return 0
-    ms, seq = _next_id(stream, ctx.now_ms)
+    ms, seq = next_id(stream, ctx.now_ms)
     if seq + count > U64_MAX:
         return 0
     bulks = encode_ids(ms, seq, count)
@@ -159,7 +159,7 @@ def _scatter(ctx: Context, requests: list[list[bytes]], start: int, out: list[Re
         if now_ms > stream.last_id[0]:
             entry_id, bulk = (now_ms, 0), fresh
         else:
-            entry_id = _next_id(stream, now_ms)
+            entry_id = next_id(stream, now_ms)
             bulk = encode_id(*entry_id)
         entry.used_ms = now_ms
         stream.append(entry_id, encode_entry(bulk, words, _PLAIN))
@@ -258,7 +258,7 @@ def _choose_id(stream: Stream, ms: int | None, seq: int | None, now_ms: int) -> 
     if last == _LAST_ID:
         raise IdsExhausted
     if ms is None:
-        return _next_id(stream, now_ms)
+        return next_id(stream, now_ms)
     if seq is None:
         if ms != last_ms:
             seq = 0
@@ -271,7 +271,7 @@ def _choose_id(stream: Stream, ms: int | None, seq: int | None, now_ms: int) -> 
     return ms, seq
 
 
-def _next_id(stream: Stream, now_ms: int) -> Id:
+def next_id(stream: Stream, now_ms: int) -> Id:
     """The ID for ``*``: the clock's time, or the last ID's successor while the clock is not ahead of it."""
     if stream.topic is not None:
         return stream.topic.next_id(stream.partition, now_ms)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from respbroker.commands import dead_letters
 from respbroker.commands.arguments import I64_MAX, Arguments, parse_bounded, parse_int
 from respbroker.commands.entries import array_of_entries, array_of_ids
 from respbroker.commands.groups import existing_group, see_consumer
@@ -23,6 +24,7 @@ from respbroker.streams.runs import consecutive
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
+    from respbroker.commands.dead_letters import DeadLetters
     from respbroker.streams.group import Group
     from respbroker.streams.stream import Stream
 
@@ -117,9 +119,13 @@ def xclaim(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def select(ctx: Context, stream: Stream, group: Group, request: Claim) -> tuple[list[tuple[int, int]], list[int]]:
-    """What is to be claimed, as ordinals with their new delivery counts, and what is pending but gone."""
+    """What is to be claimed, as ordinals with their new delivery counts, and what is pending but gone.
+
+    What has been delivered too often becomes dead letters.
+    """
     claimed: list[tuple[int, int]] = []
     gone: list[int] = []
+    dead = None if request.just_id else dead_letters.watch(ctx, stream, group)
     counts: dict[int, int] = {}  # an ID may be named twice: the second finds what the first left
     for entry_id in request.ids:
         ordinal = stream.find_stored(entry_id)
@@ -137,8 +143,13 @@ def select(ctx: Context, stream: Stream, group: Group, request: Claim) -> tuple[
             continue
         if owner is not None and ctx.now_ms - time_ms < request.min_idle:
             continue
-        counts[ordinal] = request.count(deliveries)
-        claimed.append((ordinal, counts[ordinal]))
+        count = request.count(deliveries)
+        if dead is not None and held is not None and dead.takes(ordinal, ordinal + 1, owner, deliveries, count):
+            continue
+        counts[ordinal] = count
+        claimed.append((ordinal, count))
+    if dead is not None:
+        dead.bury()
     return claimed, gone
 
 
@@ -178,10 +189,13 @@ def xautoclaim(ctx: Context, words: list[bytes]) -> Reply:
     request = parse_autoclaim(words)
     stream, group = existing_group(ctx, words)
     see_consumer(ctx, stream, group, words[3])
-    claimed, gone, following = _scan(ctx, stream, group, request)
+    dead = None if request.just_id else dead_letters.watch(ctx, stream, group)
+    claimed, gone, following = _scan(ctx, stream, group, request, dead)
     next_id = b"0-0" if following is None else b"%d-%d" % stream.id_at(following)
     deleted = replies.bulk_array([b"%d-%d" % stream.id_at(ordinal) for ordinal in gone])
     forget(stream, group, gone)
+    if dead is not None:
+        dead.bury()
     raised = 0 if request.just_id else 1
     parts = [(o, o + 1, ctx.now_ms, min(deliveries + raised, COUNT_MAX)) for o, deliveries in claimed]
     assign(ctx, stream, group, words[3], parts)
@@ -191,7 +205,7 @@ def xautoclaim(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def _scan(
-    ctx: Context, stream: Stream, group: Group, request: AutoClaim
+    ctx: Context, stream: Stream, group: Group, request: AutoClaim, dead: DeadLetters | None
 ) -> tuple[list[tuple[int, int]], list[int], int | None]:
     """What is to be claimed with its delivery counts, what is pending but gone, and where to go on (None: the end)."""
     claimed: list[tuple[int, int]] = []
@@ -205,8 +219,10 @@ def _scan(
             gone.append(ordinal)
         elif owner is not None and ctx.now_ms - time_ms < request.min_idle:
             continue
-        else:
+        elif dead is None or not dead.takes(ordinal, ordinal + 1, owner, deliveries):
             claimed.append((ordinal, deliveries))
+        else:
+            continue
         wanted -= 1
     return claimed, gone, None
 

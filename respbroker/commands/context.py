@@ -159,5 +159,8 @@ class Context(Protocol):
     #: Whether keys are expired in the background (DEBUG SET-ACTIVE-EXPIRE).
     active_expire: bool
 
+    def note(self, count: int, words: str) -> None:
+        """Tell the operator, in sums now and then, that there were ``count`` of what ``words`` say."""
+
     def facts(self) -> dict[str, Any]:
         """Numbers only the node knows (memory, uptime, files, syncs), for INFO; keys as INFO names them."""

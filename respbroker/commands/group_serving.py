@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from respbroker.commands import dead_letters
 from respbroker.commands.entries import array_of_ranges
 from respbroker.commands.groups import see_consumer
 from respbroker.commands.history import read_history
@@ -109,15 +110,22 @@ def claim_and_deliver(
     """With CLAIM: entries nobody owns, then those pending for long enough, then new ones; COUNT covers all."""
     assert request.claim_ms is not None
     now_ms = ctx.now_ms
+    dead = dead_letters.watch(ctx, stream, group)
     claimed: list[tuple[int, int, int]] = []  # ordinal, idle time, earlier deliveries
     for ordinal, owner, time_ms, deliveries in group.pending.oldest_first(now_ms - request.claim_ms):
         if len(claimed) == request.count or (budget is not None and not budget.left):
             break
+        if dead is not None and dead.takes(ordinal, ordinal + 1, owner, deliveries):
+            if dead.is_enough:
+                break
+            continue
         if not stream.is_live(ordinal):
             continue
         if budget is not None and not budget.take(stream.sizes(ordinal, ordinal + 1)[0]):
             break
         claimed.append((ordinal, -1 if owner is None else max(now_ms - time_ms, 0), deliveries))
+    if dead is not None:
+        dead.bury()
     entries: list[Output] = []
     if claimed:
         parts = [(o, o + 1, now_ms, min(deliveries + 1, COUNT_MAX)) for o, _, deliveries in claimed]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from respbroker.commands import dead_letters
 from respbroker.commands.entries import known_ids
 from respbroker.resp import replies
 from respbroker.streams import effects
@@ -33,7 +34,12 @@ def read_history(
     entries: list[Output] = []
     parts: list[Part] = []
     told, left = 0, request.count
+    dead = dead_letters.watch(ctx, stream, group)
     for first, end, live, deliveries in _held(stream, group, request.consumer, known_from(stream, behind(after))):
+        if dead is not None and dead.takes(first, end, request.consumer, deliveries):
+            if dead.is_enough and told:  # an empty reply says that nothing is pending
+                break
+            continue
         end = end if left is None else min(end, first + left)
         if live:
             end = (
@@ -50,6 +56,8 @@ def read_history(
         left = None if left is None else left - (end - first)
         if left == 0 or (budget is not None and not budget.left):
             break
+    if dead is not None:
+        dead.bury()
     parts = [part for part in parts if part[0] < part[1]]
     if parts:
         stream.commit([effects.ASSIGNED, group.name, request.consumer, joined(parts), ctx.now_ms, False])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.acknowledge import parse_nack
+from respbroker.commands.dead_letters import DeadLetters, watch_fatal
 from respbroker.commands.deletes import Deletion, delete_unless_referenced, parse_deletion
 from respbroker.commands.topic_groups import part_of, settle
 from respbroker.model.stream_id import parse_id
@@ -76,24 +77,32 @@ def xnack(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
     """Entries become nobody's; in ordered mode the owner of their partition gets them before anything new."""
     request = parse_nack(words)
     released: dict[Stream, dict[int, int]] = {}  # ordinal to new delivery count, in the order of release
+    dead: dict[Stream, DeadLetters | None] = {}
     for entry_id in map(parse_id, request.ids):
         part = part_of(topic, words[2], entry_id)
         ordinal = part[0].find_stored(entry_id) if part is not None else None
         if part is None or ordinal is None:
             continue
         stream, group = part
-        held = group.pending.get(ordinal)
-        if held is not None and held[0] is not None:
-            released.setdefault(stream, {})[ordinal] = request.count(held[2])
-        elif held is None and request.force and stream.is_live(ordinal):
-            released.setdefault(stream, {})[ordinal] = request.count(0)
+        deliveries = request.deliveries_of(stream, group, ordinal)
+        if deliveries is None:
+            continue
+        if request.mode == b"FATAL" and stream not in dead:
+            dead[stream] = watch_fatal(ctx, stream, group)
+        letters = dead.get(stream)
+        if letters is not None:
+            letters.give_up(ordinal)
+        else:
+            released.setdefault(stream, {})[ordinal] = request.count(deliveries)
+    buried = sum(letters.bury() for letters in dead.values() if letters is not None)
     for stream, counts in released.items():
         stream.commit([effects.RELEASED, words[2], [[ordinal, count] for ordinal, count in counts.items()]])
         ctx.dirty += len(counts)
-    if released:
+    if released or buried:
         settle(ctx, topic, words[2])
+    if released:
         ctx.wake(topic.name)
-    return replies.integer(sum(map(len, released.values())))
+    return replies.integer(sum(map(len, released.values())) + buried)
 
 
 ON_TOPIC: Final[dict[str, TopicHandler]] = {"XACK": xack, "XACKDEL": xackdel, "XNACK": xnack}

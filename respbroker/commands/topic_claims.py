@@ -21,6 +21,7 @@ from respbroker.commands.claims import (
     parse_claim,
     select,
 )
+from respbroker.commands.dead_letters import watch_all
 from respbroker.commands.groups import see_consumer
 from respbroker.commands.topic_groups import Part, existing_parts, part_of, settle
 from respbroker.commands.topic_pending import PendingEntry, merged_pending
@@ -33,6 +34,7 @@ from respbroker.streams.runs import consecutive
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
+    from respbroker.commands.dead_letters import DeadLetters
     from respbroker.commands.table import TopicHandler
     from respbroker.model.stream_id import StreamId
     from respbroker.streams.stream import Id
@@ -97,7 +99,10 @@ def xautoclaim(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
     request = parse_autoclaim(words)
     parts = existing_parts(topic, words[2])
     see_consumer(ctx, *parts[0], words[3])
-    claimed, gone, following = _scan(ctx, topic, _claimable(ctx, topic, parts, words[3]), request)
+    dead = {} if request.just_id else watch_all(ctx, topic, words[2])
+    claimed, gone, following = _scan(ctx, topic, _claimable(ctx, topic, parts, words[3]), request, dead)
+    for letters in dead.values():
+        letters.bury()
     raised = 0 if request.just_id else 1
     payloads: dict[int, deque[bytes]] = {}
     for stream, group in parts:
@@ -122,7 +127,7 @@ def _text(entry: PendingEntry) -> bytes:
 
 
 def _scan(
-    ctx: Context, topic: Topic, parts: list[Part], request: AutoClaim
+    ctx: Context, topic: Topic, parts: list[Part], request: AutoClaim, dead: dict[int, DeadLetters]
 ) -> tuple[list[PendingEntry], list[PendingEntry], PendingEntry | None]:
     """What is to be claimed, what is pending but gone, and with which entry to go on (None: the end)."""
     claimed: list[PendingEntry] = []
@@ -135,7 +140,9 @@ def _scan(
         if not topic.partitions[each.partition].is_live(each.ordinal):
             gone.append(each)
         elif each.owner is None or ctx.now_ms - each.time_ms >= request.min_idle:
-            claimed.append(each)
+            letters = dead.get(each.partition)
+            if letters is None or not letters.takes(each.ordinal, each.ordinal + 1, each.owner, each.deliveries):
+                claimed.append(each)
     return claimed, gone, None
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from respbroker.commands.arguments import ensure_timeout
+from respbroker.commands.dead_letters import DeadLetters, watch
 from respbroker.commands.delivery import GroupRead, parsed
 from respbroker.commands.entries import array_of_ranges
 from respbroker.commands.framing import framed
@@ -131,7 +132,7 @@ def serve_topic(
 
 @attrs.define
 class Portion:
-    """What one partition gives to a read: entries that others left behind, then new ones."""
+    """What one partition gives to a read: entries that others left behind, then new ones; and what goes elsewhere."""
 
     stream: Stream
     group: Group
@@ -139,6 +140,7 @@ class Portion:
     gone: list[list[int]]  #: pending with others, but deleted or trimmed away: they leave the pending list
     new: list[Range]
     entries: list[Output] = attrs.field(factory=list)
+    dead: DeadLetters | None = None
 
     @property
     def count(self) -> int:
@@ -147,6 +149,8 @@ class Portion:
 
     def hand_over(self, ctx: Context, request: GroupRead) -> None:
         """The entries are the consumer's now."""
+        if self.dead is not None:
+            self.dead.bury()
         if self.gone:
             self.stream.commit([effects.FORGOTTEN, self.group.name, self.gone])
         if self.left_behind:
@@ -191,8 +195,11 @@ def _portion(
     portion = Portion(stream, group, [], [], [])
     notes: list[bytes] = []  # what CLAIM tells of each entry
     if work.topic.is_ordered and (len(pending) != pending.count_of(consumer) or request.claim_ms is not None):
+        portion.dead = watch(ctx, stream, group)
         if not _take_left_behind(ctx, portion, request, left, budget, notes):
             end = first  # some are still to come, and new ones after them
+        if portion.dead is not None:
+            portion.dead.load()
         if left is not None:
             left -= portion.count
     if first < end and left != 0:
@@ -200,8 +207,7 @@ def _portion(
         if budget is not None:
             portion.new = budget.cut(stream, portion.new)
     if not portion.count:
-        if portion.gone:
-            portion.hand_over(ctx, request)
+        portion.hand_over(ctx, request)
         return None
     ranges = [(low, high) for low, high, *_ in portion.left_behind] + portion.new
     if request.claim_ms is None:
@@ -221,6 +227,8 @@ def _take_left_behind(
     for first, end, owner, time_ms, deliveries in portion.group.pending.stretches():
         idle = max(now_ms - time_ms, 0)
         if owner == request.consumer and (request.claim_ms is None or idle < request.claim_ms):
+            continue
+        if portion.dead is not None and portion.dead.takes(first, end, owner, deliveries):
             continue
         place = first
         for low, high in stream.live_ranges(first, end):

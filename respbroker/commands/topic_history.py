@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from respbroker.commands.dead_letters import watch_all
 from respbroker.commands.topic_pending import PendingEntry, merged_pending
 from respbroker.resp import replies
 from respbroker.streams import effects
@@ -37,12 +38,16 @@ def read_topic_history(
         for index, stream in enumerate(topic.partitions)
         if not topic.is_ordered or work.owns(consumer, index)
     ]
+    dead = watch_all(ctx, topic, work.name)
     gone = replies.null_array(ctx.client.protocol)
     told: list[tuple[PendingEntry, bytes | None]] = []  # with what is told of it where the entry is gone
     for each in merged_pending(parts, behind(after), consumer=consumer):
         if len(told) == request.count:
             break
         stream = topic.partitions[each.partition]
+        letters = dead.get(each.partition)
+        if letters is not None and letters.takes(each.ordinal, each.ordinal + 1, consumer, each.deliveries):
+            continue
         wire = None
         if not stream.is_live(each.ordinal):
             wire = b"*2\r\n%b%b" % (replies.bulk(b"%d-%d" % each.entry_id), gone)
@@ -51,6 +56,8 @@ def read_topic_history(
             if not budget.take(size):
                 break
         told.append((each, wire))
+    for letters in dead.values():
+        letters.bury()
     live = _by_partition([each for each, wire in told if wire is None])
     payloads = {
         partition: iter(topic.partitions[partition].payloads_each(consecutive([each.ordinal for each in entries])))

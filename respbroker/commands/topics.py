@@ -66,13 +66,22 @@ def _entry(ctx: Context, key: bytes) -> KeyEntry:
     return keyspace.databases[db].keys[key]
 
 
+def _changed(key: bytes, settings: TopicSettings, config: tuple[bytes, ...]) -> TopicSettings:
+    """The settings of topic ``key`` with other values for some. Raises ReplyError."""
+    settings = settings.changed(config)
+    name, slash, digits = encode(settings.dead_letter_topic).rpartition(b"/")
+    if (name if slash and digits.isdigit() else encode(settings.dead_letter_topic)) == key:
+        raise ReplyError("topic setting 'dead.letter.topic': a topic cannot be its own")
+    return settings
+
+
 # -- the subcommands -----------------------------------------------------------------------------------------
 
 
 def create(ctx: Context, words: list[bytes]) -> Reply:
     options = parse_topic_options(words)
     key = words[2]
-    settings = DEFAULTS.changed(options.config) if options.config else DEFAULTS
+    settings = _changed(key, DEFAULTS, options.config) if options.config else DEFAULTS
     if ctx.keyspace.exists(ctx.client.db, key, ctx.now_ms):
         raise BusyKey
     ctx.keyspace.create_topic(ctx.client.db, key, options.partitions or 1, settings)
@@ -85,7 +94,7 @@ def alter(ctx: Context, words: list[bytes]) -> Reply:
     options = parse_topic_options(words)
     key = words[2]
     entry = _entry(ctx, key)
-    settings = (entry.settings or DEFAULTS).changed(options.config) if options.config else None
+    settings = _changed(key, entry.settings or DEFAULTS, options.config) if options.config else None
     count = len(entry.leaves)
     if options.partitions is not None and options.partitions < count:
         raise ReplyError(f"a topic's partitions only grow: it has {count}")
@@ -136,6 +145,7 @@ def info(ctx: Context, words: list[bytes]) -> Reply:
         "entries": sum(stream.length for stream in streams),
         "bytes": sum(stream.log.size for stream in streams),
         "last-generated-id": _id(found.last_id),
+        "dead-letters": sum(stream.dead_letters for stream in streams),
         "config": _config(entry.settings or DEFAULTS, only_set=False),
         "partition-list": [_partition(index, stream) for index, stream in enumerate(streams)],
     }

@@ -29,6 +29,14 @@ def decode_entry(payload: bytes | memoryview) -> tuple[bytes, list[bytes]]:
     return id_text, words
 
 
+def with_words(payload: bytes, id_bulk: bytes, words: list[bytes]) -> bytes:
+    """The same entry under another ID, with more words behind its own."""
+    _, position = _word(payload, 4)
+    count, position = _header(payload, position, b"*")
+    more = [b"$%d\r\n%b\r\n" % (len(word), word) for word in words]
+    return b"".join((b"*2\r\n", id_bulk, b"*%d\r\n" % (count + len(words)), payload[position:], *more))
+
+
 def _header(payload: bytes, position: int, mark: bytes) -> tuple[int, int]:
     """The number behind ``mark`` at ``position``, and the position behind its line."""
     end = payload.find(b"\r\n", position)

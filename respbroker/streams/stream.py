@@ -43,7 +43,7 @@ class Stream(StreamEntries):
     ``node_origin`` is where the grid of nodes begins that ``~`` trims by. ``recent_ids`` is a cache of XACK.
     ``detached`` keeps the IDs of pending entries whose segment was dropped. ``snapshot_mark`` tells of the last
     snapshot its offset, and ``first_ordinal`` as it was then. ``topic`` is the topic of several partitions whose number
-    ``partition`` this is, None for a stream by itself.
+    ``partition`` this is, None for a stream by itself. ``dead_letters`` were sent since it was opened.
     """
 
     __slots__ = (
@@ -57,6 +57,7 @@ class Stream(StreamEntries):
         "_staged_from",
         "added_bias",
         "db",
+        "dead_letters",
         "deletions",
         "detached",
         "end_ordinal",
@@ -92,6 +93,7 @@ class Stream(StreamEntries):
         self.settings = settings
         self.topic: Topic | None = None
         self.partition = 0
+        self.dead_letters = 0
         self._on_dirty = on_dirty
         self.groups: dict[bytes, Group] = {}
         self.deletions = Deletions()

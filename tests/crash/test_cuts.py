@@ -12,6 +12,7 @@ import pytest
 
 from tests.crash.cuts import Cutter, new_disk, record
 from tests.crash.driver import Driver
+from tests.crash.letters_workload import LettersCutter, LettersWorkload
 from tests.crash.topic_workload import TopicWorkload
 from tests.crash.workload import Workload
 
@@ -30,6 +31,13 @@ def test_topics_survive_a_crash_at_every_event(policy: str, seed: int) -> None:
     assert tally.cuts > 200
 
 
+@pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
+def test_after_a_crash_at_any_event_an_entry_is_pending_or_a_dead_letter(policy: str, seed: int) -> None:
+    cutter = LettersCutter(seed, policy, ticks=12, survivals=1)
+    assert cutter.run().cuts > 100
+    assert cutter.letters > 5
+
+
 def test_the_disk_is_asked_for_all_it_can_do() -> None:
     events = [event for seed in (1, 2, 3) for event in record(seed, "always", 60).events]
     done = {event.split(" /")[0] for event in events}
@@ -40,7 +48,7 @@ def test_the_disk_is_asked_for_all_it_can_do() -> None:
 
 def test_every_kind_of_request_succeeds_now_and_then() -> None:
     asked, answered = set[bytes](), set[bytes]()
-    for seed, kind in product(range(1, 7), (Workload, TopicWorkload)):
+    for seed, kind in product(range(1, 7), (Workload, TopicWorkload, LettersWorkload)):
         driver = Driver(new_disk(), "everysec", seed)
         workload = kind(driver, seed)
         for _ in range(150):
