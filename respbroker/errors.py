@@ -118,6 +118,18 @@ class PartOfTopic(ReplyError):
         return cls(f"'{quoted(key)}' is a partition of '{topic}' and cannot go or be moved by itself")
 
 
+class SchemaMismatch(ReplyError):
+    """XADD to a topic with a schema: what stands in the field does not fit it, or the field is not there."""
+
+    code = "SCHEMA"
+
+    @classmethod
+    def of(cls, field: bytes, trouble: str) -> SchemaMismatch:
+        """``trouble`` goes on behind the field's name; it may quote what a client sent, so it is cut."""
+        words = trouble.encode("utf-8", "backslashreplace")
+        return cls(f"field '{quoted(field)}' {quoted(words, 400)}")
+
+
 class BusyKey(ReplyError):
     code = "BUSYKEY"
     text = "Target key name already exists."

@@ -21,6 +21,7 @@ from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
 from respbroker.resp.codec import count_alike, encode_entries, encode_entry, encode_id, encode_ids
 from respbroker.sessions.client import Reply
+from respbroker.streams.schemas import ensure_fits, fits
 from respbroker.streams.topic import Topic
 from respbroker.streams.trimming import Trim
 
@@ -54,6 +55,8 @@ def xadd(ctx: Context, words: list[bytes]) -> Reply:
         raise WrongArity("xadd")
     key = words[1]
     stream = ctx.lookup(key) or ctx.lookup_or_create(key)
+    if stream.guarded:
+        ensure_fits(stream.settings, words, skip)
     entry_id = next_id(stream, ctx.now_ms)
     id_bulk = encode_id(*entry_id)
     stream.append(entry_id, encode_entry(id_bulk, words, skip))
@@ -114,7 +117,12 @@ def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int
     node_entries = ctx.settings.stream_node_max_entries
     trim = _trim_of(*alike[3:5], node_entries) if skip == _TRIMMED else None
     stream = ctx.lookup(alike[1])
-    if stream is None or count < 2 or stream.topic is not None:
+    if stream is None or stream.topic is not None:
+        return 0
+    if stream.guarded:
+        alright = takewhile(lambda words: fits(stream.settings, words, skip), islice(requests, start, start + count))
+        count = sum(1 for _ in alright)
+    if count < 2:
         return 0
     ms, seq = next_id(stream, ctx.now_ms)
     if seq + count > U64_MAX:
@@ -154,7 +162,7 @@ def _scatter(ctx: Context, requests: list[list[bytes]], start: int, out: list[Re
         if entry is None or entry.expires_ms:
             break
         stream = entry.stream
-        if stream is None or stream.last_id == _LAST_ID or stream.topic is not None:
+        if stream is None or stream.last_id == _LAST_ID or stream.topic is not None or stream.guarded:
             break
         if now_ms > stream.last_id[0]:
             entry_id, bulk = (now_ms, 0), fresh
@@ -231,6 +239,8 @@ def _append_to(ctx: Context, stream: Stream, request: AppendRequest, trimmed: To
         known = request.idempotency.find(stream, ctx.now_ms)
         if known is not None:
             return encode_id(*known)
+    if stream.guarded:
+        ensure_fits(stream.settings, request.fields, 0)
     entry_id = _choose_id(stream, request.ms, request.seq, ctx.now_ms)
     id_bulk = encode_id(*entry_id)
     stream.append(entry_id, encode_entry(id_bulk, request.fields, 0))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.errors import IdNotGreater, ReplyError
 from respbroker.resp.codec import encode_entry, encode_id
 from respbroker.sessions.client import Reply
+from respbroker.streams.schemas import fits
 from respbroker.streams.topic import STRIDE, next_sequence
 
 if TYPE_CHECKING:
@@ -83,9 +84,12 @@ def append_run_to_topic(ctx: Context, topic: Topic, requests: list[list[bytes]],
     partitions, now_ms = topic.partitions, ctx.now_ms
     sticky = topic.sticky(ctx.ticks_count)
     done = 0
+    guarded = topic.settings.guards_appends
     for words in islice(requests, start, None):
         size = len(words)
         if size < _PLAIN + 2 or not size & 1 or words[:_PLAIN] != head:
+            break
+        if guarded and not fits(topic.settings, words, _PLAIN):
             break
         if not field:
             index = sticky

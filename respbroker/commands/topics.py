@@ -15,6 +15,7 @@ from respbroker.model.config_file import encode
 from respbroker.model.topic_settings import DEFAULTS, PARTITIONS_MAX, TOPIC_SETTINGS, TopicSettings
 from respbroker.resp import replies
 from respbroker.sessions.client import Reply
+from respbroker.streams.schemas import schema_of
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -68,10 +69,12 @@ def _entry(ctx: Context, key: bytes) -> KeyEntry:
 
 def _changed(key: bytes, settings: TopicSettings, config: tuple[bytes, ...]) -> TopicSettings:
     """The settings of topic ``key`` with other values for some. Raises ReplyError."""
-    settings = settings.changed(config)
+    before, settings = settings, settings.changed(config)
     name, slash, digits = encode(settings.dead_letter_topic).rpartition(b"/")
     if (name if slash and digits.isdigit() else encode(settings.dead_letter_topic)) == key:
         raise ReplyError("topic setting 'dead.letter.topic': a topic cannot be its own")
+    if settings.schema and (settings.schema, settings.schema_field) != (before.schema, before.schema_field):
+        schema_of(settings)
     return settings
 
 

@@ -222,6 +222,11 @@ class TopicSettings:
         return encode(self.key_field)
 
     @property
+    def guards_appends(self) -> bool:
+        """Whether an XADD is not just appended."""
+        return bool(self.schema)
+
+    @property
     def is_compacted(self) -> bool:
         return "compact" in self.cleanup_policy
 

@@ -43,7 +43,8 @@ class Stream(StreamEntries):
     ``node_origin`` is where the grid of nodes begins that ``~`` trims by. ``recent_ids`` is a cache of XACK.
     ``detached`` keeps the IDs of pending entries whose segment was dropped. ``snapshot_mark`` tells of the last
     snapshot its offset, and ``first_ordinal`` as it was then. ``topic`` is the topic of several partitions whose number
-    ``partition`` this is, None for a stream by itself. ``dead_letters`` were sent since it was opened.
+    ``partition`` this is, None for a stream by itself. ``dead_letters`` were sent since it was opened. ``guarded`` says
+    that an XADD is not just appended: its topic has a schema.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Stream(StreamEntries):
         "_on_dirty",
         "_payloads",
         "_seqs",
+        "_settings",
         "_staged_from",
         "added_bias",
         "db",
@@ -63,6 +65,7 @@ class Stream(StreamEntries):
         "end_ordinal",
         "first_ordinal",
         "groups",
+        "guarded",
         "idmp",
         "is_dirty",
         "key",
@@ -73,7 +76,6 @@ class Stream(StreamEntries):
         "number",
         "partition",
         "recent_ids",
-        "settings",
         "snapshot_due",
         "snapshot_mark",
         "topic",
@@ -116,6 +118,16 @@ class Stream(StreamEntries):
         self.is_dirty = False
         self._restore()
         self._staged_from = self.end_ordinal
+
+    @property
+    def settings(self) -> TopicSettings:
+        """The topic's settings; the defaults for a stream that XTOPIC never spoke of."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: TopicSettings) -> None:
+        self._settings = settings
+        self.guarded = settings.guards_appends
 
     # -- changes ---------------------------------------------------------------------------------------------
 

@@ -79,6 +79,10 @@ REPLIES: Final = {
     ),
     "NoSuchPartition": ("`orders/9` where the topic has fewer partitions", "see XTOPIC INFO"),
     "PartOfTopic": ("DEL, RENAME, MOVE or EXPIRE of `orders/3`", "do it to the topic; XTRIM empties a partition"),
+    "SchemaMismatch": (
+        "XADD to a topic with a schema: the field is missing, no JSON, or does not fit; `$.items[0].price` is where",
+        "send what fits, or change the schema with XTOPIC ALTER",
+    ),
     "BusyKey": (
         "XTOPIC CREATE where a key is, or a new name that would mean a partition as well",
         "choose another name",
@@ -131,6 +135,7 @@ _SAMPLES: Final = {
     "UnknownCommand": ([b"\x85", b"\x85"],),
     "UnknownSubcommand": ("…", b"\x85"),
     "ProtocolError": ("…",),
+    "SchemaMismatch": ("field '…' at …: …",),
     "SubcommandSyntax": ("XGROUP", b"\x85"),
 }
 

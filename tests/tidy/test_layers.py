@@ -25,6 +25,8 @@ LAYERS: dict[str, set[str]] = {  # package: what it may import besides the stand
     R: {"attrs", "hiredis", E, M},
     S: {"attrs", E, M, R, C + ".table"},  # .table only for types: a queue holds commands
     T: {"attrs", "msgpack", "pyroaring", "sortedcontainers", "xxhash", "storage", E, M, R},
+    T + ".schemas": {"jsonschema", "referencing", E, M, T + ".schema_keywords"},
+    T + ".schema_keywords": {"jsonschema", "re2"},
     C: {"attrs", E, M, R, S, T, "storage", "respbroker"},
     B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, R, S, T, "respbroker"},
     "respbroker.server": {"attrs", "click", "trio", "storage", "respbroker"},

@@ -135,7 +135,7 @@ CHAPTERS: Final = (
         " streams come from.",
         "__init__ stream* effects* trimming topic_trimming deletions merged group consumer references pending*"
         " pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic topic_group* ownership membership"
-        " group_sessions catalog opening directories journal copying key_order",
+        " group_sessions schemas schema_keywords catalog opening directories journal copying key_order",
     ),
     Chapter(
         "Values",
