@@ -51,7 +51,14 @@ _FAMILIES: Final = (
 
 
 #: Modules that say what commands do with topics of several partitions.
-_ON_TOPIC: Final = ("topic_groups", "topic_delivery", "topic_acknowledge", "topic_claims", "topic_pending")
+_ON_TOPIC: Final = (
+    "topic_groups",
+    "topic_delivery",
+    "topic_acknowledge",
+    "topic_claims",
+    "topic_pending",
+    "topic_info",
+)
 
 
 def _rows() -> tuple[CommandSpec, ...]:

@@ -85,7 +85,7 @@ def xinfo_stream(ctx: Context, words: list[bytes]) -> Reply:
 
 def _common_fields(ctx: Context, stream: Stream) -> list[Field]:
     first = stream.first_live()
-    nodes = _nodes_count(stream, ctx.settings.stream_node_max_entries)
+    nodes = nodes_count(stream, ctx.settings.stream_node_max_entries)
     stream.idmp.expire(ctx.now_ms)
     return [
         ("length", stream.length),
@@ -104,7 +104,7 @@ def _common_fields(ctx: Context, stream: Stream) -> list[Field]:
     ]
 
 
-def _nodes_count(stream: Stream, node_entries: int) -> int:
+def nodes_count(stream: Stream, node_entries: int) -> int:
     """There is no radix tree here; what comes nearest are the nodes that ``~`` trims by."""
     if not stream.length:
         return 0

@@ -1,4 +1,4 @@
-"""XCFGSET: what one stream remembers of its producers."""
+"""XCFGSET: what one stream, or every partition of a topic, remembers of its producers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ def xcfgset(ctx: Context, words: list[bytes]) -> Reply:
                 raise SyntaxRefused
     if duration is None and maxsize is None:
         raise ReplyError("At least one parameter must be specified")
-    stream = ctx.lookup(words[1])
-    if stream is None:
+    found = ctx.find(words[1])
+    if found is None:
         raise NoSuchKey
-    present = (stream.idmp.duration, stream.idmp.maxsize)
-    wanted = (duration or present[0], maxsize or present[1])
-    if wanted != present:
-        stream.commit([effects.IDMP_CONFIGURED, *wanted])
-        ctx.changed(stream.key, "xcfgset")
+    for stream in ctx.keyspace.streams_of(found):
+        present = (stream.idmp.duration, stream.idmp.maxsize)
+        wanted = (duration or present[0], maxsize or present[1])
+        if wanted != present:
+            stream.commit([effects.IDMP_CONFIGURED, *wanted])
+            ctx.changed(stream.key, "xcfgset")
     return replies.OK
 
 
