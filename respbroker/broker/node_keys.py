@@ -89,9 +89,15 @@ class NodeKeys:
         if self.waiters:
             self.blocking.key_changed(self.client.db, key)
 
-    def _expired(self, db: int, key: bytes) -> None:
+    def came_or_went(self, key: bytes, event: str, parts: int, db: int | None = None) -> None:
+        self.changed(key, event, db)
+        for name in (b"%b/%d" % (key, index) for index in range(parts)):
+            self.watches.touched(self.client.db if db is None else db, name)
+            self.blocking.key_changed(self.client.db if db is None else db, name)
+
+    def _expired(self, db: int, key: bytes, parts: int) -> None:
         self.statistics.expired_keys += 1
-        self.changed(key, "expired", db)
+        self.came_or_went(key, "expired", parts, db)
 
     def refresh_quiet(self) -> None:
         """Work out ``quiet`` anew; whoever starts to watch, wait or be notified calls it."""

@@ -99,6 +99,9 @@ class Context(Protocol):
         ``dirty`` is raised too. Call it once per change, after it.
         """
 
+    def came_or_went(self, key: bytes, event: str, parts: int, db: int | None = None) -> None:
+        """The same for a key as a whole, which has or had ``parts`` partitions: their names mean something else now."""
+
     def notified(self, key: bytes, event: str, *, wake: bool = False) -> None:
         """A change that WATCH does not see (groups): ``dirty`` and the notification; waiters if ``wake``."""
 

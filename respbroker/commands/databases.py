@@ -46,8 +46,7 @@ def swapdb(ctx: Context, words: list[bytes]) -> Reply:
     numbers = [_parse_swapped(word, which) for word, which in zip(words[1:], ("first", "second"), strict=True)]
     one, other = (_checked(ctx, number) for number in numbers)
     if one != other:
-        databases = ctx.keyspace.databases
-        names = list(databases[one].keys | databases[other].keys)
+        names = [*ctx.keyspace.all_names(one), *ctx.keyspace.all_names(other)]
         ctx.keyspace.swap(one, other)
         for db in (one, other):
             _changed_silently(ctx, db, names)
@@ -84,11 +83,11 @@ def _parse_mode(words: list[bytes]) -> None:
 def _flush(ctx: Context, db: int | None) -> None:
     """Drop every key of one database, or of all."""
     databases = ctx.keyspace.databases if db is None else [ctx.keyspace.databases[db]]
-    gone = [(database.index, list(database.keys)) for database in databases]
+    ctx.dirty += sum(len(database.keys) for database in databases)
+    gone = [] if ctx.quiet else [(each.index, ctx.keyspace.all_names(each.index)) for each in databases]
     ctx.keyspace.flush_databases(db)
     for index, names in gone:
         _changed_silently(ctx, index, names)
-        ctx.dirty += len(names)
 
 
 def _changed_silently(ctx: Context, db: int, names: Iterable[bytes]) -> None:

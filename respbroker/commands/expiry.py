@@ -89,8 +89,9 @@ def _allowed(conditions: set[bytes], present_ms: int, expires_ms: int) -> bool:
 def _set(ctx: Context, key: bytes, expires_ms: int) -> None:
     """A time that has passed deletes the key here and now, as a deletion."""
     if expires_ms <= ctx.now_ms:
+        parts = ctx.keyspace.parts_count(ctx.client.db, key)
         ctx.keyspace.delete(ctx.client.db, key)
-        ctx.changed(key, "del")
+        ctx.came_or_went(key, "del", parts)
     else:
         ctx.keyspace.set_expiry(ctx.client.db, key, expires_ms)
         ctx.changed(key, "expire")
@@ -98,7 +99,10 @@ def _set(ctx: Context, key: bytes, expires_ms: int) -> None:
 
 def persist(ctx: Context, words: list[bytes]) -> Reply:
     db, key = ctx.client.db, words[1]
-    if not ctx.keyspace.exists(db, key, ctx.now_ms) or not ctx.keyspace.expiry(db, key):
+    if not ctx.keyspace.exists(db, key, ctx.now_ms):
+        return ZERO
+    ctx.keyspace.ensure_whole(db, key, ctx.now_ms)
+    if not ctx.keyspace.expiry(db, key):
         return ZERO
     ctx.keyspace.set_expiry(db, key, 0)
     ctx.changed(key, "persist")

@@ -63,15 +63,17 @@ def touch(ctx: Context, words: list[bytes]) -> Reply:
 
 def delete(ctx: Context, words: list[bytes]) -> Reply:
     """DEL and UNLINK are one: the key is gone at once, its files when the catalog that says so is on disk."""
+    for key in words[1:]:
+        ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
     return integer(sum(_drop(ctx, key) for key in words[1:]))
 
 
 def _drop(ctx: Context, key: bytes) -> bool:
     if not present(ctx, key):
         return False
-    ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
+    parts = ctx.keyspace.parts_count(ctx.client.db, key)
     ctx.keyspace.delete(ctx.client.db, key)
-    ctx.changed(key, "del")
+    ctx.came_or_went(key, "del", parts)
     return True
 
 
@@ -102,9 +104,10 @@ def renamenx(ctx: Context, words: list[bytes]) -> Reply:
 
 def _rename(ctx: Context, key: bytes, new_key: bytes) -> None:
     db = ctx.client.db
+    moved, replaced = ctx.keyspace.parts_count(db, key), ctx.keyspace.parts_count(db, new_key)
     ctx.keyspace.rename(db, key, db, new_key)
-    ctx.changed(key, "rename_from")
-    ctx.changed(new_key, "rename_to")
+    ctx.came_or_went(key, "rename_from", moved)
+    ctx.came_or_went(new_key, "rename_to", max(moved, replaced))
     ctx.dirty -= 1  # two keys, one change
 
 
@@ -116,9 +119,10 @@ def move(ctx: Context, words: list[bytes]) -> Reply:
     if not present(ctx, key) or present(ctx, key, target_db):
         return ZERO
     ctx.keyspace.ensure_whole(source_db, key, ctx.now_ms)
+    parts = ctx.keyspace.parts_count(source_db, key)
     ctx.keyspace.rename(source_db, key, target_db, key)
-    ctx.changed(key, "move_from")
-    ctx.changed(key, "move_to", target_db)
+    ctx.came_or_went(key, "move_from", parts)
+    ctx.came_or_went(key, "move_to", parts, target_db)
     ctx.dirty -= 1  # two keys, one change
     return ONE
 
@@ -155,8 +159,10 @@ def copy(ctx: Context, words: list[bytes]) -> Reply:
         return ZERO
     if present(ctx, request.new_key, request.db) and not request.replace:
         return ZERO
+    replaced = ctx.keyspace.parts_count(request.db, request.new_key)
     ctx.keyspace.copy(ctx.client.db, request.key, request.db, request.new_key)
-    ctx.changed(request.new_key, "copy_to", request.db)
+    parts = max(replaced, ctx.keyspace.parts_count(request.db, request.new_key))
+    ctx.came_or_went(request.new_key, "copy_to", parts, request.db)
     return ONE
 
 

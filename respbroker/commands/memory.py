@@ -51,9 +51,9 @@ def usage(ctx: Context, words: list[bytes]) -> Reply:
     db, key = ctx.client.db, words[2]
     if not ctx.keyspace.exists(db, key, ctx.now_ms):
         return null(ctx.client.protocol)
-    entry = ctx.keyspace.entry_of(db, key)
-    assert entry is not None
-    streams = [leaf.stream for leaf in entry.leaves if leaf.stream is not None]
+    entry = ctx.keyspace.databases[db].keys.get(key)
+    leaves = (ctx.keyspace.catalog.leaf(db, key),) if entry is None else entry.leaves
+    streams = [leaf.stream for leaf in leaves if leaf.stream is not None]
     return integer(_KEY + len(key) + sum(map(stream_size, streams)))
 
 

@@ -88,7 +88,7 @@ def create(ctx: Context, words: list[bytes]) -> Reply:
     if ctx.keyspace.exists(ctx.client.db, key, ctx.now_ms):
         raise BusyKey
     ctx.keyspace.create_topic(ctx.client.db, key, options.partitions or 1, settings)
-    ctx.changed(key, "xtopic-create")
+    ctx.came_or_went(key, "xtopic-create", ctx.keyspace.parts_count(ctx.client.db, key))
     return replies.OK
 
 
@@ -109,7 +109,7 @@ def alter(ctx: Context, words: list[bytes]) -> Reply:
     if moves:
         assert options.partitions is not None
         ctx.keyspace.grow_topic(ctx.client.db, key, options.partitions)
-    ctx.changed(key, "xtopic-alter")
+    ctx.came_or_went(key, "xtopic-alter", ctx.keyspace.parts_count(ctx.client.db, key) if moves else 0)
     if moves and (entry.settings or DEFAULTS).key_field:
         return replies.simple(KEYS_MAY_MOVE)
     return replies.OK
@@ -119,8 +119,9 @@ def delete(ctx: Context, words: list[bytes]) -> Reply:
     ctx.keyspace.ensure_whole(ctx.client.db, words[2], ctx.now_ms)
     if not ctx.keyspace.exists_whole(ctx.client.db, words[2], ctx.now_ms):
         return replies.ZERO
+    parts = ctx.keyspace.parts_count(ctx.client.db, words[2])
     ctx.keyspace.delete(ctx.client.db, words[2])
-    ctx.changed(words[2], "del")
+    ctx.came_or_went(words[2], "del", parts)
     return replies.ONE
 
 

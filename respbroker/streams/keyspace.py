@@ -84,8 +84,8 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         self.live_logs: set[Log] = set()
         #: Called with a log that was opened with something to sync.
         self.on_unsynced: Callable[[Log], None] = lambda log: None
-        #: Called with (db, key) when a key goes by expiry.
-        self.on_expired: Callable[[int, bytes], None] = lambda db, key: None
+        #: Called with (db, key, number of its partitions if several) when a key goes by expiry.
+        self.on_expired: Callable[[int, bytes, int], None] = lambda db, key, parts: None
         #: Whether all that a killed server left is on the disk. If not, somebody is to call ``filesystem.sync_all``, in
         #: any thread, and then `found_durable`.
         self.settled = False
@@ -166,8 +166,8 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         return True
 
     def expiry(self, db: int, key: bytes) -> int:
-        """When the key expires, Unix milliseconds; 0 for never or no such key."""
-        entry = self.databases[db].keys.get(key)
+        """When a key that exists expires, Unix milliseconds, 0 for never; a partition does with its topic."""
+        entry = self.entry_of(db, key)
         return 0 if entry is None else entry.expires_ms
 
     def expired(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
@@ -236,8 +236,9 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
 
     def expire(self, db: int, key: bytes) -> None:
         """Drop a key whose time has come."""
+        parts = self.parts_count(db, key)
         self.delete(db, key)
-        self.on_expired(db, key)
+        self.on_expired(db, key, parts)
 
     def _expire_unless_frozen(self, db: int, key: bytes) -> None:
         if not self.frozen:
@@ -254,19 +255,6 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         if replaced is not None:
             self._discard(replaced)
         self._name(new_db, new_key, entry)
-
-    def copy(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
-        """Copy a stream with its groups and expiry, replacing what is at the new place."""
-        source = self.lookup(db, key, self.now_ms)
-        assert source is not None
-        expires_ms = self.expiry(db, key)
-        number, log = self._new_log()
-        self.delete(new_db, new_key)
-        target = self._enter(new_db, new_key, number, log)
-        copy_stream(source, target)
-        self.atomic = True  # what is replaced must not go without the copy
-        if expires_ms:
-            self.set_expiry(new_db, new_key, expires_ms)
 
     def go_back(self, stream: Stream, last_id: Id) -> Stream:
         """The stream in a new directory, without the dead entries above ``last_id``, so that lower IDs can follow.

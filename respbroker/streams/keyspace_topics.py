@@ -15,6 +15,7 @@ from respbroker.errors import BusyKey, NoSuchPartition, PartOfTopic, quoted
 from respbroker.model.topic_settings import DEFAULTS, TopicSettings
 from respbroker.streams import effects
 from respbroker.streams.catalog import TOPIC_ALTERED, TOPIC_CREATED, TOPIC_GROWN, Catalog, KeyEntry
+from respbroker.streams.copying import copy_stream
 from respbroker.streams.stream import Stream
 from respbroker.streams.topic import Topic
 from storage import Log, LogConfig
@@ -36,6 +37,12 @@ class KeyspaceTopics:
     _attach: Callable[[int, bytes, KeyEntry, Log], Stream]
     _open: Callable[[int, bytes, KeyEntry], Stream]
     _open_log: Callable[..., Log]
+    now_ms: int
+    delete: Callable[[int, bytes], bool]
+    expiry: Callable[[int, bytes], int]
+    set_expiry: Callable[[int, bytes, int], None]
+    _enter: Callable[[int, bytes, int, Log], Stream]
+    _new_log: Callable[[], tuple[int, Log]]
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -89,6 +96,19 @@ class KeyspaceTopics:
             for taken in (b"%b/%d" % (key, index) for index in range(partitions)):
                 if taken in keys and taken != moved:
                     raise BusyKey(f"the key '{quoted(taken)}' exists, and would be a partition of '{quoted(key)}'")
+
+    def parts_count(self, db: int, key: bytes) -> int:
+        """How many partitions a key has; 0 if it is a plain stream, or there is none."""
+        entry = self.databases[db].keys.get(key)
+        return 0 if entry is None else len(entry.parts)
+
+    def all_names(self, db: int) -> list[bytes]:
+        """The keys of a database, and the names of partitions."""
+        names = []
+        for key, entry in self.databases[db].keys.items():
+            names.append(key)
+            names += [b"%b/%d" % (key, index) for index in range(len(entry.parts))]
+        return names
 
     def names_of(self, db: int, key: bytes) -> tuple[bytes, ...]:
         """A key that changed, and the topic it is a partition of: those who wait for that or watch it are concerned."""
@@ -205,6 +225,45 @@ class KeyspaceTopics:
         for stream in topic.partitions[old:]:
             for group in first.groups.values():
                 stream.commit([effects.GROUP_CREATED, group.name, 0, 0, 0, 0])
+
+    def copy(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
+        """Copy a stream or a topic with its groups, settings and expiry, replacing what is at the new place.
+
+        Raises:
+            BusyKey: the new name, or that of a partition, means something else.
+        """
+        source = self.find(db, key, self.now_ms)
+        assert source is not None
+        expires_ms, sources = self.expiry(db, key), self.streams_of(source)
+        self.ensure_free(new_db, new_key, len(sources))
+        settings = self.databases[db].keys[key].settings if key in self.databases[db].keys else None
+        if isinstance(source, Topic):
+            targets = self._replace_by_topic(new_db, new_key, source)
+        else:
+            number, log = self._new_log()
+            self.delete(new_db, new_key)
+            targets = [self._enter(new_db, new_key, number, log)]
+            if settings is not None:
+                self.alter_topic(new_db, new_key, settings)
+        for one, other in zip(sources, targets, strict=True):
+            copy_stream(one, other)
+        self.atomic = True  # what is replaced must not go without the copy
+        if expires_ms:
+            self.set_expiry(new_db, new_key, expires_ms)
+
+    def _replace_by_topic(self, db: int, key: bytes, like: Topic) -> list[Stream]:
+        """A topic like another one in place of what is there; its empty partitions."""
+        count = len(like.partitions)
+        logs = self._new_logs(count)
+        number = self.catalog.next_number
+        self.delete(db, key)
+        self.catalog.commit([TOPIC_CREATED, db, key, number, 1, like.settings.dump()])
+        self.catalog.commit([TOPIC_GROWN, db, key, number + 1, count - 1, *like.plain_until])
+        entry = self.databases[db].keys[key]
+        self._begin(db, key, entry.leaves, logs)
+        topic = self.topic_of(db, key, entry)
+        topic.take_id(like.last_id)
+        return topic.partitions
 
     def _new_logs(self, count: int) -> list[Log]:
         """Come before any other change, for the disk may refuse them."""
