@@ -1,4 +1,4 @@
-"""The command line: `respbroker serve`, with every setting as an option, as redis-server has it."""
+"""The command line: `respbroker serve`, with every setting as an option, as redis-server has it, and the tools."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import click
 import respbroker
 from respbroker.model.config_file import decode
 from respbroker.model.settings import ALIASES, SETTINGS, Settings, SettingsError
+from respbroker.tools.groups import groups
+from respbroker.tools.resets import reset
+from respbroker.tools.topics import topics
 
 NOTHING = '""'
 
@@ -64,6 +67,11 @@ def list_settings() -> None:
     """Print every setting with its default and what it means."""
     for name, row in SETTINGS.items():
         click.echo(f"{name} {row.default_text or NOTHING}\n    {row.summary}")
+
+
+main.add_command(topics)
+main.add_command(groups)
+groups.add_command(reset)
 
 
 def sentence(refusal: Exception) -> str:

@@ -10,6 +10,7 @@ from respbroker.commands.arguments import Arguments, parse_int
 from respbroker.commands.help import help_reply, never_run
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.commands.tips import VARIES
+from respbroker.commands.topic_positions import POSITION
 from respbroker.errors import BusyKey, NoSuchKey, ReplyError, SyntaxRefused, WrongArity
 from respbroker.model.config_file import encode
 from respbroker.model.topic_settings import DEFAULTS, PARTITIONS_MAX, TOPIC_SETTINGS, TopicSettings
@@ -194,6 +195,8 @@ def _help() -> str:
         "    Tell the topics, their partitions and what was set.",
         "INFO <name>",
         "    Tell settings, and where each partition begins and ends.",
+        "POSITION <key> <id> [BY <n>]",
+        "    Tell how many entries are up to and behind an ID (`$`: the last), or the one <n> entries further on.",
         "Settings are:",
     ]
     for row in TOPIC_SETTINGS.values():
@@ -274,6 +277,7 @@ COMMANDS: Final = (
                 complexity="O(N) where N is the number of keys.",
                 tips=(VARIES,),
             ),
+            POSITION,
         ),
     ),
 )

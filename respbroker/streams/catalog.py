@@ -243,7 +243,7 @@ class Catalog:
             offset, state = newest
             self._load(state)
         for _, _, wire in self.log.controls(offset):
-            self._apply(msgpack.unpackb(wire, raw=False))
+            self._apply(_unpack(wire))
         self._index_expiries()
         self._compare_with_directories()
 
@@ -301,7 +301,7 @@ class Catalog:
         return _pack([_SNAPSHOT_VERSION, self.next_number, self.on_disk_below, keys])
 
     def _load(self, state: bytes) -> None:
-        version, self.next_number, self.on_disk_below, databases = msgpack.unpackb(state, raw=False)
+        version, self.next_number, self.on_disk_below, databases = _unpack(state)
         assert 1 <= version <= _SNAPSHOT_VERSION, f"catalog snapshot version {version}"
         for index, keys in enumerate(databases):
             if keys and index >= len(self.databases):
@@ -339,4 +339,12 @@ _APPLY: Final[dict[int, Callable[..., None]]] = {
     TOPIC_GROWN: Catalog._topic_grown,
 }
 
-_pack: Final[Callable[[list[Any]], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+# Texts of settings keep any bytes, see `respbroker.model.config_file.decode`.
+_ANY_BYTES: Final = "surrogateescape"
+_pack: Final[Callable[[list[Any]], bytes]] = msgpack.Packer(
+    use_bin_type=True, autoreset=True, unicode_errors=_ANY_BYTES
+).pack
+
+
+def _unpack(wire: bytes) -> Any:
+    return msgpack.unpackb(wire, raw=False, unicode_errors=_ANY_BYTES)

@@ -296,6 +296,21 @@ def test_topics_are_there_after_a_kill(tmp_path, snapshot):
     assert ask("XADD invoices/0 * a b") > max(given)
 
 
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_settings_may_hold_any_bytes_and_keep_them(tmp_path, snapshot):
+    node = open_node(tmp_path)
+    client = node.client()
+    assert (
+        node.run(client, "XTOPIC", "CREATE", "t", "CONFIG", "key.field", b"caf\xe9", "group.mode", "shared")
+        == b"+OK\r\n"
+    )
+    if snapshot:
+        node.run(client, "SAVE")
+    node.kill()
+    again = open_node(tmp_path)
+    assert b"$4\r\ncaf\xe9\r\n" in again.run(again.client(), "XTOPIC", "LIST")
+
+
 def test_swapdb_and_flush_take_topics_along(orders):
     orders("XADD orders/1 * a b")
     assert orders("SWAPDB 0 3") == "OK"

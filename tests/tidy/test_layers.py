@@ -17,7 +17,7 @@ E, M, R, S, T = (
     "respbroker.sessions",
     "respbroker.streams",
 )
-C, B = "respbroker.commands", "respbroker.broker"
+C, B, O = "respbroker.commands", "respbroker.broker", "respbroker.tools"
 LAYERS: dict[str, set[str]] = {  # package: what it may import besides the standard library and itself
     "storage": {"attrs", "crc32c"},
     E: set(),
@@ -29,6 +29,7 @@ LAYERS: dict[str, set[str]] = {  # package: what it may import besides the stand
     T + ".schema_keywords": {"jsonschema", "re2"},
     C: {"attrs", E, M, R, S, T, "storage", "respbroker"},
     B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, R, S, T, "respbroker"},
+    O: {"attrs", "click", "redis", E, M},
     "respbroker.server": {"attrs", "click", "trio", "storage", "respbroker"},
     "respbroker.cli": {"click", "trio", "storage", "respbroker"},
     "respbroker.__main__": {"respbroker"},

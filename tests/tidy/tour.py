@@ -63,6 +63,12 @@ CHAPTERS: Final = (
         "__init__ __main__ cli",
     ),
     Chapter(
+        "The operator's tools",
+        "respbroker/tools",
+        "`respbroker topics` and `respbroker groups` are clients of a running server and know nothing of its inside.",
+        "__init__ connection* options output topics groups group_facts resets",
+    ),
+    Chapter(
         "The edge",
         "respbroker/server",
         "One loop takes all connections that are readable, runs one tick of the node over what they sent, and sends"
@@ -103,8 +109,8 @@ CHAPTERS: Final = (
         "respbroker/commands",
         "A look-up that finds such a topic raises `SeveralPartitions`, and the dispatcher calls the row's `on_topic`."
         " These are the rows' other halves, and XTOPIC.",
-        "topics* topic_append topic_reads topic_trim topic_info topic_groups topic_delivery* topic_pending"
-        " topic_history topic_acknowledge topic_claims",
+        "topics* topic_positions topic_append topic_reads topic_trim topic_info topic_groups topic_delivery*"
+        " topic_pending topic_history topic_acknowledge topic_claims",
     ),
     Chapter(
         "Commands: keys, transactions, connections, channels",

@@ -1,0 +1,224 @@
+"""What a server tells about groups, as values: where each stands in each partition, and who its members are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+
+from respbroker.model.stream_id import StreamId, parse_id
+from respbroker.tools.connection import Failed, Refusal, Server
+from respbroker.tools.options import in_words
+from respbroker.tools.output import shown
+from respbroker.tools.topics import no_such_topic
+
+#: IDs with less than this as their milliseconds (September 2001) were chosen by somebody, and are no times.
+TIMES_FROM_MS: Final = 10**12
+
+
+@attrs.frozen
+class Place:
+    """What a group reads: a stream, or a topic with its partitions. ``keys`` are the names of the partitions."""
+
+    name: bytes
+    keys: tuple[bytes, ...]
+    is_ordered: bool = False
+    session_timeout_ms: int = 0
+
+
+@attrs.frozen
+class Part:
+    """A group in one partition. An ``oldest`` ID is None where there is no such entry."""
+
+    index: int
+    key: bytes
+    cursor: StreamId
+    lag: int
+    pending: int
+    oldest_unread: StreamId | None = None
+    oldest_pending: StreamId | None = None
+    oldest_holder: bytes | None = None
+    deliveries: int | None = None
+
+
+@attrs.frozen
+class Member:
+    """A consumer. ``idle_ms`` is the time since it last asked, ``partitions`` what it owns in an ordered group."""
+
+    name: bytes
+    pending: int
+    idle_ms: int
+    partitions: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class Summary:
+    """A group in one line."""
+
+    place: Place
+    group: bytes
+    consumers: int
+    pending: int
+    lag: int
+
+
+# -- places --------------------------------------------------------------------------------------------------
+
+
+def find_place(server: Server, name: bytes) -> Place:
+    """A stream, a topic, or one partition of it. Raises Failed where there is none."""
+    try:
+        return _place(name, server.ask("XTOPIC", "INFO", name))
+    except Refusal as refusal:
+        if refusal.is_missing_key:
+            raise no_such_topic(name) from None
+        if "is a partition of" not in refusal.text:
+            raise Failed(in_words(refusal)) from None
+    topic = _place(name, server.ask("XTOPIC", "INFO", name.rpartition(b"/")[0]))
+    return attrs.evolve(topic, keys=(name,), is_ordered=False)
+
+
+def _place(name: bytes, told: dict[bytes, Any]) -> Place:
+    """From what XTOPIC INFO tells."""
+    config, count = told[b"config"], told[b"partitions"]
+    return Place(
+        name,
+        _partitions(name, count),
+        is_ordered=count > 1 and config[b"group.mode"] != b"shared",
+        session_timeout_ms=int(config[b"group.session.timeout.ms"]),
+    )
+
+
+def all_places(server: Server) -> list[Place]:
+    """Every stream and topic of the database, by name."""
+    counts = {topic[b"name"]: topic[b"partitions"] for topic in server.ask("XTOPIC", "LIST")}
+    names: set[bytes] = set()
+    cursor: bytes = b"0"
+    while True:
+        cursor, page = server.ask("SCAN", cursor, "COUNT", 1000, "TYPE", "stream")
+        names.update(page)
+        if int(cursor) == 0:
+            break
+    return [Place(name, _partitions(name, counts.get(name, 1))) for name in sorted(names)]
+
+
+def _partitions(name: bytes, count: int) -> tuple[bytes, ...]:
+    return (name,) if count == 1 else tuple(b"%b/%d" % (name, index) for index in range(count))
+
+
+# -- groups --------------------------------------------------------------------------------------------------
+
+
+def summaries(server: Server, places: Sequence[Place]) -> list[Summary]:
+    """Every group of these places. A key that has gone meanwhile has none."""
+    keys = [(place, key) for place in places for key in place.keys]
+    replies = server.ask_each([("XINFO", "GROUPS", key) for _, key in keys])
+    found: dict[tuple[bytes, bytes], list[tuple[Place, bytes, dict[bytes, Any]]]] = {}
+    for (place, key), groups in zip(keys, replies, strict=True):
+        if isinstance(groups, Refusal):
+            if groups.is_missing_key:
+                continue
+            raise groups
+        for told in groups:
+            found.setdefault((place.name, told[b"name"]), []).append((place, key, told))
+    consumers = iter(
+        server.ask_each(
+            [("XINFO", "CONSUMERS", key, told[b"name"]) for each in found.values() for _, key, told in each]
+        )
+    )
+    summed = []
+    for (_, group), each in found.items():
+        names = {consumer[b"name"] for _ in each for consumer in _unless_gone(next(consumers))}
+        pending, lag = (sum(told[field] for _, _, told in each) for field in (b"pending", b"lag"))
+        summed.append(Summary(each[0][0], group, len(names), pending, lag))
+    return summed
+
+
+def _unless_gone(reply: Any) -> list[Any]:
+    return [] if isinstance(reply, Refusal) else list(reply)
+
+
+def parts_of(server: Server, place: Place, group: bytes) -> list[Part]:
+    """The group in each partition. Raises Failed where it is in none of them."""
+    replies = server.ask_all([("XINFO", "GROUPS", key) for key in place.keys])
+    parts = []
+    for index, (key, groups) in enumerate(zip(place.keys, replies, strict=True)):
+        for told in groups:
+            if told[b"name"] == group:
+                cursor = parse_id(told[b"last-delivered-id"])
+                parts.append(Part(index, key, cursor, told[b"lag"], told[b"pending"]))
+    if not parts:
+        known = sorted({told[b"name"] for groups in replies for told in groups})
+        raise no_such_group(place.name, group, known)
+    return parts
+
+
+def no_such_group(name: bytes, group: bytes, known: Sequence[bytes]) -> Failed:
+    there = ", ".join(map(shown, known[:10])) + (", …" if len(known) > 10 else "")
+    hint = f": it has {there}" if known else ", and no other"
+    return Failed(f"{shown(name)} has no group {shown(group)}{hint}")
+
+
+def with_oldest(server: Server, parts: Sequence[Part], group: bytes) -> list[Part]:
+    """The same with the oldest entries of each, as far as it has any."""
+    unread = [part for part in parts if part.lag]
+    held = [part for part in parts if part.pending]
+    ranges = [("XRANGE", part.key, b"(%d-%d" % part.cursor, b"+", "COUNT", 1) for part in unread]
+    lists = [("XPENDING", part.key, group, "-", "+", 1) for part in held]
+    replies: list[Any] = server.ask_all([*ranges, *lists])
+    changes: dict[bytes, dict[str, Any]] = {part.key: {} for part in parts}
+    for part, reply in zip([*unread, *held], replies, strict=True):
+        if not reply:
+            continue  # it has gone meanwhile
+        if len(reply[0]) == 2:
+            changes[part.key]["oldest_unread"] = parse_id(reply[0][0])
+        else:
+            entry_id, holder, _, deliveries = reply[0]
+            oldest = {"oldest_pending": parse_id(entry_id), "oldest_holder": holder or None, "deliveries": deliveries}
+            changes[part.key].update(oldest)
+    return [attrs.evolve(part, **changes[part.key]) for part in parts]
+
+
+def members_of(server: Server, place: Place, parts: Sequence[Part], group: bytes) -> list[Member]:
+    """The group's consumers by name."""
+    try:
+        consumers = server.ask("XINFO", "CONSUMERS", place.name, group)
+    except Refusal as refusal:
+        if "partitions: name one of them" not in refusal.text:
+            raise
+        return _members_by_part(server, parts, group)
+    return [
+        Member(told[b"name"], told[b"pending"], told[b"idle"], tuple(told.get(b"partitions", ()))) for told in consumers
+    ]
+
+
+def _members_by_part(server: Server, parts: Sequence[Part], group: bytes) -> list[Member]:
+    members: dict[bytes, Member] = {}
+    for consumers in server.ask_each([("XINFO", "CONSUMERS", part.key, group) for part in parts]):
+        for told in _unless_gone(consumers):
+            name = told[b"name"]
+            known = members.get(name, Member(name, 0, told[b"idle"]))
+            pending, idle_ms = known.pending + told[b"pending"], min(known.idle_ms, told[b"idle"])
+            members[name] = attrs.evolve(known, pending=pending, idle_ms=idle_ms)
+    return [members[name] for name in sorted(members)]
+
+
+def waiting_clients(server: Server) -> int:
+    """How many connections wait in XREADGROUP; for which groups, the server does not tell."""
+    lines = server.ask("CLIENT", "LIST").splitlines()
+    fields = [dict(word.partition(b"=")[::2] for word in line.split()) for line in lines]
+    return sum(b"b" in each.get(b"flags", b"") and each.get(b"cmd") == b"xreadgroup" for each in fields)
+
+
+def now_ms(server: Server) -> int:
+    """The server's time."""
+    seconds, microseconds = server.ask("TIME")
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def age(entry_id: StreamId | None, now_ms: int) -> float | None:
+    """Seconds since an entry was added, as far as its ID tells."""
+    if entry_id is None or entry_id.ms < TIMES_FROM_MS:
+        return None
+    return max(now_ms - entry_id.ms, 0) / 1000
