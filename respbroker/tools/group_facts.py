@@ -19,10 +19,15 @@ TIMES_FROM_MS: Final = 10**12
 
 @attrs.frozen
 class Place:
-    """What a group reads: a stream, or a topic with its partitions. ``keys`` are the names of the partitions."""
+    """What a group reads: a stream, a topic, or one partition of a topic, which is ``topic`` then.
+
+    ``keys`` are the names of its partitions, the first of which is number ``first``.
+    """
 
     name: bytes
     keys: tuple[bytes, ...]
+    topic: bytes | None = None
+    first: int = 0
     is_ordered: bool = False
     session_timeout_ms: int = 0
 
@@ -75,8 +80,10 @@ def find_place(server: Server, name: bytes) -> Place:
             raise no_such_topic(name) from None
         if "is a partition of" not in refusal.text:
             raise Failed(in_words(refusal)) from None
-    topic = _place(name, server.ask("XTOPIC", "INFO", name.rpartition(b"/")[0]))
-    return attrs.evolve(topic, keys=(name,), is_ordered=False)
+    topic, _, number = name.rpartition(b"/")
+    return attrs.evolve(
+        _place(topic, server.ask("XTOPIC", "INFO", topic)), name=name, keys=(name,), topic=topic, first=int(number)
+    )
 
 
 def _place(name: bytes, told: dict[bytes, Any]) -> Place:
@@ -112,52 +119,45 @@ def _partitions(name: bytes, count: int) -> tuple[bytes, ...]:
 
 def summaries(server: Server, places: Sequence[Place]) -> list[Summary]:
     """Every group of these places. A key that has gone meanwhile has none."""
-    keys = [(place, key) for place in places for key in place.keys]
-    replies = server.ask_each([("XINFO", "GROUPS", key) for _, key in keys])
-    found: dict[tuple[bytes, bytes], list[tuple[Place, bytes, dict[bytes, Any]]]] = {}
-    for (place, key), groups in zip(keys, replies, strict=True):
+    found = []
+    replies = server.ask_each([("XINFO", "GROUPS", place.name) for place in places])
+    for place, groups in zip(places, replies, strict=True):
         if isinstance(groups, Refusal):
             if groups.is_missing_key:
                 continue
             raise groups
-        for told in groups:
-            found.setdefault((place.name, told[b"name"]), []).append((place, key, told))
-    consumers = iter(
-        server.ask_each(
-            [("XINFO", "CONSUMERS", key, told[b"name"]) for each in found.values() for _, key, told in each]
-        )
-    )
-    summed = []
-    for (_, group), each in found.items():
-        names = {consumer[b"name"] for _ in each for consumer in _unless_gone(next(consumers))}
-        pending, lag = (sum(told[field] for _, _, told in each) for field in (b"pending", b"lag"))
-        summed.append(Summary(each[0][0], group, len(names), pending, lag))
-    return summed
-
-
-def _unless_gone(reply: Any) -> list[Any]:
-    return [] if isinstance(reply, Refusal) else list(reply)
+        found += [Summary(place, told[b"name"], told[b"consumers"], told[b"pending"], told[b"lag"]) for told in groups]
+    return found
 
 
 def parts_of(server: Server, place: Place, group: bytes) -> list[Part]:
     """The group in each partition. Raises Failed where it is in none of them."""
     replies = server.ask_all([("XINFO", "GROUPS", key) for key in place.keys])
     parts = []
-    for index, (key, groups) in enumerate(zip(place.keys, replies, strict=True)):
+    for index, (key, groups) in enumerate(zip(place.keys, replies, strict=True), place.first):
         for told in groups:
             if told[b"name"] == group:
                 cursor = parse_id(told[b"last-delivered-id"])
                 parts.append(Part(index, key, cursor, told[b"lag"], told[b"pending"]))
-    if not parts:
-        known = sorted({told[b"name"] for groups in replies for told in groups})
-        raise no_such_group(place.name, group, known)
+    if len(parts) < len(place.keys):
+        raise _no_such_group(place, group, replies, parts)
     return parts
 
 
-def no_such_group(name: bytes, group: bytes, known: Sequence[bytes]) -> Failed:
+def _no_such_group(
+    place: Place, group: bytes, replies: Sequence[Sequence[dict[bytes, Any]]], parts: Sequence[Part]
+) -> Failed:
+    """What to say of a group that is in none of the partitions, or not in all."""
+    if parts:
+        where = shown(parts[0].key)
+        return Failed(
+            f"the group {shown(group)} is not in all partitions of {shown(place.name)}: name one, as in {where}"
+        )
+    known = sorted(set.intersection(*({told[b"name"] for told in groups} for groups in replies)))
     there = ", ".join(map(shown, known[:10])) + (", …" if len(known) > 10 else "")
-    hint = f": it has {there}" if known else ", and no other"
-    return Failed(f"{shown(name)} has no group {shown(group)}{hint}")
+    return Failed(
+        f"{shown(place.name)} has no group {shown(group)}" + (f": it has {there}" if known else ", and no other")
+    )
 
 
 def with_oldest(server: Server, parts: Sequence[Part], group: bytes) -> list[Part]:
@@ -180,28 +180,21 @@ def with_oldest(server: Server, parts: Sequence[Part], group: bytes) -> list[Par
     return [attrs.evolve(part, **changes[part.key]) for part in parts]
 
 
-def members_of(server: Server, place: Place, parts: Sequence[Part], group: bytes) -> list[Member]:
-    """The group's consumers by name."""
-    try:
-        consumers = server.ask("XINFO", "CONSUMERS", place.name, group)
-    except Refusal as refusal:
-        if "partitions: name one of them" not in refusal.text:
-            raise
-        return _members_by_part(server, parts, group)
-    return [
-        Member(told[b"name"], told[b"pending"], told[b"idle"], tuple(told.get(b"partitions", ()))) for told in consumers
-    ]
-
-
-def _members_by_part(server: Server, parts: Sequence[Part], group: bytes) -> list[Member]:
-    members: dict[bytes, Member] = {}
-    for consumers in server.ask_each([("XINFO", "CONSUMERS", part.key, group) for part in parts]):
-        for told in _unless_gone(consumers):
-            name = told[b"name"]
-            known = members.get(name, Member(name, 0, told[b"idle"]))
-            pending, idle_ms = known.pending + told[b"pending"], min(known.idle_ms, told[b"idle"])
-            members[name] = attrs.evolve(known, pending=pending, idle_ms=idle_ms)
+def members_of(server: Server, place: Place, group: bytes) -> list[Member]:
+    """The group's consumers by name. A partition's are those that have read in it, and the one who owns it."""
+    members = {told[b"name"]: _member(told) for told in server.ask("XINFO", "CONSUMERS", place.name, group)}
+    if place.topic is not None and place.is_ordered:
+        [consumers] = server.ask_each([("XINFO", "CONSUMERS", place.topic, group)])
+        for told in [] if isinstance(consumers, Refusal) else consumers:  # a group of this partition alone
+            owner = _member(told)
+            if place.first in owner.partitions:
+                known = members.get(owner.name, attrs.evolve(owner, pending=0))
+                members[owner.name] = attrs.evolve(known, partitions=(place.first,))
     return [members[name] for name in sorted(members)]
+
+
+def _member(told: dict[bytes, Any]) -> Member:
+    return Member(told[b"name"], told[b"pending"], told[b"idle"], tuple(told.get(b"partitions", ())))
 
 
 def waiting_clients(server: Server) -> int:

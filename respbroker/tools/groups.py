@@ -79,7 +79,7 @@ def describe(server: Server, topic: bytes, group: bytes, as_json: bool) -> None:
     """
     place = group_facts.find_place(server, topic)
     parts = group_facts.with_oldest(server, group_facts.parts_of(server, place, group), group)
-    members = group_facts.members_of(server, place, parts, group)
+    members = group_facts.members_of(server, place, group)
     now_ms = group_facts.now_ms(server)
     if as_json:
         output.print_json(_group_as_json(place, group, parts, members, now_ms))

@@ -90,9 +90,12 @@ def reset(
     place = group_facts.find_place(server, topic)
     parts = group_facts.parts_of(server, place, group)
     moves = plan(server, parts, target)
-    active = active_members(place, group_facts.members_of(server, place, parts, group))
+    active = active_members(place, group_facts.members_of(server, place, group))
     if execute and active and not force:
-        raise Failed(_refusal(group, active))
+        raise Failed(
+            f"group {shown(group)} can only be reset while it is inactive, but {_are_active(active)}."
+            " Stop them, or give --force"
+        )
     if execute:
         perform(server, group, moves)
     if as_json:
@@ -106,7 +109,7 @@ def reset(
         click.echo(f"Moved {shown(group)} of {shown(topic)}.")
     else:
         if active:
-            click.echo(f"It would be refused now: {_refusal(group, active)}.")
+            click.echo(f"--execute would be refused: {_are_active(active)}.")
         click.echo("Nothing has been changed: --execute does it.")
 
 
@@ -184,13 +187,10 @@ def active_members(place: Place, members: Sequence[Member]) -> list[Member]:
 # -- telling -------------------------------------------------------------------------------------------------
 
 
-def _refusal(group: bytes, active: Sequence[Member]) -> str:
+def _are_active(active: Sequence[Member]) -> str:
     who = ", ".join(f"{shown(each.name)} (idle for {duration(each.idle_ms / 1000)})" for each in active[:5])
     more = f" and {len(active) - 5} more" if len(active) > 5 else ""
-    return (
-        f"group {shown(group)} can only be reset while it is inactive, but {count(len(active), 'consumer')} "
-        f"{'is' if len(active) == 1 else 'are'} active: {who}{more}. Stop them, or give --force"
-    )
+    return f"{count(len(active), 'consumer')} {'is' if len(active) == 1 else 'are'} active: {who}{more}"
 
 
 def _print(moves: Sequence[Move]) -> None:

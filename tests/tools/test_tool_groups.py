@@ -109,8 +109,46 @@ def test_a_program_reads_the_same(orders):
 
 def test_one_partition_can_be_described(orders):
     said = orders.done("groups", "describe", "orders/1", "billing")
-    assert said.out.startswith("billing of orders/1: 1 partition, 1 consumer\n")
+    assert said.out.startswith("billing of orders/1: ordered, 1 partition, 1 consumer\n")
     assert said.column("LAG") == ["2"]
+
+
+@pytest.fixture
+def shared_out(tools, client):
+    """A topic of four partitions that two consumers of an ordered group have shared out; their connections."""
+    tools.done("topics", "create", "orders", "--partitions", "4", "--config", "group.session.timeout.ms=0")
+    client.xgroup_create("orders", "billing", id="0")
+    with tools.client as left, tools.client as right:
+        for name, connection in (("left", left), ("right", right)):
+            connection.xreadgroup("billing", name, {"orders": ">"})
+        yield left, right
+
+
+def test_owners_are_told_in_an_ordered_group(tools, shared_out):
+    said = tools.done("groups", "describe", "orders", "billing")
+    assert said.row("left")[:2] == ["left", "2-3"]
+    assert said.row("right")[:2] == ["right", "0-1"]
+    assert said.column("OWNER") == ["right", "right", "left", "left"]
+    told = tools.json("groups", "describe", "orders", "billing")
+    assert [each["partitions"] for each in told["consumers"]] == [[2, 3], [0, 1]]
+    assert [each["owner"] for each in told["partitions"]] == ["right", "right", "left", "left"]
+
+
+def test_the_owner_of_one_partition_is_told_before_it_has_read_there(tools, shared_out):
+    said = tools.done("groups", "describe", "orders/3", "billing")
+    assert said.row("orders/3")[:2] == ["orders/3", "left"]
+    assert said.column("PARTITIONS") == ["3"]
+    assert tools.json("groups", "describe", "orders/3", "billing")["partitions"][0]["partition"] == 3
+
+
+def test_a_group_of_some_partitions_only_is_described_by_their_names(tools, client):
+    tools.done("topics", "create", "orders", "--partitions", "3")
+    client.xgroup_create("orders/1", "g", id="0")
+    assert tools.refusal("groups", "describe", "orders", "g") == (
+        "the group g is not in all partitions of orders: name one, as in orders/1"
+    )
+    assert tools.done("groups", "list", "orders").out == "orders has no groups.\n"
+    assert tools.done("groups", "describe", "orders/1", "g").column("LAG") == ["0"]
 
 
 def test_a_stream_tells_how_far_a_group_is_behind_in_time(tools, client):
