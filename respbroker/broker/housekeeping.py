@@ -60,7 +60,7 @@ class Housekeeping:
                 node.keyspace.expire(db, key)
         if node.unfinished:
             node.finish_command()
-        if node.group_sessions.watches_some:
+        if node.group_sessions.watches_some and not node.durability.refusal:
             node.settle_groups()
         for sentence in self.notices.due(node.now):
             self.report("warning", sentence)

@@ -152,7 +152,7 @@ class Node(NodeKeys):
             self._run_held()
         self._ran = [client for client, _ in batch]
         self.dispatcher.run_all(batch)
-        if self.group_sessions.next_moment <= now.seconds:
+        if self.group_sessions.next_moment <= now.seconds and not self.durability.refusal:
             self.settle_groups()
         if self.waiters.next_moment <= now.seconds:
             self.blocking.expire()
@@ -183,7 +183,9 @@ class Node(NodeKeys):
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        deadline = min(self.housekeeping.next_at, self.group_sessions.next_moment)
+        deadline = self.housekeeping.next_at
+        if self.group_sessions.next_moment < deadline and not self.durability.refusal:
+            deadline = self.group_sessions.next_moment
         blocked = self.blocking.next_deadline() if self.waiters else None
         if blocked is not None and blocked < deadline:
             deadline = blocked

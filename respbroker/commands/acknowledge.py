@@ -11,7 +11,8 @@ from respbroker.commands.arguments import Arguments, parse_int
 from respbroker.commands.dead_letters import watch_fatal
 from respbroker.commands.deletes import Deletion, delete_unless_referenced, parse_deletion, parse_ids
 from respbroker.commands.table import CommandSpec, Flag, Keys
-from respbroker.errors import NotAnInteger, ReplyError, SyntaxRefused
+from respbroker.commands.topic_acks import run_on_topic
+from respbroker.errors import NotAnInteger, ReplyError, SeveralPartitions, SyntaxRefused
 from respbroker.model.stream_id import parse_id
 from respbroker.resp import replies
 from respbroker.sessions.client import Reply
@@ -52,7 +53,10 @@ def xack_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Re
     command, key, group_name = requests[start][:3]
     if requests[start + 1][:3] != [command, key, group_name]:
         return 0
-    stream = ctx.lookup(key)
+    try:
+        stream = ctx.lookup(key)
+    except SeveralPartitions as found:
+        return run_on_topic(ctx, found.topic, requests, start, out)
     group = stream.groups.get(group_name) if stream is not None else None
     if stream is None or group is None:
         return 0

@@ -161,7 +161,7 @@ class DeadLetters:
             b"%d" % stream.partition,
             b"%d-%d" % stream.id_at(ordinal),
             self._group.name,
-            owner or b"",
+            owner or self._group.pending.former_owner(ordinal) or b"",
             b"%d" % deliveries,
             reason,
         )

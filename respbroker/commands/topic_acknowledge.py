@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.acknowledge import parse_nack
 from respbroker.commands.dead_letters import DeadLetters, watch_fatal
 from respbroker.commands.deletes import Deletion, delete_unless_referenced, parse_deletion
+from respbroker.commands.topic_acks import gathered, streams_of_ids
 from respbroker.commands.topic_groups import part_of, settle
 from respbroker.model.stream_id import parse_id
 from respbroker.resp import replies
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
 
 def xack(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
     """How many were acknowledged; none is, if one of the words is no ID."""
-    name = words[2]
+    name, texts = words[2], words[3:]
     found: list[tuple[Stream, Sequence[int]]] = []
-    for stream, texts in _by_partition(topic, words[3:]):
+    streams = streams_of_ids(topic, texts)
+    if None in streams:  # such an ID is looked for nowhere, but must be one
+        _ = [parse_id(text) for text in texts]
+    for stream, places in gathered(streams).items():
         window = stream.recent_ids or window_of(stream)
-        found.append((stream, window.take(stream, texts)))
+        its_texts = texts if len(places) == len(texts) else [texts[place] for place in places]
+        found.append((stream, window.take(stream, its_texts)))
     removed = 0
     for stream, ordinals in found:
         group = stream.groups.get(name)
@@ -38,16 +43,6 @@ def xack(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
         ctx.dirty += removed
         settle(ctx, topic, name)
     return replies.integer(removed)
-
-
-def _by_partition(topic: Topic, texts: list[bytes]) -> list[tuple[Stream, list[bytes]]]:
-    """The texts of IDs, gathered by the partitions that they tell. Raises InvalidStreamId."""
-    gathered: dict[Stream, list[bytes]] = {}
-    for text in texts:
-        stream = topic.partition_of(parse_id(text))
-        if stream is not None:
-            gathered.setdefault(stream, []).append(text)
-    return list(gathered.items())
 
 
 def xackdel(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:

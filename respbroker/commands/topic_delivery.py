@@ -67,6 +67,8 @@ class TopicRead:
         group = self.request.group
         found = ctx.find(key)
         streams = [] if found is None else ctx.keyspace.streams_of(found)
+        if self.request.is_plain:  # then it is early enough when a partition is to give something
+            streams = streams[:1]
         if found is None or not all(group in stream.groups for stream in streams):
             raise NoGroup.of_reader(key, group)
         return key, found, history_start(word)
@@ -172,8 +174,11 @@ def _portions(ctx: Context, work: TopicGroup, request: GroupRead, budget: Budget
         if left == 0 or (budget is not None and not budget.left):
             break
         stream = work.topic.partitions[partition]
+        group = stream.groups.get(work.name)
+        if group is None:
+            raise NoGroup.of_reader(work.topic.name, work.name)
         try:
-            portion = _portion(ctx, work, stream, request, left, budget)
+            portion = _portion(ctx, stream, group, request, left, budget)
         except StorageError:
             if portions:
                 break
@@ -187,17 +192,16 @@ def _portions(ctx: Context, work: TopicGroup, request: GroupRead, budget: Budget
 
 
 def _portion(
-    ctx: Context, work: TopicGroup, stream: Stream, request: GroupRead, left: int | None, budget: Budget | None
+    ctx: Context, stream: Stream, group: Group, request: GroupRead, left: int | None, budget: Budget | None
 ) -> Portion | None:
-    group, consumer = stream.groups[work.name], request.consumer
-    pending = group.pending
+    assert stream.topic is not None
+    pending, consumer = group.pending, request.consumer
     first, end = unread_from(stream, group), stream.end_ordinal
     portion = Portion(stream, group, [], [], [])
     notes: list[bytes] = []  # what CLAIM tells of each entry
-    if work.topic.is_ordered and (len(pending) != pending.count_of(consumer) or request.claim_ms is not None):
+    if stream.topic.is_ordered and (len(pending) != pending.count_of(consumer) or request.claim_ms is not None):
         portion.dead = watch(ctx, stream, group)
-        if not _take_left_behind(ctx, portion, request, left, budget, notes):
-            end = first  # some are still to come, and new ones after them
+        _take_left_behind(ctx, portion, request, left, budget, notes)
         if portion.dead is not None:
             portion.dead.load()
         if left is not None:
@@ -221,8 +225,11 @@ def _portion(
 
 def _take_left_behind(
     ctx: Context, portion: Portion, request: GroupRead, left: int | None, budget: Budget | None, notes: list[bytes]
-) -> bool:
-    """Put in what is pending with others, and with CLAIM what has been so for long, in order; whether it fitted."""
+) -> None:
+    """Put in what is pending with others, and with CLAIM what has been so for long, in order, as far as it fits.
+
+    Where it does not, COUNT or the budget is used up, and nothing new is given before the rest.
+    """
     stream, now_ms = portion.stream, ctx.now_ms
     for first, end, owner, time_ms, deliveries in portion.group.pending.stretches():
         idle = max(now_ms - time_ms, 0)
@@ -244,10 +251,9 @@ def _take_left_behind(
                 notes += [note] * (stop - low)
                 left = None if left is None else left - (stop - low)
             if stop < high:
-                return False
+                return
         if owner != request.consumer and place < end:
             portion.gone.append([place, end])
-    return True
 
 
 def _claim_everywhere(ctx: Context, work: TopicGroup, request: GroupRead, budget: Budget | None) -> list[Output] | None:

@@ -10,6 +10,7 @@ from respbroker.commands.arguments import Arguments, parse_int
 from respbroker.commands.help import help_reply, never_run
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.commands.tips import VARIES
+from respbroker.commands.topic_members import describe_groups
 from respbroker.commands.topic_positions import POSITION
 from respbroker.errors import BusyKey, NoSuchKey, ReplyError, SyntaxRefused, WrongArity
 from respbroker.model.config_file import encode
@@ -153,6 +154,7 @@ def info(ctx: Context, words: list[bytes]) -> Reply:
         "dead-letters": sum(stream.dead_letters for stream in streams),
         "config": _config(entry.settings or DEFAULTS, only_set=False),
         "partition-list": [_partition(index, stream) for index, stream in enumerate(streams)],
+        "groups": describe_groups(streams),
     }
     return replies.encode(fields, ctx.client.protocol)
 
@@ -194,7 +196,7 @@ def _help() -> str:
         "LIST",
         "    Tell the topics, their partitions and what was set.",
         "INFO <name>",
-        "    Tell settings, and where each partition begins and ends.",
+        "    Tell settings, where each partition begins and ends, and who owns what in each group.",
         "POSITION <key> <id> [BY <n>]",
         "    Tell how many entries are up to and behind an ID (`$`: the last), or the one <n> entries further on.",
         "Settings are:",

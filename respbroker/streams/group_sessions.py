@@ -63,14 +63,13 @@ class GroupSessions:
                 self._watch(group)
 
     def due(self, now: float) -> list[TopicGroup]:
-        """The groups in which something changed by itself: sessions have ended, partitions have drained."""
+        """The groups in which something changed by itself, and was changed: sessions ended, partitions drained."""
         changed = []
         for group in list(self._watched):
             if not _is_current(group):
                 del self._watched[group]
                 continue
-            lost = group.membership.expire(now, group.timeout)
-            if group.rebalance() if lost else group.settle():
+            if group.expire(now) or group.settle():
                 changed.append(group)
             if not group.needs_watching:
                 del self._watched[group]

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
 from respbroker.streams.ages import AgeIndex
@@ -71,6 +72,10 @@ class PendingEntries(PendingRuns):
     def unowned_count(self) -> int:
         """How many entries were given up and belong to nobody."""
         return self._unowned.count
+
+    def former_owner(self, ordinal: int) -> bytes | None:
+        """Who gave up an entry that is nobody's; None if nobody had it."""
+        return self._released.get(ordinal)
 
     def lowest(self) -> int | None:
         """The lowest pending ordinal."""
@@ -188,16 +193,16 @@ class PendingEntries(PendingRuns):
     # -- as plain values --------------------------------------------------------------------------------------
 
     def dump(self) -> list[Any]:
-        """The whole state as lists, numbers and bytes: names, blocks, and the order of release."""
+        """The whole state as lists, numbers and bytes: names, blocks, the order of release, and who had these."""
         shares = [self._unowned, *(share for share in self._shares.values() if share.count)]
         places = {share: place for place, share in enumerate(shares)}
         blocks = [block.dump(places) for block in map(self._blocks.__getitem__, self._order) if block.starts]
-        return [[share.name for share in shares[1:]], blocks, list(self._released)]
+        return [[share.name for share in shares[1:]], blocks, list(self._released), list(self._released.values())]
 
     @classmethod
     def load(cls, state: list[Any]) -> PendingEntries:
         """The opposite of ``dump``."""
-        names, blocks, released = state
+        names, blocks, released, *former = state  # who had them is not in older snapshots
         pending = cls()
         shares = [pending._unowned, *map(pending._share, names)]
         for each in blocks:
@@ -207,14 +212,14 @@ class PendingEntries(PendingRuns):
         pending._tail = max(pending._blocks, default=-1)
         pending._frontier = (pending._tail + 1) << BLOCK_BITS
         pending._count = sum(share.count for share in shares)
-        pending._released = OrderedDict.fromkeys(released)
+        pending._released = OrderedDict(zip(released, former[0] if former else repeat(None)))  # noqa: B905  # it is endless
         return pending
 
     def __eq__(self, other: object) -> bool:
         """Whether the same entries are pending in the same way; how they are cut into runs does not matter."""
         if not isinstance(other, PendingEntries):
             return NotImplemented
-        if self._count != other._count or list(self._released) != list(other._released):
+        if self._count != other._count or list(self._released.items()) != list(other._released.items()):
             return False
         return all(mine == theirs for mine, theirs in zip(self.iterate(), other.iterate(), strict=True))
 

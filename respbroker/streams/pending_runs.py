@@ -38,7 +38,8 @@ class PendingRuns:
         self._count = 0
         self._shares: dict[bytes, Share] = {}
         self._unowned = Share(None)
-        self._released: OrderedDict[int, None] = OrderedDict()  # unowned entries in the order they were given up
+        #: Unowned entries in the order they were given up, and who had them.
+        self._released: OrderedDict[int, bytes | None] = OrderedDict()
         self._ages: AgeIndex | None = None
 
     # -- giving entries to consumers -----------------------------------------------------------------------
@@ -60,8 +61,11 @@ class PendingRuns:
 
     def release(self, ordinal: int, count: int) -> None:
         """The entry is pending with nobody, behind those given up before it; one that already is keeps its place."""
+        block = self._blocks.get(ordinal >> BLOCK_BITS)
+        index = -1 if block is None else block.find(ordinal & OFFSET_MASK)
+        owner = None if block is None or index < 0 else block.shares[index].name
         self._put(ordinal, ordinal + 1, self._unowned, 0, count)
-        self._released.setdefault(ordinal)
+        self._released.setdefault(ordinal, owner)
 
     def _share(self, consumer: bytes) -> Share:
         share = self._shares.get(consumer)

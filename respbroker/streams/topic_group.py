@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from respbroker.streams import effects
 from respbroker.streams.membership import Membership
 from respbroker.streams.ownership import Ownership, assign
 
@@ -106,6 +107,24 @@ class TopicGroup:
     def served(self, consumer: bytes, partition: int) -> None:
         """The consumer was given something, last from ``partition``: next time it begins behind that."""
         self._turns[consumer if self.topic.is_ordered else b""] = partition + 1
+
+    def expire(self, now: float) -> bool:
+        """End the sessions whose time is over; whether there were some.
+
+        What such a consumer held becomes nobody's, on disk too. Were it still its own, one that comes back by that name
+        and gets a partition back would be given new entries without these.
+        """
+        lost = self.membership.expire(now, self.timeout)
+        for consumer in lost:
+            self._turns.pop(consumer, None)
+            for stream in self.topic.partitions:
+                group = stream.groups.get(self.name)
+                if group is not None and group.pending.count_of(consumer):
+                    held = [[ordinal, count] for ordinal, _, _, count in group.pending.iterate(consumer=consumer)]
+                    stream.commit([effects.RELEASED, self.name, held])
+        if lost:
+            self.rebalance()
+        return bool(lost)
 
     def forget(self, consumer: bytes) -> bool:
         """The consumer was deleted; whether that changed who owns what."""

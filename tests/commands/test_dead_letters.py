@@ -258,6 +258,7 @@ def test_a_new_owner_is_not_given_what_the_dead_one_was_given_too_often(node, as
     node.tick()
     assert bob.heard() == NOTHING
     assert all_numbers(ask) == list("012345")
+    assert {fields(words)["dlq.consumer"] for _, words in ask("XRANGE orders.dlq - +")} == {"alice"}
     assert pending(ask) == []
     ask("XADD orders * k 7 n 7")
     assert [fields(entry[1])["n"] for entry in bob.heard()[0][1]] == ["7"]

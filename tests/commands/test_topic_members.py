@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.asking import NOTHING, asker
+from tests.support.asking import NOTHING, asker, fields
 from tests.support.consumers import CREATE, Consumer, moving, partitions, pass_time, put, values
 from tests.support.nodes import open_node
 
@@ -189,3 +189,47 @@ def test_a_wait_ends_with_its_time(node, orders, consumer):
     assert c.read("BLOCK 100") == NOTHING
     pass_time(node, 100)
     assert c.heard() is None
+
+
+# -- telling about it -------------------------------------------------------------------------------------------
+
+
+def groups_of(ask):
+    return [fields(each) for each in fields(ask("XTOPIC INFO orders"))["groups"]]
+
+
+def test_xtopic_info_tells_the_members_and_who_owns_what(orders, consumer):
+    [told] = groups_of(orders)
+    assert (told["name"], told["mode"], told["members"], told["lag"]) == ("g", "ordered", [], 0)
+    c, d = consumer("c"), consumer("d")
+    for partition in range(4):
+        put(orders, partition, 1, 2)
+    c.read("COUNT 7")
+    assert d.read("BLOCK 0") == NOTHING
+    [told] = groups_of(orders)
+    assert [fields(member) for member in told["members"]] == [
+        {"name": "c", "connections": 1, "partitions": [0, 1, 2, 3]},
+        {"name": "d", "connections": 1, "partitions": []},
+    ]
+    assert (told["pending"], told["lag"]) == (7, 1)
+    rows = [fields(row) for row in told["partitions"]]
+    assert [(row["partition"], row["owner"], row["pending"], row["lag"]) for row in rows] == [
+        (0, "c", 2, 0),
+        (1, "c", 2, 0),
+        (2, "c", 2, 0),
+        (3, "c", 1, 1),
+    ]
+    assert [row["moves-to"] for row in rows] == ["d", "d", None, None]
+
+
+def test_xtopic_info_tells_of_shared_groups_and_of_plain_streams(ask):
+    ask(CREATE.format(2, "shared"))
+    ask("XGROUP CREATE orders g 0")
+    ask("XREADGROUP GROUP g c STREAMS orders >")
+    [told] = groups_of(ask)
+    assert (told["mode"], told["members"]) == ("shared", [])
+    ask("DEL orders")
+    ask("XGROUP CREATE orders g 0 MKSTREAM")
+    ask("XADD orders * a b")
+    [told] = groups_of(ask)
+    assert (told["mode"], told["lag"], len(told["partitions"])) == ("shared", 1, 1)

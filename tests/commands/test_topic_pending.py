@@ -151,3 +151,27 @@ def test_the_group_s_state_survives_a_restart(tmp_path, node, orders, consumer):
     ask = asker(open_node(tmp_path))
     assert ids(ask("XPENDING orders g - + 10")) == entry_ids[2:]
     assert fields(ask("XINFO GROUPS orders/0")[0])["lag"] == 0
+
+
+def test_acknowledging_one_by_one_in_a_pipeline_answers_each(node, orders, consumer):
+    c = consumer("c")
+    entry_ids = [entry_id for partition in (3, 0, 1, 2) for entry_id in put(orders, partition, *range(20))]
+    c.read()
+    named = [entry_ids[0], "1-4095", *entry_ids[1:-1], entry_ids[5], "7"]
+    wire = node.pipeline(c.ask.client, [("XACK", "orders", "g", entry_id) for entry_id in named])
+    assert wire == b":1\r\n:0\r\n" + b":1\r\n" * 78 + b":0\r\n" * 2
+    assert ids(orders("XPENDING orders g - + 10")) == entry_ids[-1:]
+    wire = node.pipeline(c.ask.client, [("XACK", "orders", "g", entry_id) for entry_id in (entry_ids[-1], "x", "1-1")])
+    assert wire == b":1\r\n-ERR Invalid stream ID specified as stream command argument\r\n:0\r\n"
+    assert node.pipeline(c.ask.client, [("XACK", "orders", "nil", "1-1")] * 2) == b":0\r\n:0\r\n"
+
+
+def test_a_topic_that_was_a_plain_stream_knows_its_old_ids(ask, consumer):
+    ask("XGROUP CREATE orders g 0 MKSTREAM")
+    old = [ask(f"XADD orders {n}-{n} n {n}") for n in range(1, 6)]
+    ask("XTOPIC ALTER orders PARTITIONS 3")
+    c = consumer("c")
+    new = put(ask, 2, 6)
+    assert ids(c.read()) == old + new
+    assert ask(f"XACK orders g {old[1]} {old[3]} {new[0]}") == 3
+    assert ids(ask("XPENDING orders g - + 10")) == [old[0], old[2], old[4]]

@@ -92,6 +92,19 @@ def test_a_released_entry_released_again_keeps_its_place_and_takes_the_count() -
     assert [(entry[0], entry[3]) for entry in pending.oldest_first(0)] == [(1, 3), (2, 3)]
 
 
+def test_of_a_released_entry_is_known_who_had_it_also_after_a_snapshot() -> None:
+    pending = PendingEntries()
+    pending.deliver(0, 3, b"c", 1000)
+    for ordinal in (1, 5, 1):
+        pending.release(ordinal, 1)
+    state = pending.dump()
+    for each in (pending, PendingEntries.load(state)):
+        assert [each.former_owner(ordinal) for ordinal in (0, 1, 5)] == [None, b"c", None]
+    older = PendingEntries.load(state[:3])
+    assert [entry[:2] for entry in older.iterate()] == [entry[:2] for entry in pending.iterate()]
+    assert older.former_owner(1) is None
+
+
 def test_a_released_entry_that_is_claimed_is_no_longer_nobodys() -> None:
     pending = PendingEntries()
     pending.release(1, 0)

@@ -23,7 +23,7 @@ class PendingMachine(RuleBasedStateMachine):
         super().__init__()
         self.pending = PendingEntries()
         self.model: dict[int, tuple[bytes | None, int, int]] = {}
-        self.released: dict[int, None] = {}  # unowned, in order of release
+        self.released: dict[int, bytes | None] = {}  # unowned, in order of release, and who had them
 
     def _own(self, ordinal: int, consumer: bytes, time_ms: int, count: int) -> None:
         self.released.pop(ordinal, None)
@@ -67,7 +67,7 @@ class PendingMachine(RuleBasedStateMachine):
     @rule(ordinal=ordinals, count=counts)
     def release(self, ordinal: int, count: int) -> None:
         self.pending.release(ordinal, count)
-        self.released.setdefault(ordinal)
+        self.released.setdefault(ordinal, self.model[ordinal][0] if ordinal in self.model else None)
         self.model[ordinal] = (None, 0, count)
 
     @rule(chosen=st.lists(ordinals, max_size=12))
@@ -121,6 +121,7 @@ class PendingMachine(RuleBasedStateMachine):
     def get(self, ordinal: int) -> None:
         assert self.pending.get(ordinal) == self.model.get(ordinal)
         assert (ordinal in self.pending) == (ordinal in self.model)
+        assert self.pending.former_owner(ordinal) == self.released.get(ordinal)
 
     @invariant()
     def agrees(self) -> None:

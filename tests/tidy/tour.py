@@ -110,7 +110,7 @@ CHAPTERS: Final = (
         "A look-up that finds such a topic raises `SeveralPartitions`, and the dispatcher calls the row's `on_topic`."
         " These are the rows' other halves, and XTOPIC.",
         "topics* topic_positions topic_append topic_reads topic_trim topic_info topic_groups topic_delivery*"
-        " topic_pending topic_history topic_acknowledge topic_claims",
+        " topic_pending topic_history topic_acknowledge topic_acks topic_claims topic_members",
     ),
     Chapter(
         "Commands: keys, transactions, connections, channels",
