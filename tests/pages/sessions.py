@@ -26,7 +26,7 @@ from typing import Final
 
 from tests.support.servers import HOST, ROOT, Server, respbroker_server
 
-PAGES: Final = ("docs/tools.md",)
+PAGES: Final = ("docs/exploring-topics.md", "docs/tools.md")
 BEGAN_MS: Final = 1_764_093_600_000
 STEP_MS: Final = 250  # between IDs that the server gave
 PROMPT: Final = re.compile(r"^([\w.:]+>|\$) (.*)$")
@@ -36,7 +36,7 @@ MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z")
 SECONDS_OF_PATIENCE: Final = 60.0
 MILLISECONDS: Final = re.compile(r'("(?:idle|inactive)"\n *\d+\) \(integer\) )\d+')
 PENDING: Final = re.compile(r'(\d+\) "\d{13}-\d+"\n +\d\) "[^"]*"\n +\d\) \(integer\) )\d+')
-AGE: Final = re.compile(r"(\d\.\d| \d\d)s\b")
+AGE: Final = re.compile(r"(?<=first )[\d.]+s|(?<=for )[\d.]+s|(\d\.\d| \d\d)s\b")  # in a table as wide as it may be
 
 
 class Session:
@@ -65,6 +65,7 @@ class Session:
         deadline = time.monotonic() + SECONDS_OF_PATIENCE
         while (printed := self.run("waiting>", command)) != expected:
             assert time.monotonic() < deadline, f"{command} prints {printed}, never {expected}"
+            time.sleep(0.1)  # between two questions
 
     def _ask(self, prompt: str, command: str) -> str:
         if prompt not in self._clis:
@@ -78,9 +79,17 @@ class Session:
         lines = []
         for line in cli.stdout:
             if line == '"end-of-output"\n':
+                self._let_the_clock_go_on("".join(lines))
                 return "".join(lines)
             lines.append(line)
         raise AssertionError(f"redis-cli ended: {command}")
+
+    @staticmethod
+    def _let_the_clock_go_on(printed: str) -> None:
+        """No two IDs of a session are of the same millisecond, so their sequence numbers are those of every run."""
+        last_ms = max((int(ms) for ms, _ in ID.findall(printed)), default=0)
+        while last_ms - 1000 < time.time() * 1000 < last_ms + 1:
+            pass  # for a millisecond at most
 
     def _shell(self, command: str) -> str:
         words = shlex.split(command)
@@ -113,7 +122,7 @@ class Session:
                 shown = f"{ms - self._began_ms + BEGAN_MS}-{seq}"
             else:
                 given = sum(each >= self._began_ms for each, _ in self._shown)
-                shown = f"{BEGAN_MS + STEP_MS * (given + 1)}-{seq % 4096}"
+                shown = f"{BEGAN_MS + STEP_MS * (given + 1)}-{seq}"
             self._shown[ms, seq], self._real[shown] = shown, f"{ms}-{seq}"
         printed = ID.sub(lambda match: self._shown[int(match[1]), int(match[2])], printed)
         printed = PENDING.sub(r"\g<1>1500", MILLISECONDS.sub(r"\g<1>1500", printed))
