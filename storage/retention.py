@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import attrs
 
@@ -20,14 +20,14 @@ class Drop:
     reason: str
 
 
-def decide(sealed: Sequence[Summary], active_size: int, config: LogConfig, now_ms: int) -> list[Drop]:
-    """The segments to drop, oldest first; a prefix of ``sealed``.
+def decide(sealed: Iterable[Summary], size: int, config: LogConfig, now_ms: int) -> list[Drop]:
+    """The segments to drop, oldest first; a prefix of ``sealed``, of a log of ``size`` bytes with its active segment.
 
     By age: the last append is more than ``retention_ms`` ago. By size: what remains is still at least
-    ``retention_bytes``, as in Kafka.
+    ``retention_bytes``, as in Kafka. No more of ``sealed`` are taken than are looked at.
     """
     drops: list[Drop] = []
-    remaining = active_size + sum(segment.log_size for segment in sealed)
+    remaining = size
     for segment in sealed:
         reason = _reason(segment, remaining - segment.log_size, config, now_ms)
         if reason is None:

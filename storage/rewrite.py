@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from storage.batch import BARE, parse_header
-from storage.errors import CorruptLog
+from storage.errors import CorruptLog, DiskFailed
 from storage.files import disk_error, write_new
 from storage.filesystem import File, FileSystem
 from storage.index import IndexBuilder, Summary, encode_index
@@ -181,8 +181,12 @@ class RewriteJob:
         return self.segments[0].path
 
     def run(self) -> None:
-        """Write the new files. Raises what `rewrite` raises."""
-        self.result = rewrite(self.filesystem, self.sealed, self.selection)
+        """Write the new files. Raises what `rewrite` raises; if a segment is not there any more there is no result."""
+        try:
+            self.result = rewrite(self.filesystem, self.sealed, self.selection)
+        except DiskFailed as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise  # else it was dropped meanwhile, and `Log.swap` finds that
 
     def discard(self) -> None:
         """Remove what was written."""

@@ -27,6 +27,7 @@ class Segment:
         "directory",
         "end_offset",
         "end_ordinal",
+        "entry_ms",
         "file",
         "filesystem",
         "first_append_ms",
@@ -57,6 +58,8 @@ class Segment:
         self.last_id = last_id
         self.first_append_ms = 0
         self.last_append_ms = 0
+        #: When some entry was appended; 0 if nobody looked. The last one is not older.
+        self.entry_ms = 0
         self.leader_epoch = 0
         #: Bytes of whole batches; anything behind is not part of the log.
         self.size = 0

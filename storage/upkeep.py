@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import attrs
 
-from storage.batch import MORE, NO_ID
+from storage.batch import DATA, MORE, NO_ID
 from storage.caches import Caches
 from storage.config import LogConfig
 from storage.durability import Durability
@@ -42,6 +42,7 @@ class LogUpkeep:
     snapshots: Snapshots
     durability: Durability
     drop_tail: Callable[[], None]
+    roll: Callable[[int], None]
     _poison: StorageError | None
     #: Bytes appended since the log was opened.
     appended: int
@@ -120,16 +121,54 @@ class LogUpkeep:
         """
         return self._drop([segment for segment in self.segments.sealed if segment.end_ordinal <= ordinal])
 
+    def roll_expired(self, now_ms: int) -> None:
+        """Seal the active segment if all its entries are older than ``retention_ms``, so that it can go as well.
+
+        Raises:
+            DiskFull: there is no room for another; the log is as it was.
+        """
+        active, retention_ms = self.segments.active, self.config.retention_ms
+        if retention_ms is None or active.end_ordinal == active.first_ordinal:
+            return
+        if now_ms - self.newest_entry_ms(active, now_ms - retention_ms) > retention_ms:
+            self.roll(now_ms)
+
     def retained_from(self, now_ms: int) -> int:
         """The ordinal from which on retention keeps entries; `apply_retention` drops the segments before it."""
-        sealed = [segment.summary() for segment in self.segments.sealed]
-        drops = decide(sealed, self.segments.active.size, self.config, now_ms)
+        drops = self._outdated(now_ms)
         return drops[-1].end_ordinal if drops else self.segments.all[0].first_ordinal
+
+    def _outdated(self, now_ms: int) -> list[Drop]:
+        """What `storage.retention` says may go, by the age of entries: effects alone keep nothing."""
+        config = self.config
+        if config.retention_ms is None and config.retention_bytes is None:
+            return []
+        bound_ms = now_ms - (NEVER_MS if config.retention_ms is None else config.retention_ms)
+        summaries = (
+            attrs.evolve(segment.summary(), last_append_ms=self.newest_entry_ms(segment, bound_ms))
+            for segment in self.segments.sealed
+        )
+        return decide(summaries, sum(segment.size for segment in self.segments.all), config, now_ms)
+
+    def newest_entry_ms(self, segment: Segment, bound_ms: int) -> int:
+        """When its last entry was appended; a time on the same side of ``bound_ms`` where that saves looking."""
+        if segment.last_append_ms < bound_ms:
+            return segment.last_append_ms
+        if segment.entry_ms < bound_ms:
+            segment.entry_ms = self._last_entry_ms(segment)
+        return segment.entry_ms
+
+    def _last_entry_ms(self, segment: Segment) -> int:
+        index = segment.load_index(self.caches)
+        block = index.block_of_ordinal(segment.end_ordinal - 1)
+        for found in walk(segment.open_file(self.caches), index.positions[max(block, 0)], segment.size):
+            if found.header.kind == DATA and found.header.end_ordinal >= segment.end_ordinal:
+                return found.header.append_ms
+        return segment.last_append_ms  # there is none, or it cannot be read: as long as effects may be needed
 
     def apply_retention(self, now_ms: int) -> list[Drop]:
         """Drop what `storage.retention` says may go; what went, and why."""
-        sealed = [segment.summary() for segment in self.segments.sealed]
-        drops = decide(sealed, self.segments.active.size, self.config, now_ms)
+        drops = self._outdated(now_ms)
         self._drop(self.segments.sealed[: len(drops)])
         start = self.segments.all[0].base_offset
         return [drop for drop in drops if drop.base_offset < start]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from respbroker.broker.notices import Notices
+from respbroker.broker.retention import ROUND_SECONDS, Retention
 from respbroker.streams.directories import remove_tree
 from storage import Log, RewriteJob, StorageError
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from respbroker.broker.node import Node
 
 _EXPIRED_PER_PERIOD: Final = 200
-_RETENTION_SECONDS: Final = 10.0
 
 
 @attrs.define(eq=False)
@@ -36,6 +36,7 @@ class Housekeeping:
         self._retention_at = node.now
         self._jobs: list[Job] = []
         self._merging: set[str] = set()
+        self._retention = Retention(node)
         self.active_expire = True
         self.notices = Notices()
         #: More memory is used than ``maxmemory`` allows, as of the last period.
@@ -58,8 +59,6 @@ class Housekeeping:
         if self.active_expire and not node.durability.refusal:
             for db, key in node.keyspace.expired(node.now_ms, _EXPIRED_PER_PERIOD):
                 node.keyspace.expire(db, key)
-        if node.unfinished:
-            node.finish_command()
         if node.group_sessions.watches_some and not node.durability.refusal:
             node.settle_groups()
         for sentence in self.notices.due(node.now):
@@ -68,8 +67,11 @@ class Housekeeping:
         maxmemory = node.settings.maxmemory
         self.out_of_memory = bool(maxmemory) and node.process_facts().get("used_memory", 0) > maxmemory
         if node.now >= self._retention_at:
-            self._retention_at = node.now + _RETENTION_SECONDS
-            self._apply_retention()
+            self._retention_at = node.now + ROUND_SECONDS
+            self._keep_logs()
+        self._retention.look_at_closed()
+        if node.unfinished:
+            node.finish_command()
 
     def _save_if_due(self) -> None:
         """The rules of the setting ``save``: a checkpoint after so many seconds with so many changes."""
@@ -107,14 +109,15 @@ class Housekeeping:
 
         self._jobs.append(Job("remove dropped streams", run))
 
-    def _apply_retention(self) -> None:
-        """Let whole old segments go, and start merging sealed ones."""
+    def _keep_logs(self) -> None:
+        """Let whole old segments of open streams go, and start merging sealed ones."""
         node = self._node
         for stream in node.keyspace.opened():
             if stream.is_dirty:
                 continue
             try:
-                for merge in node.keyspace.maintain(stream, node.now_ms):
+                self._retention.apply(stream)
+                for merge in node.keyspace.maintain(stream):
                     self._start_merge(stream.log, merge)
             except StorageError as error:
                 self.report("error", str(error))
@@ -130,6 +133,8 @@ class Housekeeping:
         def done(result: object) -> None:
             self._merging.discard(merge.path)
             if log in self._node.keyspace.live_logs:
+                if merge.result is None and merge.segments[0] in log.segments.sealed:
+                    self.report("error", f"cannot merge {merge.path}: a file is missing")
                 try:
                     log.swap(merge)
                 except StorageError as error:

@@ -63,7 +63,8 @@ def watch_all(ctx: Context, topic: Topic, name: bytes) -> dict[int, DeadLetters]
     """The same for group ``name`` in each partition of a topic, by their numbers; nothing where nobody set it."""
     if not topic.settings.max_deliveries:
         return {}
-    return {each.partition: DeadLetters(ctx, each, each.groups[name]) for each in topic.partitions}
+    found = ((stream, stream.groups.get(name)) for stream in topic.partitions)
+    return {stream.partition: DeadLetters(ctx, stream, group) for stream, group in found if group is not None}
 
 
 def watch_fatal(ctx: Context, stream: Stream, group: Group) -> DeadLetters | None:

@@ -240,6 +240,7 @@ STATS: Final = (
     fixed("tracking_total_items", 0),
     fixed("tracking_total_prefixes", 0),
     counter("dead_letters", "dead_letters"),
+    counter("unread_lost", "unread_lost"),
     counter("unexpected_error_replies", "unexpected_errors"),
     counter("total_error_replies", "error_replies"),
     counter("total_reads_processed", "reads_processed"),

@@ -152,6 +152,7 @@ def info(ctx: Context, words: list[bytes]) -> Reply:
         "bytes": sum(stream.log.size for stream in streams),
         "last-generated-id": _id(found.last_id),
         "dead-letters": sum(stream.dead_letters for stream in streams),
+        "unread-lost": sum(stream.unread_lost for stream in streams),
         "config": _config(entry.settings or DEFAULTS, only_set=False),
         "partition-list": [_partition(index, stream) for index, stream in enumerate(streams)],
         "groups": describe_groups(streams),

@@ -66,6 +66,7 @@ class Statistics:
         self.denied_logins = 0
         self.unexpected_errors = 0
         self.dead_letters = 0
+        self.unread_lost = 0
         self.error_replies = 0
         self.errors: dict[str, int] = {}
         self.histograms: dict[str, Histogram] = {}

@@ -154,15 +154,22 @@ class KeyspaceTopics:
         config = self.log_config
         if settings is None or settings == DEFAULTS:
             return config
-        changes = {
-            name: value
-            for name in ("segment_bytes", "segment_ms", "retention_ms", "retention_bytes")
-            if (value := getattr(settings, name)) is not None
-        }
-        for name in ("retention_ms", "retention_bytes"):
-            if changes.get(name) == -1 or "delete" not in settings.cleanup_policy:
-                changes[name] = None
-        return attrs.evolve(config, **changes)
+        sizes = {name: getattr(settings, name) for name in ("segment_bytes", "segment_ms")}
+        changes = {name: value for name, value in sizes.items() if value is not None}
+        retention_ms, retention_bytes = self.retention_of(settings)
+        return attrs.evolve(config, retention_ms=retention_ms, retention_bytes=retention_bytes, **changes)
+
+    def retention_of(self, settings: TopicSettings | None) -> tuple[int | None, int | None]:
+        """Age and size above which entries of a topic go; None where they do not."""
+        config = self.log_config
+        if settings is None:
+            return config.retention_ms, config.retention_bytes
+        if "delete" not in settings.cleanup_policy:
+            return None, None
+        age, size = settings.retention_ms, settings.retention_bytes
+        age = config.retention_ms if age is None else age
+        size = config.retention_bytes if size is None else size
+        return None if age == -1 else age, None if size == -1 else size
 
     def _configure(self, entry: KeyEntry) -> None:
         """Hand the topic's settings to what is open of it."""

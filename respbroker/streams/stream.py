@@ -43,8 +43,9 @@ class Stream(StreamEntries):
     ``node_origin`` is where the grid of nodes begins that ``~`` trims by. ``recent_ids`` is a cache of XACK.
     ``detached`` keeps the IDs of pending entries whose segment was dropped. ``snapshot_mark`` tells of the last
     snapshot its offset, and ``first_ordinal`` as it was then. ``topic`` is the topic of several partitions whose number
-    ``partition`` this is, None for a stream by itself. ``dead_letters`` were sent since it was opened. ``guarded`` says
-    that an XADD is not just appended: its topic has a schema.
+    ``partition`` this is, None for a stream by itself. ``guarded`` says that an XADD is not just appended: its topic
+    has a schema. Since it was opened, ``dead_letters`` were sent, and groups lost ``unread_lost`` entries by retention
+    before they had read them.
     """
 
     __slots__ = (
@@ -79,6 +80,7 @@ class Stream(StreamEntries):
         "snapshot_due",
         "snapshot_mark",
         "topic",
+        "unread_lost",
     )
 
     def __init__(
@@ -96,6 +98,7 @@ class Stream(StreamEntries):
         self.topic: Topic | None = None
         self.partition = 0
         self.dead_letters = 0
+        self.unread_lost = 0
         self._on_dirty = on_dirty
         self.groups: dict[bytes, Group] = {}
         self.deletions = Deletions()

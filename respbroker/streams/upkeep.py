@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from respbroker.model.topic_settings import DEFAULTS, TopicSettings
 from respbroker.streams.catalog import ON_DISK, Catalog
 from respbroker.streams.journal import Journal
 from respbroker.streams.stream import Stream
-from storage import Log, RewriteJob
+from storage import Log, LogConfig, RewriteJob
 
 if TYPE_CHECKING:
     from respbroker.streams.catalog import Database, KeyEntry
@@ -29,6 +30,28 @@ class KeyspaceUpkeep:
     open_key: Callable[[int, bytes, KeyEntry], Stream | Topic]
     _snapshot_bytes: int
     opened: Callable[[], Iterator[Stream]]
+    open_streams: dict[int, Stream]
+    config_for: Callable[[TopicSettings | None], LogConfig]
+    _open: Callable[[int, bytes, KeyEntry], Stream]
+
+    def open_leaf(self, db: int, key: bytes, entry: KeyEntry, index: int) -> Stream:
+        """The stream of a key, or of one partition of a topic without the others."""
+        leaf = entry.leaves[index]
+        stream = leaf.stream or self._open(db, b"%b/%d" % (key, index) if entry.parts else key, leaf)
+        stream.settings = entry.settings or DEFAULTS
+        stream.log.config = self.config_for(entry.settings)
+        return stream
+
+    def close_leaf(self, leaf: KeyEntry) -> None:
+        """Close a stream that nobody else knows of, with nothing staged and nothing to sync."""
+        stream = leaf.stream
+        assert stream is not None
+        assert not stream.is_dirty
+        assert stream.topic is None
+        self.open_streams.pop(leaf.number, None)
+        self.live_logs.discard(stream.log)
+        stream.log.close()
+        leaf.stream = None
 
     def unsynced_numbers(self) -> set[int]:
         """The streams with something to sync."""
@@ -85,18 +108,16 @@ class KeyspaceUpkeep:
         self.catalog.write_snapshot()
         return [*(stream.log for stream in self.opened()), self.catalog.log]
 
-    def maintain(self, stream: Stream, now_ms: int) -> list[RewriteJob]:
-        """Let segments go that are trimmed away or too old; jobs that merge small batches of sealed ones.
+    def maintain(self, stream: Stream) -> list[RewriteJob]:
+        """Let segments go that are trimmed away; jobs that merge small batches of sealed ones.
 
-        Entries are trimmed first; a segment without any goes once a snapshot from behind that trim has been synced,
-        for it holds the IDs of what is still pending of them. Each takes a call of its own.
+        Entries are trimmed first (by commands, or by `respbroker.streams.retention`); a segment without any goes once a
+        snapshot from behind that trim has been synced, for it holds the IDs of what is still pending of them. Each
+        takes a call of its own.
         """
         if not stream.log.segments.sealed:
             return []
         log = stream.log
-        retained = log.retained_from(now_ms)
-        if retained > stream.first_ordinal:
-            stream.trim(retained)
         offset, floor = stream.snapshot_mark
         if floor >= log.segments.sealed[0].end_ordinal and log.snapshots.durable_offset >= offset:
             log.drop_before(floor)

@@ -5,14 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from itertools import product
 
 from tests.crash.cuts import Cutter, Tally
+from tests.crash.letters_workload import LettersCutter
+from tests.crash.retention_workload import RetentionWorkload
 from tests.crash.topic_workload import TopicWorkload
-from tests.crash.workload import Workload
 
 POLICIES = ("always", "everysec")
-WORKLOADS = (Workload, TopicWorkload)
+CUTTERS = (
+    Cutter,
+    partial(Cutter, workload=TopicWorkload),
+    LettersCutter,
+    partial(Cutter, workload=RetentionWorkload),
+)
 
 
 def main() -> int:
@@ -25,10 +32,11 @@ def main() -> int:
     total = Tally()
     began = time.monotonic()
     for seed in range(options.first, options.first + options.seeds):
-        for policy, workload in product(POLICIES, WORKLOADS):
-            total.add(Cutter(seed, policy, options.ticks, options.survivals, workload=workload).run())
+        for policy, make in product(POLICIES, CUTTERS):
+            cutter = make(seed, policy, options.ticks, options.survivals)
+            total.add(cutter.run())
             so_far = f"so far {total.cuts} cut points, {total.opened} crashed disks opened"
-            print(f"seed {seed}, {policy}, {workload.__name__}: {so_far}")
+            print(f"seed {seed}, {policy}, {cutter.workload.__name__}: {so_far}")
             sys.stdout.flush()
     events = ", ".join(f"{count} x {event}" for event, count in total.events.most_common())
     print(f"{total.cuts} cut points, {total.opened} disks opened, all sound, in {time.monotonic() - began:.0f} s")

@@ -13,6 +13,7 @@ import pytest
 from tests.crash.cuts import Cutter, new_disk, record
 from tests.crash.driver import Driver
 from tests.crash.letters_workload import LettersCutter, LettersWorkload
+from tests.crash.retention_workload import RetentionWorkload
 from tests.crash.topic_workload import TopicWorkload
 from tests.crash.workload import Workload
 
@@ -33,9 +34,18 @@ def test_topics_survive_a_crash_at_every_event(policy: str, seed: int) -> None:
 
 @pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
 def test_after_a_crash_at_any_event_an_entry_is_pending_or_a_dead_letter(policy: str, seed: int) -> None:
-    cutter = LettersCutter(seed, policy, ticks=12, survivals=1)
+    cutter = LettersCutter(seed, policy, ticks=12, survivals=1, every=2)
     assert cutter.run().cuts > 100
     assert cutter.letters > 5
+
+
+@pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
+def test_what_retention_leaves_is_the_same_after_a_crash_at_any_event(policy: str, seed: int) -> None:
+    cutter = Cutter(seed, policy, ticks=12, survivals=1, every=2, workload=RetentionWorkload)
+    tally = cutter.run()
+    assert tally.cuts > 100
+    assert tally.events["remove"] > 5
+    assert cutter.driver.node.statistics.unread_lost > 5
 
 
 def test_the_disk_is_asked_for_all_it_can_do() -> None:

@@ -21,20 +21,20 @@ def test_nothing_goes_by_default() -> None:
 
 
 def test_segments_go_when_their_last_append_is_older_than_retention_ms() -> None:
-    drops = decide(SEALED, 0, LogConfig(retention_ms=500), now_ms=2500)
+    drops = decide(SEALED, 300, LogConfig(retention_ms=500), now_ms=2500)
     assert [drop.base_offset for drop in drops] == [0]
     assert drops[0].reason == "last append 1500 ms ago, retention.ms is 500"
 
 
 def test_segments_go_while_what_remains_is_large_enough() -> None:
-    drops = decide(SEALED, 50, LogConfig(retention_bytes=150), now_ms=0)
+    drops = decide(SEALED, 350, LogConfig(retention_bytes=150), now_ms=0)
     assert [drop.base_offset for drop in drops] == [0, 10]
     assert drops[1].reason == "150 bytes remain without it, retention.bytes is 150"
 
 
 def test_only_a_prefix_goes() -> None:
     young_first = [summary(0, 100, 5000), summary(10, 100, 1)]
-    assert decide(young_first, 0, LogConfig(retention_ms=500), now_ms=5000) == []
+    assert decide(young_first, 200, LogConfig(retention_ms=500), now_ms=5000) == []
 
 
 def filled(segments: int = 4) -> tuple[MemoryFileSystem, Log]:
@@ -108,6 +108,11 @@ def test_a_merged_segment_that_was_dropped_meanwhile_is_discarded() -> None:
     sync(log)
     log.drop_before(60)
     assert log.swap(job) == 0
+    late = log.merge(log.segments.sealed[0])
+    log.drop_before(200)
+    late.run()
+    assert late.result is None
+    assert log.swap(late) == 0
     assert not [path for path in filesystem.names if path.endswith(".cleaned")]
 
 

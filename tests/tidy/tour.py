@@ -88,7 +88,7 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
         " all state; its parts own a share of it each.",
-        "__init__ node* node_keys clock dispatch* durability* blocking housekeeping notices timing facts",
+        "__init__ node* node_keys clock dispatch* durability* blocking housekeeping retention notices timing facts",
     ),
     Chapter(
         "Commands: how they are found and what they may touch",
@@ -139,9 +139,9 @@ CHAPTERS: Final = (
         "What Redis says about streams, said about a log. A change is an *effect*: applied to the state in memory and"
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
-        "__init__ stream* effects* trimming topic_trimming deletions merged group consumer references pending*"
-        " pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic topic_group* ownership membership"
-        " group_sessions schemas schema_keywords catalog opening directories journal copying key_order",
+        "__init__ stream* effects* trimming topic_trimming retention deletions merged group consumer references"
+        " pending* pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic topic_group* ownership"
+        " membership group_sessions schemas schema_keywords catalog opening directories journal copying key_order",
     ),
     Chapter(
         "Values",
