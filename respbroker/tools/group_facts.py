@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -30,6 +30,26 @@ class Place:
     first: int = 0
     is_ordered: bool = False
     session_timeout_ms: int = 0
+    work: Mapping[bytes, Work] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Work:
+    """An ordered group at work: its members and their open connections, who owns a partition, and whom it goes to."""
+
+    connections: Mapping[bytes, int]
+    owners: Mapping[int, bytes]
+    heirs: Mapping[int, bytes]
+
+    @classmethod
+    def of(cls, told: dict[bytes, Any]) -> Work:
+        """From what XTOPIC INFO tells of a group."""
+        parts = {part[b"partition"]: part for part in told[b"partitions"]}
+        return cls(
+            {member[b"name"]: member[b"connections"] for member in told[b"members"]},
+            {index: part[b"owner"] for index, part in parts.items() if part[b"owner"] is not None},
+            {index: part[b"moves-to"] for index, part in parts.items() if part[b"moves-to"] is not None},
+        )
 
 
 @attrs.frozen
@@ -49,12 +69,16 @@ class Part:
 
 @attrs.frozen
 class Member:
-    """A consumer. ``idle_ms`` is the time since it last asked, ``partitions`` what it owns in an ordered group."""
+    """A consumer. ``idle_ms`` is the time since it last asked, None if it is not known here.
+
+    ``partitions`` is what it owns in an ordered group; ``connections`` how many of its are open, None if not a member.
+    """
 
     name: bytes
     pending: int
-    idle_ms: int
+    idle_ms: int | None
     partitions: tuple[int, ...] = ()
+    connections: int | None = None
 
 
 @attrs.frozen
@@ -94,6 +118,7 @@ def _place(name: bytes, told: dict[bytes, Any]) -> Place:
         _partitions(name, count),
         is_ordered=count > 1 and config[b"group.mode"] != b"shared",
         session_timeout_ms=int(config[b"group.session.timeout.ms"]),
+        work={group[b"name"]: Work.of(group) for group in told[b"groups"] if group[b"mode"] == b"ordered"},
     )
 
 
@@ -181,20 +206,23 @@ def with_oldest(server: Server, parts: Sequence[Part], group: bytes) -> list[Par
 
 
 def members_of(server: Server, place: Place, group: bytes) -> list[Member]:
-    """The group's consumers by name. A partition's are those that have read in it, and the one who owns it."""
-    members = {told[b"name"]: _member(told) for told in server.ask("XINFO", "CONSUMERS", place.name, group)}
-    if place.topic is not None and place.is_ordered:
-        [consumers] = server.ask_each([("XINFO", "CONSUMERS", place.topic, group)])
-        for told in [] if isinstance(consumers, Refusal) else consumers:  # a group of this partition alone
-            owner = _member(told)
-            if place.first in owner.partitions:
-                known = members.get(owner.name, attrs.evolve(owner, pending=0))
-                members[owner.name] = attrs.evolve(known, partitions=(place.first,))
-    return [members[name] for name in sorted(members)]
-
-
-def _member(told: dict[bytes, Any]) -> Member:
-    return Member(told[b"name"], told[b"pending"], told[b"idle"], tuple(told.get(b"partitions", ())))
+    """The group's consumers by name: those who have read here, and in an ordered group who may."""
+    consumers = server.ask("XINFO", "CONSUMERS", place.name, group)
+    members = {told[b"name"]: Member(told[b"name"], told[b"pending"], told[b"idle"]) for told in consumers}
+    work = place.work.get(group)
+    if work is None:
+        return [members[name] for name in sorted(members)]
+    here = range(place.first, place.first + len(place.keys))
+    owned: dict[bytes, list[int]] = {}
+    for index in here:
+        if index in work.owners:
+            owned.setdefault(work.owners[index], []).append(index)
+    for name in owned if place.topic is not None else work.connections:
+        members.setdefault(name, Member(name, 0, None))
+    return [
+        attrs.evolve(members[name], partitions=tuple(owned.get(name, ())), connections=work.connections.get(name))
+        for name in sorted(members)
+    ]
 
 
 def waiting_clients(server: Server) -> int:

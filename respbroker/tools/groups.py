@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import click
 
 from respbroker.model.stream_id import StreamId
 from respbroker.tools import group_facts, output
 from respbroker.tools.connection import Server
-from respbroker.tools.group_facts import Member, Part, Place, Summary, age
+from respbroker.tools.group_facts import Member, Part, Place, Summary, Work, age
 from respbroker.tools.options import as_json_option, asks_server, raw_name
 from respbroker.tools.output import count, duration, named, shown
+
+NO_WORK: Final = Work({}, {}, {})
 
 
 @click.group()
@@ -88,7 +90,7 @@ def describe(server: Server, topic: bytes, group: bytes, as_json: bool) -> None:
     click.echo()
     _print_members(members)
     click.echo()
-    _print_parts(parts, members, now_ms)
+    _print_parts(parts, place.work.get(group, NO_WORK), now_ms)
 
 
 def _print_head(place: Place, group: bytes, parts: Sequence[Part], members: Sequence[Member], now_ms: int) -> None:
@@ -116,18 +118,26 @@ def _print_members(members: Sequence[Member]) -> None:
         click.echo("Nobody has read for it yet.")
         return
     rows = [
-        (shown(each.name), output.ranges(each.partitions), each.pending, duration(each.idle_ms / 1000))
+        (shown(each.name), output.ranges(each.partitions), each.connections, each.pending, duration(_idle(each)))
         for each in members
     ]
-    output.print_table(("CONSUMER", "PARTITIONS", ">PENDING", ">IDLE"), rows)
+    output.print_table(("CONSUMER", "PARTITIONS", ">CONNECTIONS", ">PENDING", ">IDLE"), rows)
 
 
-def _print_parts(parts: Sequence[Part], members: Sequence[Member], now_ms: int) -> None:
-    owners = _owners(members)
+def _idle(member: Member) -> float | None:
+    return None if member.idle_ms is None else member.idle_ms / 1000
+
+
+def _name(names: Mapping[int, bytes], index: int) -> str | None:
+    return shown(names[index]) if index in names else None
+
+
+def _print_parts(parts: Sequence[Part], work: Work, now_ms: int) -> None:
     rows = [
         (
             shown(part.key),
-            None if part.index not in owners else shown(owners[part.index]),
+            _name(work.owners, part.index),
+            _name(work.heirs, part.index),
             id_text(part.cursor),
             part.lag,
             duration(age(part.oldest_unread, now_ms)),
@@ -139,12 +149,20 @@ def _print_parts(parts: Sequence[Part], members: Sequence[Member], now_ms: int) 
         )
         for part in parts
     ]
-    heads = ("PARTITION", "OWNER", "CURSOR", ">LAG", ">BEHIND", ">PENDING", "OLDEST", ">AGE", "HOLDER", ">TIMES")
+    heads = (
+        "PARTITION",
+        "OWNER",
+        "MOVES-TO",
+        "CURSOR",
+        ">LAG",
+        ">BEHIND",
+        ">PENDING",
+        "OLDEST",
+        ">AGE",
+        "HOLDER",
+        ">TIMES",
+    )
     output.print_table(heads, rows)
-
-
-def _owners(members: Sequence[Member]) -> dict[int, bytes]:
-    return {partition: member.name for member in members for partition in member.partitions}
 
 
 def id_text(entry_id: StreamId | None) -> str | None:
@@ -167,25 +185,31 @@ def _group_as_json(
                 **named("name", each.name),
                 "partitions": list(each.partitions),
                 "pending": each.pending,
-                "idle_seconds": each.idle_ms / 1000,
+                "connections": each.connections,
+                "idle_seconds": _idle(each),
             }
             for each in members
         ],
-        "partitions": [_part_as_json(part, _owners(members), now_ms) for part in parts],
+        "partitions": [_part_as_json(part, place.work.get(group, NO_WORK), now_ms) for part in parts],
     }
 
 
-def _part_as_json(part: Part, owners: dict[int, bytes], now_ms: int) -> dict[str, Any]:
+def _part_as_json(part: Part, work: Work, now_ms: int) -> dict[str, Any]:
     return {
         "partition": part.index,
         **named("key", part.key),
-        **(named("owner", owners[part.index]) if part.index in owners else {"owner": None}),
+        **_maybe_named("owner", work.owners.get(part.index)),
+        **_maybe_named("moves_to", work.heirs.get(part.index)),
         "cursor": id_text(part.cursor),
         "lag": part.lag,
         "lag_seconds": age(part.oldest_unread, now_ms),
         "pending": part.pending,
         "oldest_pending": id_text(part.oldest_pending),
         "oldest_pending_seconds": age(part.oldest_pending, now_ms),
-        **({"oldest_holder": None} if part.oldest_holder is None else named("oldest_holder", part.oldest_holder)),
+        **_maybe_named("oldest_holder", part.oldest_holder),
         "oldest_deliveries": part.deliveries,
     }
+
+
+def _maybe_named(field: str, raw: bytes | None) -> dict[str, str | None]:
+    return {field: None} if raw is None else {**named(field, raw)}

@@ -83,8 +83,8 @@ def reset(
     would be given out again or skipped.
 
     Entries that are pending stay so, with the consumers that have them. A group with active consumers is not moved:
-    stop them first. A consumer counts as active while it owns partitions, and for the session timeout of the topic
-    (45 s by default) after it last asked for entries.
+    stop them first. A consumer counts as active while it is a member of an ordered group, and for the session timeout
+    of the topic (45 s by default) after it last asked for entries.
     """
     target = _target(targets)
     place = group_facts.find_place(server, topic)
@@ -181,14 +181,25 @@ def perform(server: Server, group: bytes, moves: Sequence[Move]) -> None:
 
 def active_members(place: Place, members: Sequence[Member]) -> list[Member]:
     """Those that would go on reading from where the group is moved to."""
-    return [each for each in members if each.partitions or each.idle_ms < place.session_timeout_ms]
+    return [
+        each
+        for each in members
+        if each.connections is not None or (each.idle_ms is not None and each.idle_ms < place.session_timeout_ms)
+    ]
 
 
 # -- telling -------------------------------------------------------------------------------------------------
 
 
+def _who(member: Member) -> str:
+    if member.connections:
+        return f"{shown(member.name)} (with {count(member.connections, 'open connection')})"
+    idle = "some time" if member.idle_ms is None else duration(member.idle_ms / 1000)
+    return f"{shown(member.name)} (idle for {idle})"
+
+
 def _are_active(active: Sequence[Member]) -> str:
-    who = ", ".join(f"{shown(each.name)} (idle for {duration(each.idle_ms / 1000)})" for each in active[:5])
+    who = ", ".join(map(_who, active[:5]))
     more = f" and {len(active) - 5} more" if len(active) > 5 else ""
     return f"{count(len(active), 'consumer')} {'is' if len(active) == 1 else 'are'} active: {who}{more}"
 

@@ -12,7 +12,7 @@ from respbroker.model.topic_settings import TOPIC_SETTINGS
 from respbroker.tools import output
 from respbroker.tools.connection import Failed, Refusal, Server
 from respbroker.tools.options import as_json_option, asks_server, in_words, raw_name
-from respbroker.tools.output import count, shown
+from respbroker.tools.output import count, named, shown
 
 #: What XTOPIC INFO tells of a partition, as columns.
 PARTITION_COLUMNS = {
@@ -65,7 +65,7 @@ def list_topics(server: Server, as_json: bool) -> None:
     if as_json:
         output.print_json(
             [
-                {**output.named("name", topic["name"]), "partitions": topic["partitions"], "config": _config(topic)}
+                {**named("name", topic["name"]), "partitions": topic["partitions"], "config": _config(topic)}
                 for topic in listed
             ]
         )
@@ -93,12 +93,23 @@ def info(server: Server, name: bytes, as_json: bool) -> None:
         f"{shown(name)}: {count(told['partitions'], 'partition')}, {count(told['entries'], 'entry')},"
         f" {output.size(told['bytes'])}, last ID {_text(told['last-generated-id'])}"
     )
+    if told["dead-letters"] or told["unread-lost"]:  # since the topic was opened
+        them = "it" if told["unread-lost"] == 1 else "them"
+        lost = f"{count(told['unread-lost'], 'entry')} went by retention before a group had read {them}"
+        click.echo(f"{count(told['dead-letters'], 'dead letter')}; {lost}")
     click.echo()
     output.print_table(("SETTING", "VALUE", ""), [_setting_row(*pair) for pair in _config(told).items()])
     click.echo()
     parts = told["partition-list"]
     columns = {**PARTITION_COLUMNS, **{each: f">{each.upper()}" for each in parts[0] if each not in PARTITION_COLUMNS}}
     output.print_table(list(columns.values()), [[_text(part.get(each)) for each in columns] for part in parts])
+    if told["groups"]:
+        click.echo()
+        rows = [
+            (shown(group[b"name"]), group[b"mode"].decode(), len(group[b"members"]), group[b"pending"], group[b"lag"])
+            for group in told["groups"]
+        ]
+        output.print_table(("GROUP", "MODE", ">MEMBERS", ">PENDING", ">LAG"), rows)
 
 
 @topics.command()
@@ -211,7 +222,7 @@ def _setting_row(name: str, value: str) -> tuple[str, str | None, str]:
 
 def _as_json(told: dict[str, Any]) -> dict[str, Any]:
     return {
-        **output.named("name", told["name"]),
+        **named("name", told["name"]),
         **{
             _key(key): _text(value)
             for key, value in told.items()
@@ -219,6 +230,15 @@ def _as_json(told: dict[str, Any]) -> dict[str, Any]:
         },
         "config": _config(told),
         "partition_list": [{_key(key): _text(value) for key, value in part.items()} for part in told["partition-list"]],
+        "groups": [
+            {
+                **named("name", group[b"name"]),
+                "mode": group[b"mode"].decode(),
+                "pending": group[b"pending"],
+                "lag": group[b"lag"],
+            }
+            for group in told["groups"]
+        ],
     }
 
 

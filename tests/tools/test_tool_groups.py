@@ -92,10 +92,11 @@ def test_a_program_reads_the_same(orders):
     assert (told["topic"], told["group"], told["ordered"]) == ("orders", "billing", True)
     assert (told["lag"], told["lag_seconds"], told["pending"]) == (5, None, 3)
     assert [(each["name"], each["pending"]) for each in told["consumers"]] == [("anna", 2), ("bert", 1)]
-    assert told["partitions"][1] | {"owner": "any"} == {
+    assert told["partitions"][1] == {
         "partition": 1,
         "key": "orders/1",
-        "owner": "any",
+        "owner": None,
+        "moves_to": None,
         "cursor": "2000-1",
         "lag": 2,
         "lag_seconds": None,
@@ -126,12 +127,27 @@ def shared_out(tools, client):
 
 def test_owners_are_told_in_an_ordered_group(tools, shared_out):
     said = tools.done("groups", "describe", "orders", "billing")
-    assert said.row("left")[:2] == ["left", "2-3"]
-    assert said.row("right")[:2] == ["right", "0-1"]
+    assert said.row("left")[:4] == ["left", "2-3", "1", "0"]
+    assert said.row("right")[:4] == ["right", "0-1", "1", "0"]
     assert said.column("OWNER") == ["right", "right", "left", "left"]
     told = tools.json("groups", "describe", "orders", "billing")
     assert [each["partitions"] for each in told["consumers"]] == [[2, 3], [0, 1]]
     assert [each["owner"] for each in told["partitions"]] == ["right", "right", "left", "left"]
+
+
+def test_a_member_that_waits_for_a_partition_is_described(tools, client):
+    tools.done("topics", "create", "orders", "--partitions", "2")
+    client.xgroup_create("orders", "billing", id="0")
+    client.xadd("orders/1", {"a": "b"})
+    client.xreadgroup("billing", "left", {"orders": ">"})
+    client.xadd("orders/0", {"a": "b"})
+    client.xreadgroup("billing", "left", {"orders": ">"})
+    with tools.client as late:
+        late.xreadgroup("billing", "right", {"orders": ">"})
+        said = tools.done("groups", "describe", "orders", "billing")
+        assert said.row("right")[:4] == ["right", "-", "1", "0"]
+        assert said.column("OWNER") == ["left", "left"]
+        assert sorted(said.column("MOVES-TO")) == ["-", "right"]
 
 
 def test_the_owner_of_one_partition_is_told_before_it_has_read_there(tools, shared_out):

@@ -209,13 +209,16 @@ def test_one_partition_is_moved_alone(orders, client):
     assert cursors(client) == [before[0], NEVER_READ, before[2]]
 
 
-def test_who_owns_partitions_is_active_however_long_ago_it_asked(orders, client):
+def test_a_member_of_an_ordered_group_is_active_however_long_ago_it_asked(orders, client):
     words = ("groups", "reset", "orders", "g", "--to-earliest", "--execute")
     with orders.client as member:
         member.xreadgroup("g", "anna", {"orders": ">"}, count=1)
-        assert "1 consumer is active: anna (idle for" in orders.refusal(*words)
-        assert "1 consumer is active: anna (idle for" in orders.refusal("groups", "reset", "orders/2", *words[3:])
-    while any(each["partitions"] for each in orders.json("groups", "describe", "orders", "g")["consumers"]):
+        why = "1 consumer is active: anna (with 1 open connection). Stop them"
+        assert why in orders.refusal(*words)
+        assert why in orders.refusal("groups", "reset", "orders/2", *words[3:])
+    while any(
+        each["connections"] is not None for each in orders.json("groups", "describe", "orders", "g")["consumers"]
+    ):
         pass  # the connection is closed; the server is about to notice
     orders.done(*words)
     assert cursors(client) == [NEVER_READ] * 3

@@ -65,6 +65,28 @@ def test_info_as_json_is_all_that_the_server_tells(tools, client):
     assert told["partition_list"][0]["first_id"] is None
 
 
+def test_info_tells_which_groups_there_are(tools, client):
+    tools.done("topics", "create", "orders", "--partitions", "2")
+    client.xadd("orders/1", {"a": "b"})
+    client.xgroup_create("orders", "billing", id="0")
+    assert tools.done("topics", "info", "orders").row("billing") == ["billing", "ordered", "0", "0", "1"]
+    assert tools.json("topics", "info", "orders")["groups"] == [
+        {"name": "billing", "mode": "ordered", "pending": 0, "lag": 1}
+    ]
+
+
+def test_info_tells_what_went_elsewhere(tools, client):
+    tools.done("topics", "create", "orders", "--config", "max.deliveries=3")
+    assert "letter" not in tools.done("topics", "info", "orders").rows[1][0]
+    client.xadd("orders", {"a": "b"}, id="5-0")
+    client.xgroup_create("orders", "billing", id="0")
+    client.xreadgroup("billing", "anna", {"orders": ">"})
+    client.execute_command("XNACK", "orders", "billing", "FATAL", "IDS", 1, "5-0")
+    said = tools.done("topics", "info", "orders")
+    assert said.rows[1] == ["1 dead letter; 0 entries went by retention before a group had read them"]
+    assert tools.json("topics", "info", "orders")["dead_letters"] == 1
+
+
 def test_info_tells_of_plain_streams_too(tools, client):
     client.xadd("plain", {"a": "b"}, id="5-1")
     assert tools.done("topics", "info", "plain").rows[0][0].startswith("plain: 1 partition, 1 entry, ")
