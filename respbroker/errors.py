@@ -91,15 +91,16 @@ class WrongType(ReplyError):
 class SeveralPartitions(ReplyError):
     """The key is a topic of several partitions, and the command works on one stream; ``topic`` is the topic."""
 
-    topic: Any = None
+    def __init__(self, name: bytes = b"", topic: Any = None) -> None:
+        Exception.__init__(self)
+        self.name, self.topic = name, topic
 
-    @classmethod
-    def of(cls, name: bytes, topic: Any) -> SeveralPartitions:
-        last = len(topic.partitions) - 1
-        key = quoted(name)
-        refusal = cls(f"'{key}' has {last + 1} partitions: name one of them, '{key}/0' to '{key}/{last}'")
-        refusal.topic = topic
-        return refusal
+    @property
+    def text(self) -> str:  # type: ignore[override]  # put together when asked for: most commands go on with the topic
+        if self.topic is None:
+            return ""
+        key, last = quoted(self.name), len(self.topic.partitions) - 1
+        return f"'{key}' has {last + 1} partitions: name one of them, '{key}/0' to '{key}/{last}'"
 
 
 class NoSuchPartition(ReplyError):

@@ -52,6 +52,7 @@ assert HEADER.size == HEADER_SIZE
 CRC_START = 12  # where the covered bytes begin
 
 PREFIX = struct.Struct("<III")  # magic, size, crc
+_U64 = struct.Struct("<Q")
 _REST = struct.Struct("<IQQQQQQQIIBBH")  # the covered part of the header
 _ONE_ENTRY = struct.Struct("<IQQQQQQQIIBBHIQQ")  # the same with the table of a single DATA record
 _ONE_EFFECT = struct.Struct("<IQQQQQQQIIBBHI")  # the same with the table of a single CONTROL record
@@ -151,7 +152,7 @@ def encode_entries(
                 ms[0], seqs[0], ms[-1], seqs[-1], count, count, DATA, flags, 0,
             ),
             array("I", accumulate(map(len, payloads))).tobytes(),
-            array("Q", ms).tobytes(),
+            _U64.pack(ms[0]) * count if ms[0] == ms[-1] else array("Q", ms).tobytes(),
             array("Q", seqs).tobytes(),
             *payloads,
         ))  # fmt: skip

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 IOV_MAX = 1024  # buffers that the system takes in one write
+_SMALL = 4096  # bytes that are copied sooner than written as a vector
 
 
 class File(Protocol):
@@ -114,6 +115,8 @@ class OsFile:
     def append(self, buffers: Sequence[bytes]) -> None:
         if len(buffers) > IOV_MAX:
             buffers = (b"".join(buffers),)
+        elif len(buffers) == 2 and len(buffers[1]) < _SMALL:
+            buffers = (buffers[0] + buffers[1],)
         if len(buffers) == 1:  # a plain write is sooner done than one of a vector
             written = os.write(self._fd, buffers[0])
             if written == len(buffers[0]):

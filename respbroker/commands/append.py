@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import islice, takewhile
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -13,15 +13,15 @@ from respbroker.commands.context import Context
 from respbroker.commands.idempotency import Idempotency, take_idempotency
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.commands.tips import VARIES
-from respbroker.commands.topic_append import append_run_to_topic, choose_id, choose_partition
+from respbroker.commands.topic_append import append_one_to_topic, append_run_to_topic, choose_id, choose_partition
 from respbroker.commands.topic_trim import carry_out_trim, xtrim_of_topic
 from respbroker.commands.trim_options import TrimOptions, parse_trim
 from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, WrongArity
 from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
-from respbroker.resp.codec import count_alike, encode_entries, encode_entry, encode_id, encode_ids
+from respbroker.resp.codec import count_entries, encode_entries, encode_entry, encode_id, encode_ids
 from respbroker.sessions.client import Reply
-from respbroker.streams.schemas import ensure_fits, fits
+from respbroker.streams.schemas import count_fitting, ensure_fits
 from respbroker.streams.topic import Topic
 from respbroker.streams.trimming import Trim
 
@@ -110,18 +110,14 @@ def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Re
 def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int, out: list[Reply]) -> int:
     """Requests that differ in nothing but the fields."""
     alike = requests[start][:skip]
-    count, least = count_alike(requests, start, skip), skip + 2
-    if set(map(len, islice(requests, start, start + count))) != {least}:
-        sizes = map(len, islice(requests, start, start + count))
-        count = sum(1 for _ in takewhile(lambda size: size >= least and not (size - skip) & 1, sizes))
+    count = count_entries(requests, start, skip)
     node_entries = ctx.settings.stream_node_max_entries
     trim = _trim_of(*alike[3:5], node_entries) if skip == _TRIMMED else None
     stream = ctx.lookup(alike[1])
     if stream is None or stream.topic is not None:
         return 0
     if stream.guarded:
-        alright = takewhile(lambda words: fits(stream.settings, words, skip), islice(requests, start, start + count))
-        count = sum(1 for _ in alright)
+        count = count_fitting(stream.settings, requests[start : start + count], skip)
     if count < 2:
         return 0
     ms, seq = next_id(stream, ctx.now_ms)
@@ -229,6 +225,8 @@ def _append(ctx: Context, request: AppendRequest) -> Reply:
 
 def xadd_to_topic(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
     """XADD to a topic of several partitions."""
+    if words[2] == b"*" and len(words) % 2 and not topic.guarded:
+        return append_one_to_topic(ctx, topic, words)
     request = _parse_append(ctx, words)
     return _append_to(ctx, topic.partitions[choose_partition(ctx, topic, request)], request, topic)
 

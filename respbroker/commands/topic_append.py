@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from respbroker.errors import IdNotGreater, ReplyError
-from respbroker.resp.codec import encode_entry, encode_id
+from respbroker.resp.codec import count_entries, encode_entry, encode_id, spread_entries, values_of
 from respbroker.sessions.client import Reply
-from respbroker.streams.schemas import fits
+from respbroker.streams.schemas import count_fitting
 from respbroker.streams.topic import STRIDE, next_sequence
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from respbroker.streams.topic import Topic
 
 _PLAIN: Final = 3  # words before the fields
+_SEQ_MAX: Final = 10**18  # above it IDs are given out one by one
 
 
 def key_of(fields: list[bytes], key_field: bytes) -> bytes | None:
@@ -35,7 +35,7 @@ def choose_partition(ctx: Context, topic: Topic, request: AppendRequest) -> int:
     Raises:
         ReplyError: an ID was given that is not one of the key's partition.
     """
-    field = topic.settings.key_field_bytes
+    field = topic.key_field
     key = key_of(request.fields, field) if field else None
     index = None if key is None else topic.index_of_key(key)
     if request.seq is not None:
@@ -77,36 +77,62 @@ def choose_id(topic: Topic, index: int, ms: int | None, seq: int | None, now_ms:
     return ms, seq
 
 
+def append_one_to_topic(ctx: Context, topic: Topic, words: list[bytes]) -> bytes:
+    """``XADD topic * field value ...``, the short way."""
+    field = topic.key_field
+    key = key_of(words[_PLAIN:], field) if field else None
+    index = topic.sticky(ctx.ticks_count) if key is None else topic.index_of_key(key)
+    entry_id = topic.next_id(index, ctx.now_ms)
+    bulk = encode_id(*entry_id)
+    stream = topic.partitions[index]
+    stream.append(entry_id, encode_entry(bulk, words, _PLAIN))
+    if ctx.quiet:
+        ctx.dirty += 1
+    else:
+        ctx.changed(stream.key, "xadd")
+    return bulk
+
+
 def append_run_to_topic(ctx: Context, topic: Topic, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
-    """Neighbouring ``XADD topic * field value ...``; see `respbroker.commands.table.RunHandler`."""
-    head = requests[start][:_PLAIN]
-    field = topic.settings.key_field_bytes
-    partitions, now_ms = topic.partitions, ctx.now_ms
-    sticky = topic.sticky(ctx.ticks_count)
-    done = 0
-    guarded = topic.settings.guards_appends
-    for words in islice(requests, start, None):
-        size = len(words)
-        if size < _PLAIN + 2 or not size & 1 or words[:_PLAIN] != head:
-            break
-        if guarded and not fits(topic.settings, words, _PLAIN):
-            break
-        if not field:
-            index = sticky
-        elif words[3] == field:
-            index = topic.index_of_key(words[4])
-        else:
-            key = key_of(words[3:], field)
-            index = sticky if key is None else topic.index_of_key(key)
-        entry_id = topic.next_id(index, now_ms)
-        bulk = encode_id(*entry_id)
-        partitions[index].append(entry_id, encode_entry(bulk, words, _PLAIN))
-        out.append(bulk)
-        done += 1
-    ctx.dirty += done
-    if not ctx.quiet:
-        for stream in partitions:
-            if stream.is_dirty:
+    """Neighbouring ``XADD topic * field value ...``; see `respbroker.commands.table.RunHandler`.
+
+    The same as one after the other, but each partition gets what is for it at once.
+    """
+    count = count_entries(requests, start, _PLAIN)
+    if topic.guarded:
+        count = count_fitting(topic.settings, requests[start : start + count], _PLAIN)
+    ms, seq = topic.last_id
+    if ctx.now_ms > ms:
+        ms, seq = ctx.now_ms, -1
+    if count < 2 or seq + count * STRIDE > _SEQ_MAX:
+        return 0
+    partitions = topic.partitions
+    seqs: list[list[int]] = [[] for _ in partitions]
+    payloads: list[list[bytes]] = [[] for _ in partitions]
+    bulks: list[bytes] = []
+    indexes = _indexes(topic, requests, start, count, ctx.ticks_count)
+    seq = spread_entries(requests, start, _PLAIN, indexes, ms, seq, seqs, payloads, bulks)
+    topic.take_id((ms, seq))
+    for index, entries in enumerate(payloads):
+        if entries:
+            stream = partitions[index]
+            stream.extend_by_columns(ms, seqs[index], entries)
+            if not ctx.quiet:
                 ctx.changed(stream.key, "")
-                ctx.dirty -= 1  # counted already
-    return done
+                ctx.dirty -= 1  # counted below
+    ctx.dirty += count
+    out.extend(bulks)
+    return count
+
+
+def _indexes(topic: Topic, requests: list[list[bytes]], start: int, count: int, tick: int) -> list[int]:
+    """The partition of each of the requests."""
+    field = topic.key_field
+    if not field:
+        return [topic.sticky(tick)] * count
+    keys = values_of(requests, start, count, _PLAIN, field)
+    try:
+        return topic.indexes_of_keys(keys)  # type: ignore[arg-type]  # mostly there is no None in it
+    except TypeError:
+        sticky = topic.sticky(tick)
+        return [sticky if key is None else topic.index_of_key(key) for key in keys]

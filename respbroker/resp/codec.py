@@ -19,8 +19,13 @@ HEADS: Final = tuple([b"$%d\r\n" % n for n in range(1024)])
 _SMALL: Final = 1024  # sizes below it are written out beforehand
 _HEADS: Final = HEADS
 _BREAKS: Final = tuple([b"\r\n$%d\r\n" % n for n in range(_SMALL)])  # a head behind another word
+_COUNTS: Final = tuple([b"*%d" % n for n in range(_SMALL)])  # what is in front of so many words
 _ENDS_MAX: Final = 4096
 _ENDS: Final = tuple([b"%d\r\n" % n for n in range(_ENDS_MAX)])  # how an ID with that sequence number ends
+_LEADS: Final = tuple([b"%d" % n for n in range(_ENDS_MAX)])  # its digits but the last three
+_TAILS: Final = tuple([b"%03d\r\n" % n for n in range(1000)])  # these
+_POWERS: Final = tuple([10**n for n in range(19)])
+_STRIDE: Final = 4096  # a sequence number modulo this tells the partition, see `respbroker.streams.topic`
 
 
 def read_requests(data: bytes, position: int, bulk_bytes_max: int, requests: list[list[bytes]]) -> int:
@@ -65,14 +70,38 @@ def _number(raw: bytes, at: int, end: int) -> tuple[int, int]:
     return value, at + 2
 
 
-def count_alike(requests: list[list[bytes]], start: int, size: int) -> int:
-    """How many requests from ``start`` on begin with the same ``size`` words as the first of them."""
-    head = requests[start][:size]
+def count_entries(requests: list[list[bytes]], start: int, skip: int) -> int:
+    """How many requests from ``start`` on begin with the same ``skip`` words as the first, fields and values behind."""
+    head = requests[start]
     end = len(requests)
-    at = start + 1
-    while at < end and requests[at][:size] == head:
+    at = start
+    while at < end:
+        words = requests[at]
+        size = len(words) - skip
+        if size < 2 or size & 1:
+            break
+        same = 0
+        while same < skip and words[same] == head[same]:
+            same += 1
+        if same < skip:
+            break
         at += 1
     return at - start
+
+
+def values_of(requests: list[list[bytes]], start: int, count: int, skip: int, field: bytes) -> list[bytes | None]:
+    """What ``count`` requests from ``start`` on have in that field, first come first; None for one without it."""
+    values: list[bytes | None] = []
+    end = start + count
+    while start < end:
+        words = requests[start]
+        start += 1
+        at = skip
+        size = len(words)
+        while at < size and words[at] != field:
+            at += 2
+        values.append(words[at + 1] if at < size else None)
+    return values
 
 
 def usual_range(words: list[bytes]) -> tuple[bytes, tuple[int, int], int] | None:
@@ -141,9 +170,15 @@ def encode_entry(id_bulk: bytes, words: list[bytes], skip: int) -> bytes:
             return b"".join(
                 (b"*2\r\n", id_bulk, b"*2\r\n", _HEADS[field_size], field, _BREAKS[value_size], value, b"\r\n")
             )
-    pieces = [b"*2\r\n", id_bulk, b"*%d\r\n" % count]
-    for word in words[skip:]:
-        pieces += (b"$%d\r\n" % len(word), word, b"\r\n")
+    pieces = [b"*2\r\n", id_bulk, _COUNTS[count] if count < _SMALL else b"*%d" % count]
+    end = len(words)
+    while skip < end:
+        word = words[skip]
+        size = len(word)
+        pieces.append(_BREAKS[size] if size < _SMALL else b"\r\n$%d\r\n" % size)
+        pieces.append(word)
+        skip += 1
+    pieces.append(b"\r\n")
     return b"".join(pieces)
 
 
@@ -163,3 +198,44 @@ def encode_entries(id_bulks: list[bytes], requests: list[list[bytes]], start: in
                 continue
         payloads.append(encode_entry(id_bulk, words, skip))
     return payloads
+
+
+def spread_entries(
+    requests: list[list[bytes]],
+    start: int,
+    skip: int,
+    indexes: list[int],
+    ms: int,
+    seq: int,
+    seqs: list[list[int]],
+    payloads: list[list[bytes]],
+    id_bulks: list[bytes],
+) -> int:
+    """Entries of the requests from ``start`` on for several partitions, ``indexes`` says which; the last sequence.
+
+    Their IDs rise over all partitions above ``ms-seq`` (-1: above none), and each tells its partition. What is for
+    partition ``i`` is appended to ``seqs[i]`` and ``payloads[i]``, the IDs of all to ``id_bulks``. Sequences have at
+    most 18 digits; the caller sees to that.
+    """
+    prefix = _prefix(ms)
+    most = 0
+    head = b""
+    at = start
+    for index in indexes:
+        seq += 1 + (index - seq - 1) % _STRIDE
+        if seq >= most:  # with more digits
+            digits = len(b"%d" % seq)
+            head = _HEADS[len(prefix) + digits] + prefix
+            most = _POWERS[digits]
+        lead = seq // 1000
+        if 0 < lead < _ENDS_MAX:
+            id_bulk = b"".join((head, _LEADS[lead], _TAILS[seq - 1000 * lead]))
+        else:
+            id_bulk = b"%b%d\r\n" % (head, seq)
+        column = seqs[index]
+        column.append(seq)
+        row = payloads[index]
+        row.append(encode_entry(id_bulk, requests[at], skip))
+        id_bulks.append(id_bulk)
+        at += 1
+    return seq

@@ -143,7 +143,7 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
             return None
         entry.used_ms = now_ms
         if entry.parts:
-            raise SeveralPartitions.of(key, self.topic_of(db, key, entry))
+            raise SeveralPartitions(key, self.topic_of(db, key, entry))
         return entry.stream or self._open(db, key, entry)
 
     def exists(self, db: int, key: bytes, now_ms: int) -> bool:

@@ -33,13 +33,14 @@ def ensure_fits(settings: TopicSettings, words: Sequence[bytes], start: int) -> 
     schema_of(settings).ensure_fits(words, start)
 
 
-def fits(settings: TopicSettings, words: Sequence[bytes], start: int) -> bool:
-    """The same as an answer."""
-    try:
-        ensure_fits(settings, words, start)
-    except ReplyError:
-        return False
-    return True
+def count_fitting(settings: TopicSettings, requests: Sequence[Sequence[bytes]], start: int) -> int:
+    """How many of the requests have an entry that may be added, up to the first that has not."""
+    for count, words in enumerate(requests):
+        try:
+            ensure_fits(settings, words, start)
+        except ReplyError:
+            return count
+    return len(requests)
 
 
 def schema_of(settings: TopicSettings) -> Schema:

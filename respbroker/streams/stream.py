@@ -157,6 +157,24 @@ class Stream(StreamEntries):
             self.is_dirty = True
             self._on_dirty(self)
 
+    def extend_by_columns(self, ms: int, seqs: list[int], payloads: list[bytes]) -> None:
+        """Stage entries with the IDs ``ms-seqs[0]``, ``ms-seqs[1]``, ..., rising and above ``last_id``.
+
+        The lists are the stream's from then on.
+        """
+        count = len(payloads)
+        if self._payloads:
+            self._ms += [ms] * count
+            self._seqs += seqs
+            self._payloads += payloads
+        else:
+            self._ms, self._seqs, self._payloads = [ms] * count, seqs, payloads
+        self.last_id = (ms, seqs[-1])
+        self.end_ordinal += count
+        if not self.is_dirty:
+            self.is_dirty = True
+            self._on_dirty(self)
+
     def commit(self, effect: Effect) -> None:
         """Apply an effect and stage it."""
         effects.apply(self, effect)

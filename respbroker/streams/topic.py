@@ -8,7 +8,7 @@ are in partition 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from xxhash import xxh3_64_intdigest
@@ -29,20 +29,23 @@ class Topic:
     """One topic while it is open. ``partitions`` are its streams by number; their ``topic`` is this.
 
     ``last_id`` is the highest ID given out in any partition. IDs up to ``plain_until`` are all in partition 0.
-    ``groups`` are those at work: somebody has read for them.
+    ``groups`` are those at work: somebody has read for them. ``key_field`` is the setting, empty for none; ``guarded``
+    says that an XADD is not just appended.
     """
 
     __slots__ = (
+        "_settings",
         "_sticky",
         "_sticky_tick",
         "_trim_room",
         "db",
         "groups",
+        "guarded",
+        "key_field",
         "last_id",
         "name",
         "partitions",
         "plain_until",
-        "settings",
     )
 
     def __init__(
@@ -56,6 +59,16 @@ class Topic:
         self._trim_room = 0, 0, 0, 0
         for stream in partitions:
             self.add(stream)
+
+    @property
+    def settings(self) -> TopicSettings:
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: TopicSettings) -> None:
+        self._settings = settings
+        self.key_field = settings.key_field_bytes
+        self.guarded = settings.guards_appends
 
     def add(self, stream: Stream) -> None:
         """One more partition, behind the others."""
@@ -106,6 +119,11 @@ class Topic:
     def index_of_key(self, key: bytes) -> int:
         """The partition of all entries with that key."""
         return xxh3_64_intdigest(key) % len(self.partitions)
+
+    def indexes_of_keys(self, keys: Iterable[bytes]) -> list[int]:
+        """The same for each of several. Raises TypeError where one is none."""
+        count = len(self.partitions)
+        return [digest % count for digest in map(xxh3_64_intdigest, keys)]
 
     def sticky(self, tick: int) -> int:
         """The partition of entries without a key: one for a whole tick, so that they make one batch, then the next."""

@@ -28,6 +28,7 @@ AT_MOST: Final = {
     "calls: PING": 3,
     "calls: XADD": 0.1,
     "calls: XADD MAXLEN ~": 0.3,
+    "calls: XADD to a topic of 16 partitions": 0.3,
     "calls: XACK of one ID": 0.1,
     "calls: XACK of thirty IDs": 45,
     "calls: XREADGROUP COUNT 1": 8,
@@ -165,6 +166,12 @@ def marginal_calls(node: NodeUnderTest, requests: Callable[[int], list[Request]]
 )
 def test_a_pipelined_request_takes_few_calls(node: NodeUnderTest, name: str, request_words: Request) -> None:
     within(name, marginal_calls(node, lambda count: [request_words] * count))
+
+
+def test_a_pipelined_xadd_to_a_topic_takes_few_calls(node: NodeUnderTest) -> None:
+    run(node, node.client(), [[b"XTOPIC", b"CREATE", b"t", b"PARTITIONS", b"16", b"CONFIG", b"key.field", b"k"]])
+    found = marginal_calls(node, lambda count: [[b"XADD", b"t", b"*", b"k", b"%d" % n] for n in range(count)])
+    within("calls: XADD to a topic of 16 partitions", found)
 
 
 @pytest.mark.parametrize(("name", "ids"), [("calls: XACK of one ID", 1), ("calls: XACK of thirty IDs", 30)])

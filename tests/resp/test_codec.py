@@ -126,10 +126,53 @@ def test_entries_are_decoded_to_what_they_were(it: ModuleType, fields: list[list
 
 @BOTH
 def test_neighbours_alike_are_counted(it: ModuleType) -> None:
-    requests = [[b"a", b"b"], [b"a", b"b", b"c"], [b"a", b"b", b"d"], [b"a", b"x"], [b"a", b"b"]]
-    assert [it.count_alike(requests, start, 2) for start in range(5)] == [3, 2, 1, 1, 1]
-    assert it.count_alike(requests, 0, 3) == 1
-    assert it.count_alike(requests, 0, 1) == 5
+    pairs = [[b"1", b"2"], [b"1", b"2", b"3", b"4"], [b"1", b"5"]]
+    requests = [[b"a", b"b", *pair] for pair in pairs] + [[b"a", b"x", b"1", b"2"], [b"a", b"b", b"1", b"2"]]
+    assert [it.count_entries(requests, start, 2) for start in range(5)] == [3, 2, 1, 1, 1]
+    assert [it.count_entries(requests, start, 1) for start in range(5)] == [0] * 5
+
+
+@BOTH
+def test_a_request_without_pairs_ends_its_neighbours(it: ModuleType) -> None:
+    good = [b"a", b"b", b"1", b"2"]
+    for bad in ([b"a", b"b"], [b"a", b"b", b"1"], [b"a"], [*good, b"3"]):
+        assert it.count_entries([good, good, bad, good], 0, 2) == 2
+        assert it.count_entries([bad, good], 0, 2) == 0
+
+
+@BOTH
+@given(
+    st.lists(st.lists(st.sampled_from([b"a", b"b", b"key"]), min_size=2, max_size=6).map(lambda w: w * 2), max_size=4)
+)
+def test_the_value_of_a_field_is_its_first(it: ModuleType, rows: list[list[bytes]]) -> None:
+    requests = [[b"skipped"], *([b"XADD", b"s", b"*", *words] for words in rows)]
+    expected = [dict(reversed(list(zip(w[::2], w[1::2], strict=True)))).get(b"key") for w in rows]
+    assert it.values_of(requests, 1, len(rows), 3, b"key") == expected
+
+
+@BOTH
+@given(
+    st.lists(st.integers(0, 3) | st.integers(0, 4095), min_size=1, max_size=40),
+    st.integers(-1, 5000) | st.integers(900_000, 10**7) | st.integers(10**16, 9 * 10**17),
+)
+def test_entries_that_are_spread_have_rising_ids_that_tell_the_partition(
+    it: ModuleType, indexes: list[int], before: int
+) -> None:
+    requests = [[b"XADD", b"t", b"*", b"n", b"%d" % n] for n in range(len(indexes) + 1)]
+    seqs: list[list[int]] = [[] for _ in range(4096)]
+    payloads: list[list[bytes]] = [[] for _ in range(4096)]
+    bulks: list[bytes] = []
+    last = it.spread_entries(requests, 1, 3, indexes, 77, before, seqs, payloads, bulks)
+    expected = []
+    for index in indexes:
+        before = next(seq for seq in range(before + 1, before + 4097) if seq % 4096 == index)
+        expected.append(before)
+    assert bulks == [it.encode_id(77, seq) for seq in expected]
+    assert last == expected[-1]
+    for index in set(indexes):
+        places = [place for place, each in enumerate(indexes) if each == index]
+        assert seqs[index] == [expected[place] for place in places]
+        assert payloads[index] == [it.encode_entry(bulks[place], requests[place + 1], 3) for place in places]
 
 
 def test_what_was_compiled_is_what_stands_there() -> None:
