@@ -11,6 +11,7 @@ import click
 import respbroker
 from respbroker.model.config_file import decode
 from respbroker.model.settings import ALIASES, SETTINGS, Settings, SettingsError
+from respbroker.tools.dlq import dlq
 from respbroker.tools.groups import groups
 from respbroker.tools.resets import reset
 from respbroker.tools.topics import topics
@@ -71,6 +72,7 @@ def list_settings() -> None:
 
 main.add_command(topics)
 main.add_command(groups)
+main.add_command(dlq)
 groups.add_command(reset)
 
 

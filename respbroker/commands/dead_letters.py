@@ -11,9 +11,8 @@ Every way of delivery that raises delivery counts asks here first. `watch` gives
     if dead is not None:
         dead.bury()  # once the iteration is over; before or after the others are assigned
 
-A letter is the entry with all its fields, and `FIELDS` behind them, so that the original ones come back by cutting
-these off. It is appended, and its entry acknowledged, as one (the journal), so that after a crash an entry is either
-pending or a letter.
+A letter is the entry with all its fields, and behind them those of `respbroker.model.letters`. It is appended, and its
+entry acknowledged, as one (the journal), so that after a crash an entry is either pending or a letter.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from respbroker.commands.append import next_id
 from respbroker.commands.topic_append import key_of
 from respbroker.errors import ReplyError, quoted
 from respbroker.model.config_file import encode
+from respbroker.model.letters import FATAL, SUFFIX, TOO_OFTEN, Origin
 from respbroker.model.stream_id import U64_MAX
 from respbroker.model.topic_settings import DEFAULTS
 from respbroker.resp.codec import encode_id
@@ -38,18 +38,6 @@ if TYPE_CHECKING:
     from respbroker.streams.group import Group
     from respbroker.streams.stream import Stream
 
-#: What a letter tells besides the fields of its entry, in this order, behind them.
-FIELDS: Final = (
-    b"dlq.topic",
-    b"dlq.partition",
-    b"dlq.id",
-    b"dlq.group",
-    b"dlq.consumer",
-    b"dlq.deliveries",
-    b"dlq.reason",
-)
-TOO_OFTEN, FATAL = b"max.deliveries", b"fatal"
-SUFFIX: Final = b".dlq"
 #: So many letters are enough for one request where COUNT says how much it wants.
 ENOUGH: Final = 1000
 
@@ -154,19 +142,17 @@ class DeadLetters:
         ctx.note(len(letters), f"entries of '{origin}' went to '{target}' as dead letters of group '{group}'")
 
     def _words(self, ordinal: int) -> list[bytes]:
-        """`FIELDS` with their values."""
-        stream = self._stream
+        stream, group = self._stream, self._group
         owner, deliveries, reason = self._letters[ordinal]
-        values = (
-            _name(stream),
-            b"%d" % stream.partition,
-            b"%d-%d" % stream.id_at(ordinal),
-            self._group.name,
-            owner or self._group.pending.former_owner(ordinal) or b"",
-            b"%d" % deliveries,
-            reason,
-        )
-        return [word for pair in zip(FIELDS, values, strict=True) for word in pair]
+        return Origin(
+            topic=_name(stream),
+            partition=b"%d" % stream.partition,
+            entry_id=b"%d-%d" % stream.id_at(ordinal),
+            group=group.name,
+            consumer=owner or group.pending.former_owner(ordinal) or b"",
+            deliveries=b"%d" % deliveries,
+            reason=reason,
+        ).words
 
 
 def topic_of_letters(name: bytes, settings: TopicSettings) -> bytes:

@@ -26,7 +26,7 @@ from typing import Final
 
 from tests.support.servers import HOST, ROOT, Server, respbroker_server
 
-PAGES: Final = ("docs/exploring-topics.md", "docs/tools.md")
+PAGES: Final = ("docs/dead-letters.md", "docs/exploring-topics.md", "docs/tools.md")
 BEGAN_MS: Final = 1_764_093_600_000
 STEP_MS: Final = 250  # between IDs that the server gave
 PROMPT: Final = re.compile(r"^([\w.:]+>|\$) (.*)$")

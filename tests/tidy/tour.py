@@ -65,8 +65,8 @@ CHAPTERS: Final = (
     Chapter(
         "The operator's tools",
         "respbroker/tools",
-        "`respbroker topics` and `respbroker groups` are clients of a running server and know nothing of its inside.",
-        "__init__ connection* options output topics groups group_facts resets",
+        "`respbroker topics`, `groups` and `dlq` are clients of a running server and know nothing of its inside.",
+        "__init__ connection* options output topics groups group_facts resets dlq",
     ),
     Chapter(
         "The edge",
@@ -147,7 +147,7 @@ CHAPTERS: Final = (
         "Values",
         "respbroker/model",
         "Frozen, and known to everyone.",
-        "__init__ stream_id settings setting_kinds topic_settings config_file settings_page glob version",
+        "__init__ stream_id settings setting_kinds topic_settings config_file settings_page letters glob version",
     ),
     Chapter("Refusals", "respbroker", "Printed with advice in [errors](errors.md).", "errors"),
     Chapter(
