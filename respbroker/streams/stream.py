@@ -289,6 +289,8 @@ class Stream(StreamEntries):
         self.last_id = self.max_deleted_id = ZERO
         self._restore()
         self._forget_staged()
+        if self.topic is not None:
+            self.topic.forget_fronts()
 
     def snapshot(self) -> bytes:
         """The state behind the log at its end, for `_restore`; nothing may be staged."""

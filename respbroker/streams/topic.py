@@ -39,6 +39,7 @@ class Topic:
         "_sticky_tick",
         "_trim_room",
         "db",
+        "fronts",
         "groups",
         "guarded",
         "key_field",
@@ -57,6 +58,8 @@ class Topic:
         self.last_id: Id = ZERO
         self._sticky, self._sticky_tick = -1, -1
         self._trim_room = 0, 0, 0, 0
+        #: Cache of trimming: of each partition the ordinal and the ID of its first live entry.
+        self.fronts: list[tuple[int, Id]] = []
         for stream in partitions:
             self.add(stream)
 
@@ -81,6 +84,12 @@ class Topic:
         """Another stream takes the place of a partition."""
         stream.topic, stream.partition, stream.settings = self, index, self.settings
         self.partitions[index] = stream
+        self.forget_fronts()
+
+    def forget_fronts(self) -> None:
+        """A partition is not what it was: what trimming remembers may be wrong."""
+        self.fronts.clear()
+        self._trim_room = 0, 0, 0, 0
 
     @property
     def is_ordered(self) -> bool:

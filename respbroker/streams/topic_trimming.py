@@ -29,28 +29,27 @@ _NONE: Final = (1 << 64, 0)  # behind every ID
 
 def trim_topic(topic: Topic, trim: Trim, node_entries: int) -> list[tuple[Stream, int]]:
     """Trim; the partitions that lost entries, and how many each."""
-    streams = topic.partitions
-    if trim.maxlen is None:
+    streams, maxlen = topic.partitions, trim.maxlen
+    if maxlen is None:
         return _trim_by_id(streams, trim, node_entries)
     rounded = trim.approximate and node_entries > 0
-    remembered = rounded and trim.policy is not Policy.ACKED
-    if remembered and topic.has_trim_room(trim.maxlen, node_entries):
+    if rounded and topic.has_trim_room(maxlen, node_entries):
         return []
-    excess = topic.length - trim.maxlen
+    excess = topic.length - maxlen
     if excess <= 0:
         return []
     before = [stream.length for stream in streams]
-    floors = floors_of_oldest(streams, excess)
     if rounded:
-        floors = _whole_nodes(streams, floors, node_entries, trim.limit)
+        floors, room = _whole_nodes(streams, maxlen, node_entries, trim.limit)
+        topic.set_trim_room(maxlen, node_entries, 0 if trim.policy is Policy.ACKED else room)
+    else:
+        floors = _oldest(topic) if excess == 1 else floors_of_oldest(streams, excess)
     if trim.policy is Policy.ACKED:
         _take_unreferenced(streams, floors if rounded else None, excess)
     else:
         for stream, floor in zip(streams, floors, strict=True):
             if floor > stream.first_ordinal:
                 trim.take(stream, floor)
-    if remembered:
-        topic.set_trim_room(trim.maxlen, node_entries, _room(streams, trim.maxlen, node_entries))
     lost = [(stream, length - stream.length) for stream, length in zip(streams, before, strict=True)]
     return [(stream, count) for stream, count in lost if count]
 
@@ -119,6 +118,22 @@ def floors_of_oldest(streams: Sequence[Stream], count: int) -> list[int]:
     return _taken_from(streams, lows, highs, left) if left else lows
 
 
+def _oldest(topic: Topic) -> list[int]:
+    """The same for the one oldest entry, where what each partition begins with is remembered from the last time."""
+    known = topic.fronts
+    if len(known) != len(topic.partitions):
+        known[:] = [(-1, _NONE)] * len(topic.partitions)
+    floors: list[int] = []
+    for index, stream in enumerate(topic.partitions):
+        first = stream.deletions.next_live(stream.first_ordinal) if stream.deletions.count else stream.first_ordinal
+        floors.append(stream.first_ordinal)
+        if known[index][0] != first or known[index][1] == _NONE:
+            known[index] = first, _id_from(stream, first)
+    index = min(range(len(known)), key=lambda index: known[index][1])
+    floors[index] = known[index][0] + 1
+    return floors
+
+
 def _taken_from(streams: Sequence[Stream], lows: list[int], highs: list[int], count: int) -> list[int]:
     """The same where the windows are small."""
     listed: list[tuple[Id, int, int]] = []
@@ -169,37 +184,46 @@ def _node_end(stream: Stream, ordinal: int, node_entries: int) -> int:
     return min(end, stream.end_ordinal)
 
 
-def _whole_nodes(streams: Sequence[Stream], floors: list[int], node_entries: int, limit: int) -> list[int]:
-    """What lies below ``floors`` in whole nodes, the oldest nodes with no more than ``limit`` entries (0: all)."""
-    for index, (stream, floor) in enumerate(zip(streams, floors, strict=True)):
-        if floor < stream.end_ordinal:
-            whole = stream.node_origin + (floor - stream.node_origin) // node_entries * node_entries
-            floors[index] = max(whole, stream.first_ordinal)
-    lows = [stream.first_ordinal for stream in streams]
-    if not limit or sum(map(_live, streams, lows, floors)) <= limit:
-        return floors
-    nodes = [(_id_from(stream, low), index) for index, (stream, low) in enumerate(zip(streams, lows, strict=True))]
+def _whole_nodes(streams: Sequence[Stream], maxlen: int, node_entries: int, limit: int) -> tuple[list[int], int]:
+    """The ordinals up to which whole nodes can go so that ``maxlen`` entries are left, the oldest nodes first and no
+    more than ``limit`` entries (0: all); and how many entries must be appended before another node can go.
+    """
+    floors = [stream.first_ordinal for stream in streams]
+    if not limit:
+        floors = _nodes_below(streams, maxlen, node_entries)
+    nodes = [
+        (_last_id(stream, floor, node_entries), index)
+        for index, (stream, floor) in enumerate(zip(streams, floors, strict=True))
+        if floor < stream.end_ordinal
+    ]
     heapify(nodes)
+    taken = 0
     while nodes:
-        _, index = heappop(nodes)
-        stream, low = streams[index], lows[index]
-        if low == floors[index]:
-            continue
-        end = _node_end(stream, low, node_entries)
-        limit -= _live(stream, low, end)
-        if limit < 0:
-            break
-        lows[index] = end
-        heappush(nodes, (_id_from(stream, end), index))
-    return lows
+        last_id, index = heappop(nodes)
+        later = sum(_live(stream, stream.ordinal_of(behind(last_id)), stream.end_ordinal) for stream in streams)
+        if later < maxlen:
+            return floors, maxlen - later
+        stream, floor = streams[index], floors[index]
+        end = _node_end(stream, floor, node_entries)
+        taken += _live(stream, floor, end)
+        if limit and taken > limit:
+            return floors, 0
+        floors[index] = end
+        if end < stream.end_ordinal:
+            heappush(nodes, (_last_id(stream, end, node_entries), index))
+    return floors, 0
 
 
-def _room(streams: Sequence[Stream], maxlen: int, node_entries: int) -> int:
-    """How many entries must be appended before another node can go: until ``maxlen`` are behind one of the nodes."""
-    ends = [(stream, _node_end(stream, stream.first_ordinal, node_entries)) for stream in streams if stream.length]
-    lasts = [(stream, stream.deletions.previous_live(end - 1)) for stream, end in ends]
-    if not lasts or any(last < stream.first_ordinal for stream, last in lasts):
-        return 0
-    least = min(stream.id_at(last) for stream, last in lasts)
-    later = sum(_live(stream, stream.ordinal_of(behind(least)), stream.end_ordinal) for stream in streams)
-    return max(0, maxlen - later)
+def _nodes_below(streams: Sequence[Stream], maxlen: int, node_entries: int) -> list[int]:
+    """Where nodes end of which everything is to go; some more may be whole."""
+    floors = floors_of_oldest(streams, sum(stream.length for stream in streams) - maxlen)
+    for index, (stream, floor) in enumerate(zip(streams, floors, strict=True)):
+        whole = stream.node_origin + (floor - stream.node_origin) // node_entries * node_entries
+        floors[index] = max(whole, stream.first_ordinal)
+    return floors
+
+
+def _last_id(stream: Stream, floor: int, node_entries: int) -> Id:
+    """The ID of the last live entry in the node that begins at ``floor``; 0-0 if nothing in it lives."""
+    last = stream.deletions.previous_live(_node_end(stream, floor, node_entries) - 1)
+    return stream.id_at(last) if last >= floor else ZERO

@@ -222,4 +222,4 @@ class TopicMachine(RuleBasedStateMachine):
 
 
 TestTopic = TopicMachine.TestCase
-TestTopic.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestTopic.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

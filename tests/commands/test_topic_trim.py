@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import asker, fields, ids
+from tests.support.memory_filesystem import MemoryFileSystem
 from tests.support.nodes import open_node
 
 NODE_ENTRIES = 10
@@ -193,3 +194,32 @@ def test_watchers_and_listeners_are_told_of_the_partitions_that_changed(node, as
     ask("XTRIM orders MAXLEN 4")
     heard = node.output(listener.client)
     assert b"__keyspace@0__:orders\r\n$5\r\nxtrim\r\n" in heard
+
+
+def test_exact_trimming_after_a_refused_tick_takes_the_oldest_there_is():
+    """What was appended in a refused tick is gone, and another entry has its place."""
+    disk = MemoryFileSystem()
+    disk.mkdir("d")
+    node = open_node("d", disk)
+    ask = asker(node)
+    ask("XTOPIC CREATE t PARTITIONS 2")
+    old = ask("XADD t/1 * n 0")
+    node.tick()
+    disk.room = 0
+    refused = [["XADD", "t/0", "*", "n", 1], ["XADD", "t/1", "MAXLEN", 9, "*", "n", 2], ["XTRIM", "t", "MAXLEN", 2]]
+    assert b"MISCONF" in node.pipeline(ask.client, refused)
+    assert entries(ask, "t") == [old]
+    disk.room = None
+    for _ in range(3):
+        node.clock.advance(10_000)
+        node.tick()
+    added = [ask(f"XADD t/{partition} * n x") for partition in (1, 0)]
+    added += [ask("XADD t MAXLEN 3 * n x") for _ in range(2)]
+    assert entries(ask, "t") == added[1:]
+
+
+def test_a_limit_that_whole_nodes_use_up_lets_no_more_go(ask):
+    add(ask, 200)
+    assert ask("XTRIM orders MAXLEN ~ 20 LIMIT 30") == 30
+    assert ask("XTRIM orders MAXLEN ~ 20 LIMIT 10") == 10
+    assert ask("XTRIM orders MINID ~ 9999999999999 LIMIT 20") == 20
