@@ -22,6 +22,7 @@ OURS, PEERS = NAMES[0], NAMES[1:]
 FIRST_MS = 1_700_000_000_000  # IDs of prepared entries count up from here, so all replies of one kind are of one size
 FILL_BATCH = 200
 CLIENTS_MAX = 12_000
+NOTHING = b"*-1\r\n"  # what XREADGROUP says where nothing is new
 
 PROMISES = {
     "always": "All three answer a write after it is synced.",
@@ -109,7 +110,7 @@ class Target:
         self.call("XGROUP", "CREATE", key, "passing", 0)
         read = ("XREADGROUP", "GROUP", "passing", "c", "NOACK", "COUNT", 1000, "STREAMS", key, ">")
         with self.server.connect(timeout=300) as wire:
-            while wire.call(*read):
+            while wire.call(*read) != NOTHING:
                 pass
         self.call("XGROUP", "DESTROY", key, "passing")
 

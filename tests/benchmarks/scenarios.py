@@ -13,6 +13,7 @@ from typing import Protocol
 
 import attrs
 
+from tests.benchmarks import consumer
 from tests.benchmarks.loader import Load, WrongReply, drive, redis_benchmark, request
 from tests.benchmarks.measure import Sample
 from tests.benchmarks.peers import FIRST_MS, Target
@@ -274,19 +275,20 @@ class Pipeline:
         count = scale(self.entries, 160)
         target.call("DEL", KEY)
         target.call("XGROUP", "CREATE", KEY, GROUP, "$", "MKSTREAM")
-        cpu, began = target.cpu_seconds, time.perf_counter()
-        consumers = [
-            subprocess.Popen(
-                [sys.executable, "-m", "tests.benchmarks.consumer", str(target.port), str(self.consumers), str(count)],
-                stdout=subprocess.PIPE,
-            )
-        ]
-        words = ["XADD", KEY, "*", "field", "x" * 100]
-        redis_benchmark(target.port, count, words, clients=10, pipeline=16)
-        seen = sum(int(each.communicate(timeout=300)[0]) for each in consumers)
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.consumer", str(target.port), str(self.consumers), str(count)],
+            stdout=subprocess.PIPE,
+        ) as consumers:
+            assert consumers.stdout is not None
+            consumers.stdout.readline()
+            cpu, began = target.cpu_seconds, time.perf_counter()
+            words = ["XADD", KEY, "*", consumer.FIELD, consumer.VALUE]
+            load = redis_benchmark(target.port, count, words, clients=10, pipeline=16)
+            seen, reads, used = map(float, consumers.communicate(timeout=300)[0].split())
         seconds = time.perf_counter() - began
-        expect("entries consumed", seen, count)
+        expect("entries consumed", int(seen), count)
         expect("entries pending", target.pending(KEY, GROUP), 0)
         return Sample(
-            count / seconds, count, count, seconds, server_cpu=target.cpu_seconds - cpu, rss_mb=target.rss_mb
+            count / seconds, count, count, seconds, server_cpu=target.cpu_seconds - cpu, rss_mb=target.rss_mb,
+            loader_share=(load.loader_share * load.seconds + used) / seconds, notes={"entries per read": count / reads},
         )  # fmt: skip
