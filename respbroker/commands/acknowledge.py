@@ -19,6 +19,7 @@ from respbroker.sessions.client import Reply
 from respbroker.streams import effects
 from respbroker.streams.pending import COUNT_MAX
 from respbroker.streams.recent_ids import window_of
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
 
 KEY: Final = Keys(1, 1, 1)
+_SINGLE: Final = 4  # words of an XACK of one ID
 
 
 def xack(ctx: Context, words: list[bytes]) -> Reply:
@@ -49,17 +51,20 @@ def xack(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def xack_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
-    """Neighbouring ``XACK key group id`` of one group; see `RunHandler`."""
-    command, key, group_name = requests[start][:3]
-    if requests[start + 1][:3] != [command, key, group_name]:
+    """Neighbouring XACKs of one group; see `RunHandler`."""
+    head = requests[start][:3]
+    if requests[start + 1][:3] != head:
         return 0
     try:
-        stream = ctx.lookup(key)
+        stream = ctx.lookup(head[1])
     except SeveralPartitions as found:
         return run_on_topic(ctx, found.topic, requests, start, out)
-    group = stream.groups.get(group_name) if stream is not None else None
+    group = stream.groups.get(head[2]) if stream is not None else None
     if stream is None or group is None:
         return 0
+    if len(requests[start]) > _SINGLE:
+        return _acknowledge_many(ctx, stream, group, requests, start, out)
+    command, key, group_name = head
     names = []
     try:
         for another, its_key, its_group, name in islice(requests, start, None):
@@ -73,6 +78,26 @@ def xack_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Re
     ctx.dirty += sum(removed)
     out.extend([_REPLIES[one] for one in removed])
     return len(removed)
+
+
+def _acknowledge_many(
+    ctx: Context, stream: Stream, group: Group, requests: list[list[bytes]], start: int, out: list[Reply]
+) -> int:
+    """Requests with several IDs each, as consumers send them that read a hundred entries at a time."""
+    window = stream.recent_ids or window_of(stream)
+    head = requests[start][:3]
+    served = 0
+    try:
+        for words in islice(requests, start, None):
+            if words[:3] != head or len(words) < _SINGLE:
+                break
+            removed = stream.acknowledge(group, window.take(stream, words[3:]))
+            ctx.dirty += removed
+            out.append(replies.integer(removed))
+            served += 1
+    except (ReplyError, StorageError):  # that request will be told by itself
+        pass
+    return served
 
 
 _REPLIES: Final = (replies.ZERO, replies.ONE)

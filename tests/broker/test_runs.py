@@ -267,6 +267,29 @@ def test_an_acknowledgement_of_no_id_is_refused_in_its_place() -> None:
     assert replies == b":1\r\n:1\r\n-ERR Invalid stream ID specified as stream command argument\r\n:1\r\n:0\r\n:1\r\n"
 
 
+def many(*batches: list[int]) -> list[Request]:
+    return [[b"XACK", b"s", b"g", *map(entry_id, numbers)] for numbers in batches]
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        pytest.param([list(range(at, at + 100)) for at in range(0, 2100, 100)], id="all, a hundred at a time"),
+        pytest.param([[7, 3, 3], [3, 9], [1, 2], [4], [5, 6]], id="few, twice, and one alone"),
+        pytest.param([list(range(50, 0, -1)), list(range(40, 90))], id="backwards and overlapping"),
+    ],
+)
+def test_acknowledgements_of_many_entries_each(batches: list[list[int]]) -> None:
+    same(GROUP, many(*batches))
+
+
+def test_among_many_acknowledgements_of_many_one_of_no_id_is_refused_in_its_place() -> None:
+    bad = [b"XACK", b"s", b"g", entry_id(5), b"oops"]
+    requests = [*many([1, 2], [3, 4]), bad, *many([5, 6], [7, 1600])]
+    replies = same(GROUP, requests)
+    assert replies == b":2\r\n:2\r\n-ERR Invalid stream ID specified as stream command argument\r\n:2\r\n:2\r\n"
+
+
 def test_acknowledgements_survive_a_restart() -> None:
     disk = MemoryFileSystem()
     disk.mkdir("/node")
