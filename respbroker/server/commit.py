@@ -1,19 +1,20 @@
 """Output commit: no reply leaves before what it speaks of is as durable as `appendfsync` says.
 
 With `always` the outputs of a tick that wrote, and of all ticks behind it, are held until the sync that covers them is
-done; meanwhile the next ticks are read and run, and their writes share the sync after it. Outputs leave in the order
-of ticks, always.
+done; meanwhile the next ticks are read and run, and their writes share the sync after it. Before that one starts,
+those that were just answered may join (`company.py`). Outputs leave in the order of ticks, always.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 import attrs
 
+from respbroker.server.company import Company
 from respbroker.server.connection import Connection
 from respbroker.sessions.client import Client, Output
 
@@ -47,9 +48,14 @@ class Durability(Protocol):
 
 
 class OutputCommit:
-    """Starts syncs and holds outputs. At most one sync runs at a time; its thread is behind ``submit``."""
+    """Starts syncs and holds outputs. At most one sync runs at a time; its thread is behind ``submit``.
 
-    def __init__(self, durability: Durability, submit: Callable[[Any], None]) -> None:
+    ``pace`` says how many seconds the next sync will take; 0 if none is to wait for others to join.
+    """
+
+    def __init__(
+        self, durability: Durability, submit: Callable[[Any], None], pace: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self._durability = durability
         self._submit = submit
         self._held: deque[tuple[int, list[Sending]]] = deque()  # with the number of the sync that covers them
@@ -59,6 +65,7 @@ class OutputCommit:
         self._warned = False
         self._failed = False  # after that nothing is synced any more, and nothing waits for it
         self._next_at = 0.0  # everysec: when the next sync is due
+        self.company = Company(pace)
 
     @property
     def holding(self) -> bool:
@@ -72,26 +79,41 @@ class OutputCommit:
         """Whether the outputs of the tick that just ran have to wait: `after_tick` takes them."""
         return bool(self._held) or (policy == "always" and not self._failed and self._durability.needs_sync)
 
-    def sync_at_once(self, clients: list[Client], perform: Callable[[Any], None]) -> bool:
-        """Sync what the tick wrote with ``perform``, for `holds_back` said that its outputs must wait for that.
+    def gathers(self, policy: str, now: float) -> bool:
+        """Whether the next sync waits for others to join."""
+        return (
+            policy == "always"
+            and self._running is None
+            and not self._failed
+            and self.company.is_awaited(now)
+            and not self._durability.wants_sync_now
+        )
 
-        False where others wait before them or there is much to sync: then they are to be held. If the sync fails the
-        clients are closed unanswered.
+    def sync_at_once(self, clients: list[Client], perform: Callable[[Any], None], now: float) -> list[Sending] | None:
+        """Sync what was written with ``perform``, for `holds_back` said that the tick's outputs must wait for that.
+
+        Gives back what was held for that sync and leaves before them. None where others wait or there is much to sync:
+        then the outputs are to be held. If the sync fails all of them are closed unanswered.
         """
         durability = self._durability
-        if self._running is not None or self._held or durability.logs_to_sync > LOGS_AT_ONCE:
-            return False
+        if self._running is not None or durability.logs_to_sync > LOGS_AT_ONCE or self.gathers("always", now):
+            return None
+        self.company.left()
         request = durability.take_syncs()
         self._coming += 1
+        failure: OSError | None = None
         try:
             perform(request)
         except OSError as error:
+            failure = error
             self._fail(request, error)
             for client in clients:
                 client.kill = True
         else:
             durability.synced(request)
-        return True
+        released = self._release(failure)
+        self._answered(released, [client.connection for client in clients if client.connection is not None], now)
+        return released
 
     def after_tick(self, sendings: list[Sending], policy: str, now: float) -> list[Sending]:
         """Take the outputs of a tick; gives back what may leave now."""
@@ -109,17 +131,18 @@ class OutputCommit:
             self._warn_if_slow(now)
             return
         durability = self._durability
-        if self._failed or not durability.needs_sync:
+        if self._failed or not (durability.needs_sync or self._held) or self.gathers(policy, now):
             return
         due = policy == "always" or (policy == "everysec" and now >= self._next_at)
         if due or self._held or durability.wants_sync_now:
+            self.company.left()
             self._running = durability.take_syncs()
             self._coming += 1
             self._started_at, self._warned = now, False
             self._next_at = now + SYNC_SECONDS
             self._submit(self._running)
 
-    def finished(self, error: Exception | None) -> list[Sending]:
+    def finished(self, error: Exception | None, now: float = 0.0) -> list[Sending]:
         """The running sync is done: gives back what may leave now.
 
         If it failed, nobody knows what is on disk: connections whose replies were held are closed without them.
@@ -129,6 +152,12 @@ class OutputCommit:
             self._fail(request, error if isinstance(error, OSError) else OSError(str(error)))
         else:
             self._durability.synced(request)
+        released = self._release(error)
+        self._answered(released, (), now)
+        return released
+
+    def _release(self, error: Exception | None) -> list[Sending]:
+        """What was held for syncs that are done; everything, and without what it says, if one failed."""
         released: list[Sending] = []
         while self._held and (self._held[0][0] < self._coming or error is not None):
             released += self._held.popleft()[1]
@@ -137,6 +166,11 @@ class OutputCommit:
                 sending.pieces, sending.closing = [], True
                 sending.connection.client.kill = True
         return released
+
+    def _answered(self, sendings: list[Sending], others: Iterable[Connection], now: float) -> None:
+        connections = [sending.connection for sending in sendings]
+        connections += others
+        self.company.answered(connections, now)
 
     def _fail(self, request: Any, error: OSError) -> None:
         _log.error("sync failed: %s. Writes are refused until a restart.", error)
@@ -153,6 +187,8 @@ class OutputCommit:
         """When `start_due` should be called at the latest."""
         if policy == "everysec" and self._running is None and not self._failed and self._durability.needs_sync:
             return self._next_at
+        if policy == "always" and self._held and self._running is None:
+            return self.company.until
         return None
 
     def _warn_if_slow(self, now: float) -> None:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("respbroker.server")
 
 READ_SIZE: Final = 64 * 1024  # read from one connection in one turn
-LINGER_SECONDS: Final = 0.001  # wait this long in the poller itself before handing over to Trio: a busy server stays
-CHECKPOINT_SECONDS: Final = 0.01  # Trio runs at least this often
+LINGER_SECONDS: Final = 0.01  # wait this long in the poller itself before handing over to Trio: a busy server stays
+CHECKPOINT_SECONDS: Final = 0.05  # Trio runs at least this often
 SWEEP_SECONDS: Final = 1.0  # how often idle connections and soft limits are looked for
 
 
@@ -55,9 +55,10 @@ class Loop:
             self._poller.register(fd, READ)
         self._syncs = Syncs(self.wake)
         self._jobs = Worker("respbroker-jobs", run_job, self.wake)
-        self.commit = OutputCommit(node.durability, self._syncs.start)
+        self.commit = OutputCommit(node.durability, self._syncs.start, self._syncs.pace)
         self._violations: list[Connection] = []  # to be told of it when earlier requests are answered
         self._sweep_at = 0.0
+        self._alone = False  # nobody was answered since the last sync without waiting for the next
         self._deaf = False  # not accepting until the next sweep
 
     # -- running -------------------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ class Loop:
                 await trio.lowlevel.checkpoint()
                 checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
             patience = self._patience(now)
-            events = self._poller.poll(min(LINGER_SECONDS, patience))
+            events = self._look(patience, now)
             if not events and patience > LINGER_SECONDS and not self.stopping:
                 await self._sleep(patience)
                 checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
@@ -95,7 +96,13 @@ class Loop:
             if self._poller.fileno() >= 0:
                 await trio.lowlevel.wait_readable(self._poller.fileno())
             else:  # select() has no descriptor to wait for
-                await trio.sleep(CHECKPOINT_SECONDS)
+                await trio.sleep(LINGER_SECONDS)
+
+    def _look(self, patience: float, now: float) -> list[tuple[int, int]]:
+        """What is ready, soon at the latest. Those who may join a sync are given time to come together."""
+        if self.commit.holding and self.commit.gathers(self.node.settings.appendfsync, now):
+            time.sleep(self.commit.company.pause_seconds)
+        return self._poller.poll(min(LINGER_SECONDS, patience))
 
     def _patience(self, now: float) -> float:
         """Seconds until something is due by itself."""
@@ -118,19 +125,29 @@ class Loop:
         if self._violations:
             self._report_violations()
         clients = node.take_outputs()
-        must_wait = self.commit.holds_back(settings.appendfsync)
-        if must_wait and self._syncs.is_quick:
-            must_wait = not self.commit.sync_at_once(clients, self._syncs.perform)
-        if must_wait:
-            held = self.connections.collect(clients)
-            self.connections.send(self.commit.after_tick(held, settings.appendfsync, now.seconds), now.seconds)
+        if self.commit.holds_back(settings.appendfsync):
+            self._commit(clients, batch, now.seconds)
         else:
+            self._alone = self._alone and not clients
             self.connections.answer(clients, now.seconds)
         if self.connections.paused:
             self.connections.resume()
         self._serve_node(now.seconds)
         if now.seconds >= self._sweep_at:
             self._sweep(now.seconds)
+
+    def _commit(self, clients: list[Client], batch: Batch, now: float) -> None:
+        """Answer behind a sync: here and now if the disk is quick, else when the thread has done it."""
+        self.commit.company.heard([client.connection for client, _ in batch])
+        if self._syncs.is_quick(alone=self._alone):
+            earlier = self.commit.sync_at_once(clients, self._syncs.perform, now)
+            if earlier is not None:
+                self._alone = True
+                self.connections.send(earlier, now)
+                self.connections.answer(clients, now)
+                return
+        held = self.connections.collect(clients)
+        self.connections.send(self.commit.after_tick(held, self.node.settings.appendfsync, now), now)
 
     def _read(self, events: list[tuple[int, int]], now: Now) -> Batch:
         """Read each ready connection once; the complete requests of each."""
@@ -258,8 +275,9 @@ class Loop:
         """Start what is due, and let go of what was held for syncs that are done."""
         self.commit.start_due(self.node.settings.appendfsync, now)
         while self.commit.syncing and (done := self._syncs.take_done()):
+            self._alone = True
             for each in done:
-                self.connections.send(self.commit.finished(each.error), now)
+                self.connections.send(self.commit.finished(each.error, now), now)
             self.commit.start_due(self.node.settings.appendfsync, now)
 
     # -- the end -------------------------------------------------------------------------------------------------

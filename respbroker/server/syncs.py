@@ -1,7 +1,8 @@
 """Where a sync runs: in a thread of its own, or at once at the end of the turn if the disk is quick.
 
 Handing a sync to a thread lets the next ticks run meanwhile, and costs two changes of threads, both of which want the
-interpreter's lock. On a disk that syncs in less than that costs it is better to wait for it, as Redis does.
+interpreter's lock. On a disk that syncs in less than that costs it is better to wait for it, as Redis does; and so
+it is where all who have asked for anything since the sync before wait for this one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from respbroker.broker.durability import SyncRequest
 
 QUICK_SECONDS: Final = 0.001  # nobody else waits longer than that for a sync that runs at once
+BEARABLE_SECONDS: Final = 0.02  # the same where nobody else is known to be there
 _FIRST_GUESS: Final = 1.0  # seconds: the first syncs go to the thread
 _WEIGHT: Final = 0.5  # of the newest sync in what is expected of the next
 
@@ -27,10 +29,13 @@ class Syncs:
         self._worker = Worker("respbroker-sync", sync_timed, wake)
         self._expected = _FIRST_GUESS  # seconds
 
-    @property
-    def is_quick(self) -> bool:
-        """Whether a sync of a log or two is better waited for than handed over."""
-        return self._expected < QUICK_SECONDS
+    def pace(self) -> float:
+        """How many seconds the next sync is expected to take."""
+        return self._expected
+
+    def is_quick(self, *, alone: bool) -> bool:
+        """Whether a sync of a log or two is better waited for than handed over; ``alone``: by all who were served."""
+        return self._expected < (BEARABLE_SECONDS if alone else QUICK_SECONDS)
 
     def start(self, request: SyncRequest) -> None:
         """Sync in the thread; `take_done` will tell."""

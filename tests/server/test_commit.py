@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
+from respbroker.resp.limits import Limits
 from respbroker.server.commit import OutputCommit, Sending
+from respbroker.server.connection import Connection
 from respbroker.sessions.client import Client
 from tests.server.edge import ask, edge, receive, receive_all
 from tests.server.toy_node import ToyDurability, ToyNode
@@ -34,17 +37,17 @@ def names(sendings):
 
 
 class Bench:
-    def __init__(self):
+    def __init__(self, pace=0.0):
         self.durability = ToyDurability(ToyNode())
         self.submitted = []
-        self.commit = OutputCommit(self.durability, self.submitted.append)
+        self.commit = OutputCommit(self.durability, self.submitted.append, lambda: pace)
 
     def tick(self, name, *, wrote, policy="always", now=0.0):
         self.durability.needs_sync = self.durability.needs_sync or wrote
         return names(self.commit.after_tick([sending(name)], policy, now))
 
     def finish(self, policy="always", now=0.0):
-        released = names(self.commit.finished(None))
+        released = names(self.commit.finished(None, now))
         self.commit.start_due(policy, now)
         return released
 
@@ -74,7 +77,7 @@ def test_a_sync_at_once_lets_the_outputs_go():
     bench, performed = Bench(), []
     bench.durability.needs_sync = True
     assert bench.commit.holds_back("always")
-    assert bench.commit.sync_at_once([], performed.append)
+    assert bench.commit.sync_at_once([], performed.append, 0.0) == []
     assert len(performed) == 1
     assert bench.submitted == []
     assert not bench.commit.holds_back("always")
@@ -84,11 +87,11 @@ def test_nothing_is_synced_at_once_while_others_wait_or_much_is_to_be_synced():
     bench, performed = Bench(), []
     bench.tick("a", wrote=True)
     bench.durability.needs_sync = True
-    assert not bench.commit.sync_at_once([], performed.append)
+    assert bench.commit.sync_at_once([], performed.append, 0.0) is None
     assert bench.finish() == ["a"]
     bench.finish()
     bench.durability.needs_sync, bench.durability.logs_to_sync = True, 3
-    assert not bench.commit.sync_at_once([], performed.append)
+    assert bench.commit.sync_at_once([], performed.append, 0.0) is None
     assert performed == []
     assert bench.commit.holds_back("always")
 
@@ -100,9 +103,82 @@ def test_clients_are_closed_unanswered_when_a_sync_at_once_fails():
         raise OSError(5, "Input/output error")
 
     bench.durability.needs_sync = True
-    assert bench.commit.sync_at_once([client], fail)
+    assert bench.commit.sync_at_once([client], fail, 0.0) == []
     assert client.kill
     assert bench.durability.log == ["failed: [Errno 5] Input/output error"]
+
+
+def test_those_just_answered_may_join_the_next_sync():
+    bench = Bench(pace=0.004)
+    bench.tick("a", wrote=True)
+    bench.tick("b", wrote=True, now=0.003)
+    assert bench.finish(now=0.004) == ["a"]
+    assert len(bench.submitted) == 1  # b waits for a
+    assert bench.commit.next_deadline("always") == 0.008
+    bench.commit.company.heard(["a"])
+    assert bench.tick("a", wrote=True, now=0.005) == []
+    assert len(bench.submitted) == 2
+    assert bench.finish(now=0.009) == ["b", "a"]
+
+
+def test_a_sync_that_is_waited_for_covers_all_who_joined():
+    bench, performed = Bench(pace=0.0005), []
+    bench.commit.company.answered(["a", "b"], 1.0)
+    bench.durability.needs_sync = True
+    bench.commit.company.heard(["a"])
+    assert bench.commit.sync_at_once([], performed.append, 1.0001) is None
+    assert bench.tick("a", wrote=True, now=1.0001) == []
+    bench.commit.company.heard(["b"])
+    assert names(bench.commit.sync_at_once([], performed.append, 1.0002)) == ["a"]
+    assert len(performed) == 1
+    assert bench.submitted == []
+    assert not bench.commit.holding
+
+
+def test_nobody_is_waited_for_longer_than_a_sync_takes():
+    bench = Bench(pace=0.004)
+    bench.tick("a", wrote=True)
+    bench.tick("b", wrote=True)
+    bench.finish(now=1.0)
+    bench.commit.start_due("always", 1.0039)
+    assert len(bench.submitted) == 1
+    bench.commit.start_due("always", 1.0041)
+    assert len(bench.submitted) == 2
+    assert bench.finish(now=1.01) == ["b"]
+
+
+def test_clients_that_do_not_come_back_are_not_waited_for_again_and_again():
+    bench, waits = Bench(pace=0.004), 0
+    for round_number in range(1, 101):
+        bench.commit.company.answered(["a", "b"], float(round_number))
+        bench.commit.company.heard(["a"])
+        waits += bench.commit.company.is_awaited(round_number + 0.001)
+        bench.commit.company.left()
+    assert 2 <= waits <= 8
+
+
+def test_whoever_wants_a_sync_now_waits_for_nobody():
+    bench = Bench(pace=0.004)
+    bench.tick("a", wrote=True)
+    bench.tick("b", wrote=True)
+    bench.durability.wants_sync_now = True
+    bench.finish(now=1.0)
+    assert len(bench.submitted) == 2
+
+
+def test_a_failed_sync_at_once_closes_those_who_joined_it():
+    bench = Bench(pace=0.004)
+
+    def fail(request):
+        raise OSError(5, "Input/output error")
+
+    joined = Connection(socket.socket(), Client(1), Limits())
+    bench.commit.company.answered(["other"], 0.0)
+    bench.durability.needs_sync = True
+    assert bench.commit.after_tick([Sending(joined, [b"+OK\r\n"], False)], "always", 0.001) == []
+    (sending,) = bench.commit.sync_at_once([], fail, 0.005)
+    assert (sending.pieces, sending.closing, joined.client.kill) == ([], True, True)
+    joined.sock.close()
 
 
 def test_a_reader_behind_a_running_sync_waits_only_for_that_one():

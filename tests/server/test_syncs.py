@@ -52,14 +52,14 @@ def in_thread(syncs: Syncs, woken: threading.Semaphore, request: Any) -> Any:
 def make_quick(syncs: Syncs, woken: threading.Semaphore) -> None:
     """Sync until the disk is known to be quick."""
     for _ in range(1000):
-        if syncs.is_quick:
+        if syncs.is_quick(alone=False):
             return
         in_thread(syncs, woken, Request([Disk()]))
     raise AssertionError("a sync of nothing is never quick")
 
 
 def test_nothing_is_known_of_the_disk_at_first(syncs: Syncs) -> None:
-    assert not syncs.is_quick
+    assert not syncs.is_quick(alone=True)
 
 
 def test_the_thread_syncs_and_shows_that_the_disk_is_quick(syncs: Syncs, woken: threading.Semaphore) -> None:
@@ -74,7 +74,7 @@ def test_a_sync_that_is_waited_for_runs_here_and_a_slow_one_ends_that(syncs: Syn
     slow = Disk(lambda: threading.Event().wait(0.05) and None)
     syncs.perform(Request([slow]))
     assert slow.threads == [threading.current_thread()]
-    assert not syncs.is_quick
+    assert not syncs.is_quick(alone=False)
 
 
 def test_a_failure_is_told(syncs: Syncs, woken: threading.Semaphore) -> None:
