@@ -74,11 +74,7 @@ class LogAppends(LogUpkeep):
             if first_id <= last_id:
                 raise ValueError(f"ID {first_id} is not above {last_id}")
             last_id = (ms[-1], seqs[-1])
-            buffers: tuple[bytes, ...] = encode_entries(
-                ms, seqs, payloads, offset, ordinal, now_ms, leader_epoch, MORE if effects else 0
-            )
-            if len(buffers[1]) > self.config.batch_bytes_max and count > 1:
-                buffers = self._split(ms, seqs, payloads, effects, now_ms, leader_epoch)
+            buffers = self._encoded(ms, seqs, payloads, effects, now_ms, leader_epoch)
             batches = len(buffers) >> 1
             if effects:
                 buffers += encode_effects(effects, last_id, offset + count, ordinal + count, now_ms, leader_epoch)
@@ -184,6 +180,21 @@ class LogAppends(LogUpkeep):
         self.caches.grow_tails(cost)
         if tail.size > self.config.tail_bytes_max and written > self.config.tail_bytes_max:
             self.drop_tail()
+
+    def _encoded(
+        self, ms: Sequence[int], seqs: Sequence[int], payloads: Sequence[bytes], effects: Sequence[bytes],
+        now_ms: int, leader_epoch: int,
+    ) -> tuple[bytes, ...]:  # fmt: skip
+        """The entries of an append as one batch, or as several if they are much."""
+        count, bytes_max = len(payloads), self.config.batch_bytes_max
+        if count == 1 or len(payloads[0]) * count <= bytes_max:  # it is as small as it looks, nearly always
+            segment, flags = self.segments.active, MORE if effects else 0
+            buffers = encode_entries(
+                ms, seqs, payloads, segment.end_offset, segment.end_ordinal, now_ms, leader_epoch, flags
+            )
+            if count == 1 or len(buffers[1]) <= bytes_max:
+                return buffers
+        return self._split(ms, seqs, payloads, effects, now_ms, leader_epoch)
 
     def _split(
         self, ms: Sequence[int], seqs: Sequence[int], payloads: Sequence[bytes], effects: Sequence[bytes],

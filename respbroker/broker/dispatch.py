@@ -27,7 +27,7 @@ _NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "
 #: Bytes of replies that one client's requests make in one turn; those behind them wait until it has taken these.
 REPLIES_MAX: Final = 32 << 20
 _TOGETHER_MAX: Final = 2048  # requests that are looked at to be run at once; more gain nothing
-_LARGE: Final = 16 << 10  # smaller ones are not worth counting: the requests of one turn are at most 64 KB
+_LARGE: Final = 4 << 10  # smaller ones are not worth counting: the requests of one turn are at most 256 KB
 #: Lines of HTTP: somebody's browser is made to speak to us, and must not get to the lines behind them.
 _OTHER_PROTOCOLS: Final = frozenset({b"post", b"host:"})
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from respbroker.broker.clock import Now
+from respbroker.resp.decoder import read_requests
 from respbroker.resp.limits import Limits
 from respbroker.server import listener as listening
 from respbroker.server.commit import OutputCommit
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("respbroker.server")
 
 READ_SIZE: Final = 64 * 1024  # read from one connection in one turn
+READ_SIZE_LARGE: Final = 256 * 1024  # the same where one sent more than that: large values are cut into fewer pieces
 LINGER_SECONDS: Final = 0.01  # wait this long in the poller itself before handing over to Trio: a busy server stays
 CHECKPOINT_SECONDS: Final = 0.05  # Trio runs at least this often
 SWEEP_SECONDS: Final = 1.0  # how often idle connections and soft limits are looked for
@@ -58,6 +60,7 @@ class Loop:
         self.commit = OutputCommit(node.durability, self._syncs.start, self._syncs.pace)
         self._violations: list[Connection] = []  # to be told of it when earlier requests are answered
         self._sweep_at = 0.0
+        self._read_size = READ_SIZE
         self._alone = False  # nobody was answered since the last sync without waiting for the next
         self._deaf = False  # not accepting until the next sweep
 
@@ -153,7 +156,8 @@ class Loop:
         """Read each ready connection once; the complete requests of each."""
         batch: list[tuple[Client, list[list[bytes]]]] = []
         connections = self.connections.by_fd
-        received = 0
+        received = largest = 0
+        wanted, bulk_bytes_max = self._read_size, self._limits.bulk_bytes_max
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
@@ -165,7 +169,7 @@ class Loop:
             ):
                 continue
             try:
-                data = os.read(fd, READ_SIZE)
+                data = os.read(fd, wanted)
             except BlockingIOError:
                 continue
             except OSError:
@@ -175,14 +179,24 @@ class Loop:
                 continue
             size = len(data)
             received += size
+            if size > largest:
+                largest = size
             client.bytes_in += size
             decoder = connection.decoder
+            requests: list[list[bytes]] = []
+            if client.plain and decoder.at_ease:  # nearly always, and nearly always what it sent is whole
+                done = read_requests(data, 0, bulk_bytes_max, requests)
+                if done == size:
+                    batch.append((client, requests))
+                    continue
+                data = data[done:]
             decoder.authenticated = client.authenticated
-            requests = decoder.feed(data)
+            requests += decoder.feed(data)
             if requests:
                 batch.append((client, requests))
             if not decoder.at_ease:
                 self._look_at_rest(connection)
+        self._read_size = READ_SIZE if largest < READ_SIZE else READ_SIZE_LARGE
         self.node.statistics.net_input_bytes += received
         return batch
 

@@ -20,7 +20,7 @@ DIRECTORY = "/data"
 Requests = list[list[bytes]]
 
 
-@attrs.define
+@attrs.define(eq=False)
 class Line:
     """What stands for the connections: they are closed as one when a sync fails."""
 
