@@ -74,6 +74,10 @@ class Block:
         """Both columns of the IDs."""
         return self.ms[a:b].tolist(), self.seqs[a:b].tolist()
 
+    def packed_ids(self, a: int, b: int) -> tuple[bytes, bytes]:
+        """The same columns as 64-bit numbers, little-endian."""
+        return self.ms[a:b].tobytes(), self.seqs[a:b].tobytes()
+
     def stored(self, a: int, b: int) -> Sequence[int]:
         """The ordinals."""
         return range(self.first_ordinal + a, self.first_ordinal + b)
@@ -127,6 +131,9 @@ class GapBlock(Block):
     def ids(self, a: int, b: int) -> tuple[list[int], list[int]]:
         return super().ids(*self.rows(a, b))
 
+    def packed_ids(self, a: int, b: int) -> tuple[bytes, bytes]:
+        return super().packed_ids(*self.rows(a, b))
+
     def id_at(self, place: int) -> Id:
         row = bisect_right(self.ordinals, place) - 1
         return (self.ms[row], self.seqs[row]) if row >= 0 else self._first_id
@@ -173,6 +180,9 @@ class Tail:
 
     def ids(self, a: int, b: int) -> tuple[list[int], list[int]]:
         return self.ms[a:b], self.seqs[a:b]
+
+    def packed_ids(self, a: int, b: int) -> tuple[bytes, bytes]:
+        return array("Q", self.ms[a:b]).tobytes(), array("Q", self.seqs[a:b]).tobytes()
 
     def stored(self, a: int, b: int) -> Sequence[int]:
         return range(self.first_ordinal + a, self.first_ordinal + b)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 from storage.batch import CONTROL, Id
 from storage.block import Block, Tail
 from storage.caches import Caches
 from storage.errors import CorruptLog, OutOfRange
+from storage.index import lower_bound
 from storage.scan import Effect, effects_of, walk
 from storage.segments import Segments
 
 READ_ALL = 1 << 62  # bytes
+_ACROSS_MAX = 2000  # entries looked for in cached blocks only; more of them take so long that this gains nothing
 JOIN_BELOW = 8 << 10  # a piece smaller than this is cheaper copied than sent by itself
 
 
@@ -38,6 +41,12 @@ class LogReads:
     def read_some(self, first: int, end: int, bytes_max: int) -> tuple[list[bytes | memoryview], int]:
         """As `read`, but stop behind the block that reaches ``bytes_max``; and the ordinal behind the last one read."""
         segments = self.segments
+        recent = self.caches.recent
+        if recent is not None and recent[0] is segments:
+            block = recent[3]
+            start = block.first_ordinal
+            if start <= first < end <= block.end_ordinal:  # nearly always, where little is asked for
+                return [block.piece(first - start, end - start)], end
         if first < segments.all[0].first_ordinal or end > segments.active.end_ordinal:
             raise self._out_of_range(first, end)
         if first >= end:
@@ -48,7 +57,7 @@ class LogReads:
             return [tail.piece(first - start, end - start)], end
         place = segments.locate(first)
         block = place[3]
-        if end <= block.end_ordinal:  # nearly always, where little is asked for
+        if end <= block.end_ordinal:
             return [block.piece(first - block.first_ordinal, end - block.first_ordinal)], end
         pieces: list[bytes | memoryview] = []
         size = 0
@@ -81,6 +90,80 @@ class LogReads:
                     return first, [block.piece(first - start, stop - start)], stop
         return first, *self.read_some(first, min(first + count, end), bytes_max)
 
+    def read_many(
+        self, wanted: Iterable[tuple[Id, int]], bytes_max: int
+    ) -> Iterator[tuple[int, list[bytes | memoryview], int, int]]:
+        """`read_from` for each of many IDs and counts, and the ordinal up to which entries were wanted.
+
+        Most lie in a block of the active segment that is cached. No ID is looked at before the one before it is read.
+        """
+        active = self.segments.active
+        index = active.index
+        assert index is not None
+        index_ms, index_seqs, positions, segment = index.ms, index.seqs, index.positions, active.number
+        first_ms = index_ms[0] if len(self.segments.all) == 1 and len(index_ms) > 0 else 1 << 64
+        caches = self.caches
+        get = caches.get
+        pieces: list[bytes | memoryview]
+        for entry_id, count in wanted:
+            ms, seq = entry_id
+            block: Block | None = None
+            is_inside = False
+            if ms >= first_ms:
+                number = bisect_right(index_ms, ms) - 1
+                is_inside = index_ms[number] < ms or index_seqs[number] < seq
+                place = caches.recent
+                if place is not None and place[2] == number and place[1] is active:
+                    block = place[3]
+                else:
+                    block = get((segment, positions[number]))
+            if block is not None and block.ordinals is None:
+                column = block.ms
+                start = bisect_left(column, ms)
+                if start < len(column) and column[start] == ms and block.seqs[start] < seq:
+                    start += 1  # behind an entry, most often the only one of its millisecond
+                    if start < len(column) and column[start] == ms and block.seqs[start] < seq:
+                        start = lower_bound(column, block.seqs, entry_id)
+                # A block may begin with effects; its ID in the index is then that of the entry before it.
+                if start < len(column) and (is_inside or (column[start] == ms and block.seqs[start] == seq)):
+                    first, stop = block.first_ordinal, start + count
+                    if stop <= len(column):
+                        ends = block.ends
+                        pieces = [block.payload[ends[start - 1] if start else 0 : ends[stop - 1]]]
+                        yield first + start, pieces, first + stop, first + stop
+                        continue
+                    if count <= _ACROSS_MAX and (pieces := self._across(block, number, start, count)):
+                        yield first + start, pieces, first + stop, first + stop
+                        continue
+            first, pieces, stop = self.read_from(entry_id, count, bytes_max)
+            yield first, pieces, stop, first + count
+
+    def _across(self, block: Block, number: int, start: int, count: int) -> list[bytes | memoryview]:
+        """The payloads of ``count`` entries from ``start`` in a block of the active segment on.
+
+        Nothing if not all of the blocks that hold them are cached.
+        """
+        active = self.segments.active
+        assert active.index is not None
+        positions, segment, get = active.index.positions, active.number, self.caches.get
+        ends = block.ends
+        pieces: list[bytes | memoryview] = [block.payload[ends[start - 1] :] if start else block.payload]
+        count -= len(ends) - start
+        ordinal = block.end_ordinal
+        for each in range(number + 1, len(positions)):
+            following: Block | None = get((segment, positions[each]))
+            if following is None or following.first_ordinal != ordinal:
+                break
+            ends = following.ends
+            if count <= len(ends):
+                pieces.append(following.payload[: ends[count - 1]])
+                small = len(pieces[0]) < JOIN_BELOW or len(pieces[-1]) < JOIN_BELOW
+                return join_small(pieces) if small else pieces
+            pieces.append(following.payload)
+            count -= len(ends)
+            ordinal = following.end_ordinal
+        return []
+
     def read_each(self, first: int, end: int) -> list[bytes]:
         """The same payloads one by one; nothing for entries that were cleaned away."""
         payloads: list[bytes] = []
@@ -104,6 +187,13 @@ class LogReads:
             ms += more_ms
             seqs += more_seqs
         return ms, seqs
+
+    def packed_ids(self, first: int, end: int) -> tuple[bytes, bytes]:
+        """The same, each column as 64-bit numbers, little-endian."""
+        parts = [part.packed_ids(a, b) for part, a, b in self._spans(first, end)]
+        if len(parts) == 1:
+            return parts[0]
+        return b"".join([ms for ms, _ in parts]), b"".join([seqs for _, seqs in parts])
 
     def stored(self, first: int, end: int) -> Sequence[int]:
         """The ordinals of those that were not cleaned away: what `ids`, `sizes` and `read_each` speak of."""

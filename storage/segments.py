@@ -111,14 +111,6 @@ class Segments:
 
         The entry may be the one behind that block.
         """
-        place = self.caches.recent
-        if place is not None and place[0] is self:
-            block = place[3]
-            ms, seqs = block.ms, block.seqs
-            if (ms[0], seqs[0]) <= entry_id <= (ms[-1], seqs[-1]):
-                if block.ordinals is not None:
-                    return block.first_ordinal + block.lower_bound(entry_id), block
-                return block.first_ordinal + lower_bound(ms, seqs, entry_id), block
         segment = self.active
         if len(self.all) > 1:
             for segment in self.all[bisect_left(self.all, entry_id, key=_last_id) :]:
@@ -126,15 +118,23 @@ class Segments:
                     break
         if segment.last_id < entry_id or segment.end_ordinal == segment.first_ordinal:
             return segment.end_ordinal, None
+        caches = self.caches
         index = segment.index
         if index is None:
-            index = segment.load_index(self.caches)
-        number = lower_bound(index.ms, index.seqs, entry_id) - 1  # in this block, or right behind it
+            index = segment.load_index(caches)
+        number = bisect_left(index.ms, entry_id[0])  # as `lower_bound`, which is called where that does not tell
+        if number < len(index.ms) and index.ms[number] == entry_id[0]:
+            number = lower_bound(index.ms, index.seqs, entry_id)
+        number -= 1  # in this block, or right behind it
         if number < 0:
             return segment.first_ordinal, None
-        block = segment.block(self.caches, number)
-        if block.ms:
-            self._remember(segment, number, block)
+        place = caches.recent
+        if place is not None and place[1] is segment and place[2] == number:
+            block = place[3]
+        else:
+            block = segment.block(caches, number)
+            if block.ms:
+                self._remember(segment, number, block)
         if block.ordinals is not None:
             return block.first_ordinal + block.lower_bound(entry_id), block
         return block.first_ordinal + lower_bound(block.ms, block.seqs, entry_id), block

@@ -50,6 +50,7 @@ class Dispatcher:
     def run_all(self, batch: Sequence[tuple[Client, list[list[bytes]]]]) -> None:
         """Run what arrived in a tick, client by client; what several ask alike is run at once."""
         at, count = 0, len(batch)
+        apart = 0  # those before it cannot be served together
         while at < count:
             client, requests = batch[at]
             at += 1
@@ -57,29 +58,36 @@ class Dispatcher:
                 client.backlog.extend(requests)
                 if not (client.blocked or client.lagging):
                     self._node.held[client.id] = client
-            elif client.plain and at < count and (together := self._run_together(batch, at - 1)):
-                at += together - 1
+            elif client.plain and apart < at < count:
+                done, looked_at = self._run_together(batch, at - 1)
+                if done:
+                    at += done - 1
+                    continue
+                apart = at - 1 + looked_at
+                if len(requests) != 1 or not self._run_single(client, requests[0]):
+                    self.run(client, requests)
             elif len(requests) != 1 or not self._run_single(client, requests[0]):
                 self.run(client, requests)
 
-    def _run_together(self, batch: Sequence[tuple[Client, list[list[bytes]]]], at: int) -> int:
-        """Run the requests of neighbouring plain clients as if one had sent them all; how many clients were served.
+    def _run_together(self, batch: Sequence[tuple[Client, list[list[bytes]]]], at: int) -> tuple[int, int]:
+        """Run the requests of neighbouring plain clients as if one had sent them all; of how many clients, and how many
+        ask alike.
 
         That is done where their commands have a handler for runs (see `RunHandler`), which look at nothing of a
-        client but its database.
+        client but its database and its protocol.
         """
         client, requests = batch[at]
         head, db, protocol = requests[0][:2], client.db, client.protocol
         command = self._by_raw_name.get(head[0])
         if command is None or command.run is None or self.disturbed:
-            return 0
+            return 0, 0
         if not command.words_min <= len(requests[0]) <= command.words_max:
-            return 0
+            return 0, 0
         alike: list[list[bytes]] = []
         members: list[tuple[Client, list[list[bytes]]]] = []
         for member in islice(batch, at, None):
             client, requests = member
-            if requests[0][:2] != head or requests[-1][:2] != head:
+            if requests[0][:2] != head or (len(requests) > 1 and requests[-1][:2] != head):
                 break
             if not client.plain or client.backlog or client.db != db or client.protocol != protocol:
                 break
@@ -88,7 +96,7 @@ class Dispatcher:
             alike += requests
             members.append(member)
         if len(members) < 2:
-            return 0
+            return 0, 0
         node, clock = self._node, self.timing.clock
         node.client = members[0][0]
         out: list[Reply] = []
@@ -96,12 +104,12 @@ class Dispatcher:
         try:
             served = command.run(node, alike, 0, out)
         except (ReplyError, StorageError):  # each will be told by itself
-            return 0
+            return 0, len(members)
         if served:
             self.timing.account(members[0][0], command, alike[served - 1], served, clock() - began)
             if node.unfinished:
                 node.finish_command()
-        return self._hand_out(command, members, out)
+        return self._hand_out(command, members, out), len(members)
 
     def _hand_out(
         self, command: Command, members: Sequence[tuple[Client, list[list[bytes]]]], replies: list[Reply]
@@ -117,7 +125,10 @@ class Dispatcher:
                 client.requests_count += len(replies) - at
                 self.run(client, requests[len(replies) - at :])
                 return done + 1
-            self._add(command, client.out, replies[at:end])
+            if end - at == 1 and (reply := replies[at]).__class__ is bytes:  # nearly always
+                client.out.append(reply)
+            else:
+                self._add(command, client.out, replies[at:end])
             client.requests_count += end - at
             client.last_active, client.last_command = now, name
             at = end

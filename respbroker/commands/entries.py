@@ -34,20 +34,11 @@ def reply_of_range(stream: Stream, first: int, end: int, head: bytes = b"") -> b
     """The same for the live entries ``[first, end)``."""
     pieces, place = stream.payloads_some(first, end, CHUNK_BYTES)
     if place == end:
-        return _joined(head, end - first, pieces)
+        return joined(head, end - first, pieces)
     return [head, *array_of_ranges(stream, [(first, end)])]
 
 
-def reply_from(stream: Stream, entry_id: Id, count: int, head: bytes = b"") -> bytes | list[Output] | None:
-    """The same for the first ``count`` live entries at or behind an ID; None where that takes more than one look."""
-    found = stream.payloads_from(entry_id, count, CHUNK_BYTES)
-    if found is None:
-        return None
-    pieces, number = found
-    return _joined(head, number, pieces)
-
-
-def _joined(head: bytes, number: int, pieces: list[Buffer]) -> bytes | list[Output]:
+def joined(head: bytes, number: int, pieces: list[Buffer]) -> bytes | list[Output]:
     """The array of ``number`` entries behind ``head``."""
     start = _STARTS[number] if number < _STARTS_COUNT else b"*%d\r\n" % number
     if len(pieces) < 3 and len(pieces[-1]) + len(pieces[0]) <= JOIN_MAX:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -106,21 +107,21 @@ def _details(stream: Stream, group: Group, request: PendingRange, now_ms: int) -
 def _wires(stream: Stream, rows: list[Row]) -> Iterator[bytes]:
     """The elements of rows. IDs of rows that lie near each other are fetched at once."""
     base = end = 0
-    ms: list[int] = []
-    seqs: list[int] = []
+    ms = seqs = b""
     for place, (first, stop, tail) in enumerate(rows):
         if stop > end:
             base, end = first, stop
             if first < stream.log.first_ordinal:  # what lies between such rows is not known any more
                 known = known_ids(stream, first, stop)
-                ms, seqs = [each for each, _ in known], [each for _, each in known]
+                ms, seqs = (array("Q", column).tobytes() for column in zip(*known, strict=True))
             else:
                 for near, near_stop, _ in islice(rows, place + 1, None):
                     if near > end + GAP_MAX:
                         break
                     end = near_stop
-                ms, seqs = stream.id_columns(base, end)
-        yield bulk_ids(ms[first - base : stop - base], seqs[first - base : stop - base], b"*4\r\n", tail)
+                ms, seqs = stream.packed_ids(base, end)
+        low, high = 8 * (first - base), 8 * (stop - base)
+        yield bulk_ids(ms[low:high], seqs[low:high], b"*4\r\n", tail)
 
 
 COMMANDS: Final = (

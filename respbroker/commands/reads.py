@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +10,13 @@ import attrs
 
 from respbroker.commands.arguments import Arguments, parse_int, parse_timeout_ms
 from respbroker.commands.delivery import find_keys
-from respbroker.commands.entries import array_of_ranges, array_of_ranges_backwards, reply_from, reply_of_ranges
+from respbroker.commands.entries import (
+    CHUNK_BYTES,
+    array_of_ranges,
+    array_of_ranges_backwards,
+    joined,
+    reply_of_ranges,
+)
 from respbroker.commands.framing import framed, head_of_one
 from respbroker.commands.read_limits import RUN_BYTES_MAX, RUN_MAX, Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
@@ -53,24 +59,29 @@ def _run(
     *,
     has_head: bool,
 ) -> int:
-    command = requests[start][0]
-    key = stream = None
-    head = b""
-    served = size = 0
+    first = usual(requests[start])
+    if first is None:
+        return 0
+    command, key = requests[start][0], first[0]
+
+    def wanted() -> Iterator[tuple[Id, int]]:
+        yield first[1:]
+        for words in islice(requests, start + 1, start + RUN_MAX):
+            if words[0] != command or (another := usual(words)) is None or another[0] != key:
+                return
+            yield another[1:]
+
+    size = served = 0
     try:
-        for words in islice(requests, start, start + RUN_MAX):
-            if words[0] != command or (wanted := usual(words)) is None:
-                break
-            name, entry_id, count = wanted
-            if name != key:
-                key, stream = name, ctx.lookup(name)
-                if has_head:
-                    head = head_of_one(key, ctx.client.protocol)
-            if stream is None or (reply := reply_from(stream, entry_id, count, head)) is None:
-                break
+        stream = ctx.lookup(key)
+        if stream is None:
+            return 0
+        head = head_of_one(key, ctx.client.protocol) if has_head else b""
+        for pieces, number in stream.payloads_from(wanted(), CHUNK_BYTES):
+            reply = joined(head, number, pieces)
             out.append(reply)
             served += 1
-            size += len(reply) if isinstance(reply, bytes) else count << 7  # about
+            size += len(reply) if isinstance(reply, bytes) else number << 7  # about
             if size > RUN_BYTES_MAX:
                 break
     except (ReplyError, StorageError):  # a topic, or damage: the handler will meet it too

@@ -11,6 +11,7 @@ cdef tuple _POWERS
 cdef Py_ssize_t _SMALL
 cdef Py_ssize_t _ENDS_MAX
 cdef long long _STRIDE
+cdef Py_ssize_t _BULK_ID_MAX
 
 @cython.locals(value=Py_ssize_t, first=Py_ssize_t)
 cdef (Py_ssize_t, Py_ssize_t) _number(const unsigned char* raw, Py_ssize_t at, Py_ssize_t end) noexcept
@@ -36,3 +37,22 @@ cpdef list encode_entries(list id_bulks, list requests, Py_ssize_t start, Py_ssi
                lead="long long", prefix=bytes, head=bytes, id_bulk=bytes, column=list, row=list)
 cpdef long long spread_entries(list requests, Py_ssize_t start, Py_ssize_t skip, list indexes, ms, long long seq,
                                list seqs, list payloads, list id_bulks) except -2
+
+@cython.locals(count=Py_ssize_t, before_size=Py_ssize_t, after_size=Py_ssize_t, out=bytearray, raw="unsigned char*",
+               raw_ms="const unsigned char*", raw_seqs="const unsigned char*", at=Py_ssize_t, place=Py_ssize_t,
+               first="unsigned long long", second="unsigned long long")
+cpdef bytes encode_bulk_ids(bytes ms, bytes seqs, bytes before, bytes after)
+
+@cython.locals(value="unsigned long long", place=Py_ssize_t)
+cdef unsigned long long _read(const unsigned char* raw, Py_ssize_t at) noexcept
+
+@cython.locals(place=Py_ssize_t)
+cdef Py_ssize_t _copy(unsigned char* raw, Py_ssize_t at, const unsigned char* source, Py_ssize_t size) noexcept
+
+cdef Py_ssize_t _line(unsigned char* raw, Py_ssize_t at) noexcept
+
+@cython.locals(count=Py_ssize_t)
+cdef Py_ssize_t _digits(unsigned long long value) noexcept
+
+@cython.locals(end=Py_ssize_t, place=Py_ssize_t)
+cdef Py_ssize_t _write(unsigned char* raw, Py_ssize_t at, unsigned long long value) noexcept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from respbroker.resp.codec import HEADS, encode_id
+from respbroker.resp.codec import COMPILED, HEADS, encode_bulk_ids, encode_id
 
 
 def join_ids(ms: list[int], seqs: list[int], before: bytes = b"", after: bytes = b" ") -> bytes:
@@ -20,8 +20,11 @@ def join_ids(ms: list[int], seqs: list[int], before: bytes = b"", after: bytes =
     return (before + b"%d-%d" + after) * count % tuple(numbers)
 
 
-def bulk_ids(ms: list[int], seqs: list[int], before: bytes = b"", after: bytes = b"") -> bytes:
-    """The same IDs as bulk strings; nothing needs to be doubled."""
+def bulk_ids(packed_ms: bytes, packed_seqs: bytes, before: bytes = b"", after: bytes = b"") -> bytes:
+    """IDs as bulk strings, from columns of 64-bit numbers, little-endian; nothing needs to be doubled."""
+    if COMPILED:
+        return encode_bulk_ids(packed_ms, packed_seqs, before, after)
+    ms, seqs = (memoryview(column).cast("Q").tolist() for column in (packed_ms, packed_seqs))
     if len(ms) == 1:
         return before + encode_id(ms[0], seqs[0]) + after
     low, high = min(seqs), max(seqs)

@@ -126,11 +126,10 @@ class PendingEntries(PendingRuns):
         only = None if consumer is None else self._shares.get(consumer)
         if consumer is not None and only is None:
             return
-        order = self._order if only is None else only.blocks
         last = None if end is None else (end - 1) >> BLOCK_BITS
         stale: list[int] = []
         try:
-            for number in order.irange(start >> BLOCK_BITS, last):
+            for number in self._numbers(start >> BLOCK_BITS, last, only):
                 block = self._blocks[number]
                 if only is not None and only not in block.shares:
                     stale.append(number)
@@ -140,6 +139,14 @@ class PendingEntries(PendingRuns):
         finally:
             if only is not None:
                 self._strike(only, stale)
+
+    def _numbers(self, first: int, last: int | None, only: Share | None) -> Iterator[int]:
+        """The blocks in which something may be pending with that share, from ``first`` to ``last``."""
+        order = self._order if only is None else only.blocks
+        if only is None and first in self._blocks and (last is None or first <= last):  # often all that is looked at
+            yield first
+            first += 1
+        yield from order.irange(first, last)
 
     def _strike(self, share: Share, numbers: list[int]) -> None:
         """Forget that ``share`` once had runs in these blocks, where that is still so."""

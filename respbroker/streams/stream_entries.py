@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sortedcontainers import SortedDict
 
@@ -110,6 +111,13 @@ class StreamEntries:
         low, high = max(first - self._staged_from, 0), end - self._staged_from
         return ms + self._ms[low:high], seqs + self._seqs[low:high]
 
+    def packed_ids(self, first: int, end: int) -> tuple[bytes, bytes]:
+        """The same, each as 64-bit numbers, little-endian."""
+        if end <= self._staged_from:
+            return self.log.packed_ids(first, end)
+        ms, seqs = self.id_columns(first, end)
+        return array("Q", ms).tobytes(), array("Q", seqs).tobytes()
+
     def first_live(self) -> int | None:
         """The ordinal of the first live entry."""
         first = self.deletions.next_live(self.first_ordinal) if self.deletions.count else self.first_ordinal
@@ -170,17 +178,18 @@ class StreamEntries:
             return self.log.read_some(first, end if end < staged_from else staged_from, bytes_max)
         return [b"".join(self._payloads[first - staged_from : end - staged_from])], end
 
-    def payloads_from(self, entry_id: Id, count: int, bytes_max: int) -> tuple[list[Buffer], int] | None:
-        """The first ``count`` live entries at or behind an ID, and how many there are, by one look into the log.
+    def payloads_from(self, wanted: Iterable[tuple[Id, int]], bytes_max: int) -> Iterator[tuple[list[Buffer], int]]:
+        """For each ID and count the first live entries at or behind the ID, by one look into the log, and their number.
 
-        None where that is not enough: some are deleted, or still staged, none is there, or they pass ``bytes_max``.
+        It ends where that is not enough: some are deleted, or still staged, none is there, or they pass ``bytes_max``.
         """
         if self.deletions.count:
-            return None
-        first, pieces, stop = self.log.read_from(entry_id, count, bytes_max)
-        if first < self.first_ordinal or first == stop or (stop < first + count and stop < self.end_ordinal):
-            return None
-        return pieces, stop - first
+            return
+        lowest, end = self.first_ordinal, self.end_ordinal
+        for first, pieces, stop, wanted_stop in self.log.read_many(wanted, bytes_max):
+            if first < lowest or first == stop or (stop < wanted_stop and stop < end):
+                return
+            yield pieces, stop - first
 
     def payloads_each(self, ranges: Iterable[Range]) -> list[bytes]:
         """The same, one ``bytes`` an entry."""

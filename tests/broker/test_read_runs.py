@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -150,6 +151,25 @@ def test_replies_of_more_than_one_piece_go_to_the_client_that_asked() -> None:
     large = [[b"XADD", b"s", entry_id(n), b"f", b"%04d" % n * 10_000] for n in range(60)]
     test_together.same(large, [[xrange(n, 5)] for n in range(50)])
     same(large, [xrange(n, 3) for n in range(60)])
+
+
+class Counting(list[Request]):
+    """The requests of a client, counting how often somebody looks at them."""
+
+    looks = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        type(self).looks += 1
+        return super().__getitem__(place)
+
+
+@pytest.mark.parametrize("words", [xread(3, 2, b"none"), [b"XRANGE", b"s", b"-", b"+"], xreadgroup(1)])
+def test_what_cannot_be_served_together_is_tried_but_once(words: Request) -> None:
+    node = in_memory()
+    node.pipeline(node.client(), [*ENTRIES[:20], *GROUP, xreadgroup(100)])
+    Counting.looks = 0
+    node.tick([(node.client(), Counting([words])) for _ in range(300)])
+    assert Counting.looks < 300 * 6
 
 
 # -- XREADGROUP --------------------------------------------------------------------------------------------------

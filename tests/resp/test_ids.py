@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from respbroker.resp import codec
 from respbroker.resp.ids import bulk_ids, join_ids
+from tests.resp.test_codec import PURE
 
 U64 = st.integers(0, 2**64 - 1)
 NEAR = st.integers(95, 105)  # numbers of two and of three digits
@@ -29,4 +34,10 @@ def test_bulk_strings(ids: list[tuple[int, int]]) -> None:
     ms, seqs = map(list, zip(*ids, strict=True))
     texts = [b"%d-%d" % each for each in ids]
     wanted = b"".join([b"100%%d,$%d\r\n%b\r\n%%b." % (len(text), text) for text in texts])
-    assert bulk_ids(ms, seqs, b"100%d,", b"%b.") == wanted
+    columns = [array("Q", column).tobytes() for column in (ms, seqs)]
+    assert bulk_ids(*columns, b"100%d,", b"%b.") == wanted
+    for it in (codec, PURE):
+        assert it.encode_bulk_ids(*columns, b"100%d,", b"%b.") == wanted
+    with pytest.MonkeyPatch.context() as patch:  # the way without a compiler
+        patch.setattr("respbroker.resp.ids.COMPILED", False)
+        assert bulk_ids(*columns, b"100%d,", b"%b.") == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 
 from hypothesis import HealthCheck, settings
@@ -135,6 +136,17 @@ class LogAgainstList(RuleBasedStateMachine):
         assert self.log.sizes(low, high) == [len(payload) for payload in self.payloads[low:high]]
         ms, seqs = self.log.ids(low, high)
         assert list(zip(ms, seqs, strict=True)) == self.ids[low:high]
+        assert self.log.packed_ids(low, high) == (array("Q", ms).tobytes(), array("Q", seqs).tobytes())
+
+    @rule(wanted=st.lists(st.tuples(st.tuples(st.integers(0, 60), st.integers(0, 6)), st.integers(1, 40)), max_size=8))
+    def read_from_ids(self, wanted: list[tuple[tuple[int, int], int]]) -> None:
+        for (entry_id, count), (first, pieces, stop, end) in zip(
+            wanted, self.log.read_many(wanted, 1 << 20), strict=True
+        ):
+            assert first == max(self.log.first_ordinal, bisect_left(self.ids, entry_id))
+            assert end == first + count
+            assert stop == min(end, len(self.ids))
+            assert b"".join(pieces) == b"".join(self.payloads[first:stop])
 
     @rule(ms=st.integers(0, 60), seq=st.integers(0, 6))
     def find(self, ms: int, seq: int) -> None:
