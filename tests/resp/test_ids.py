@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from respbroker.resp import codec
@@ -30,6 +30,7 @@ def test_texts(ids: list[tuple[int, int]]) -> None:
 
 
 @given(IDS)
+@settings(deadline=None)
 def test_bulk_strings(ids: list[tuple[int, int]]) -> None:
     ms, seqs = map(list, zip(*ids, strict=True))
     texts = [b"%d-%d" % each for each in ids]
