@@ -19,6 +19,7 @@ import attrs
 
 from respbroker.streams.runs import consecutive
 from respbroker.streams.stream_entries import ZERO, Buffer, Id, Range, StreamEntries
+from storage import OutOfRange
 
 Key = tuple[int, int, int]  #: an ID and whose it is, all three negative where it is read backwards
 
@@ -200,6 +201,7 @@ class Merged(Generic[S]):
         for index, ordinals in each.ordinals.items():
             stream = self._streams[index]
             sizes[index] = found = [size for first, end in _ranges_of(ordinals) for size in stream.sizes(first, end)]
+            _ensure_all(stream, ordinals, found)
             total += sum(found)
         fitting = 4 * PIECE_BYTES * len(each.order) // (total * len(self._sources))
         self._chunk_max = max(1, min(CHUNK_ENTRIES, ROUND_ENTRIES // len(self._sources), fitting))
@@ -217,7 +219,9 @@ class Merged(Generic[S]):
             return [piece for stream, first, end in self._runs(each) for piece in stream.payloads([(first, end)])]
         payloads: dict[int, list[bytes]] = {}
         for index, ordinals in each.ordinals.items():
-            payloads[index] = found = self._streams[index].payloads_each(_ranges_of(ordinals))
+            stream = self._streams[index]
+            payloads[index] = found = stream.payloads_each(_ranges_of(ordinals))
+            _ensure_all(stream, ordinals, found)
             if self._backwards:
                 found.reverse()
         in_order = _in_order(order, payloads)
@@ -246,6 +250,12 @@ def _ranges_of(ordinals: Sequence[int]) -> list[Range]:
         first, last = last, first
         ordinals = ordinals[::-1]
     return [(first, last + 1)] if last - first < len(ordinals) else [*consecutive(ordinals)]
+
+
+def _ensure_all(stream: StreamEntries, ordinals: Sequence[int], found: Sequence[object]) -> None:
+    """Compaction may take entries while they are read, and a reply that is half sent cannot go on without them."""
+    if len(found) != len(ordinals):
+        raise OutOfRange("entries were cleaned away while they were read", file=stream.log.directory)
 
 
 def _shortened(order: list[int], ordinals: dict[int, list[int]]) -> _Round:
