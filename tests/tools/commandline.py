@@ -78,4 +78,4 @@ class Tools:
 
     @property
     def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.server.url, decode_responses=True)
+        return redis.Redis.from_url(self.server.url, decode_responses=True, socket_timeout=60)
