@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from respbroker.commands.context import BlockedRequest
-from respbroker.errors import ReplyError
+from respbroker.errors import ReplyError, SeveralPartitions
 from respbroker.resp import replies
 from respbroker.sessions.client import Client
 from respbroker.streams.waiters import Waiter, Waiters
@@ -98,6 +98,8 @@ class Blocking:
         before, node.client = node.client, client
         try:
             reply = waiter.request.retry(node)
+        except SeveralPartitions:  # a stream got more of them meanwhile: the client asks again, and then it is a topic
+            reply = waiter.request.timed_out(client)
         except ReplyError as refusal:
             node.statistics.count_error(refusal.code)
             reply = replies.error(refusal)

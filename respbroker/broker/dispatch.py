@@ -334,6 +334,8 @@ class Dispatcher:
     def _otherwise(self, command: Command, words: list[bytes], refusal: ReplyError | StorageError) -> Reply:
         """What to do where a handler raised: what the command does with a topic of several partitions, or refuse."""
         if isinstance(refusal, SeveralPartitions) and command.spec.on_topic is not None:
+            if self._node.in_exec and command.is_write:
+                self._node.keyspace.atomic = True  # one key, but perhaps several partitions
             try:
                 return command.spec.on_topic(self._node, refusal.topic, words)
             except (ReplyError, StorageError) as second:

@@ -1,4 +1,4 @@
-"""Who is a member of a topic's groups, and who owns what, as XTOPIC INFO and XINFO CONSUMERS tell it."""
+"""Who is a member of a topic's groups, and who owns what, as XTOPIC INFO tells it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,6 @@ if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
     from respbroker.streams.topic import Topic
     from respbroker.streams.topic_group import TopicGroup
-
-
-def owned_partitions(topic: Topic, name: bytes, consumer: bytes) -> list[int]:
-    """The partitions that a consumer owns in an ordered group; none before the group's first use since the start."""
-    work = topic.groups.get(name)
-    return work.ownership.owned_by(consumer) if work is not None and topic.is_ordered else []
 
 
 def describe_groups(streams: list[Stream]) -> list[dict[str, object]]:

@@ -34,10 +34,10 @@ class GroupSessions:
     def group(self, topic: Topic, name: bytes, now: float) -> TopicGroup:
         """The group at work, from its first use on."""
         group = topic.groups.get(name)
-        if group is None:
+        if group is None or group.is_ordered != topic.is_ordered:
             group = topic.groups[name] = TopicGroup(topic, name, now)
             self._watch(group)
-        elif group.is_outgrown:
+        elif group.is_ordered and group.is_outgrown:
             group.rebalance()
         return group
 

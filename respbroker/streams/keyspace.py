@@ -373,6 +373,8 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         """Close all files; nothing may be staged."""
         for stream in self.opened():
             stream.log.close()
+            if stream.topic is not None:
+                stream.topic.groups.clear()  # whoever still knows them sees that they are over
         self.open_streams.clear()
         self.live_logs.clear()
         self.catalog.log.close()

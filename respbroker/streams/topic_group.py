@@ -19,20 +19,23 @@ if TYPE_CHECKING:
 
 
 class TopicGroup:
-    """One group of one topic. In shared mode nobody is a member and everybody reads everywhere."""
+    """One group of one topic, as long as the topic's mode stays. In shared mode nobody is a member and everybody reads
+    everywhere.
+    """
 
-    __slots__ = ("_readable", "_turns", "membership", "name", "ownership", "topic")
+    __slots__ = ("_readable", "_turns", "is_ordered", "membership", "name", "ownership", "topic")
 
     def __init__(self, topic: Topic, name: bytes, now: float) -> None:
-        self.topic, self.name = topic, name
+        self.topic, self.name, self.is_ordered = topic, name, topic.is_ordered
         self.membership = Membership()
         self.ownership = Ownership()
         self._readable: dict[bytes, list[int]] = {}  # cache
         self._turns: dict[bytes, int] = {}  # the partition each consumer begins with; b"" for all in shared mode
-        for group in self._groups():
-            for holder, _ in group.pending.counts() if group is not None else ():
-                self.membership.expect(holder, now)
-        self.rebalance()
+        if self.is_ordered:
+            for group in self._groups():
+                for holder, _ in group.pending.counts() if group is not None else ():
+                    self.membership.expect(holder, now)
+            self.rebalance()
 
     def _groups(self) -> list[Group | None]:
         return [stream.groups.get(self.name) for stream in self.topic.partitions]
@@ -90,7 +93,7 @@ class TopicGroup:
 
     def readable(self, consumer: bytes) -> list[int]:
         """The partitions from which a consumer may be given entries, the one whose turn it is first."""
-        if not self.topic.is_ordered:
+        if not self.is_ordered:
             partitions, turn = list(range(len(self.topic.partitions))), self._turns.get(b"", 0)
         else:
             known = self._readable.get(consumer)
@@ -106,7 +109,7 @@ class TopicGroup:
 
     def served(self, consumer: bytes, partition: int) -> None:
         """The consumer was given something, last from ``partition``: next time it begins behind that."""
-        self._turns[consumer if self.topic.is_ordered else b""] = partition + 1
+        self._turns[consumer if self.is_ordered else b""] = partition + 1
 
     def expire(self, now: float) -> bool:
         """End the sessions whose time is over; whether there were some.

@@ -110,6 +110,19 @@ def test_an_exec_of_several_keys_goes_through_the_journal_and_one_of_a_single_ke
     assert not keyspace.journal.is_empty
 
 
+def test_an_exec_that_writes_to_several_partitions_of_one_topic_goes_through_the_journal(node):
+    client = node.client()
+    node.run(client, "XTOPIC", "CREATE", "t", "PARTITIONS", 2)
+    node.tick()
+    journal = node.node.keyspace.journal
+    assert journal.is_empty
+    node.node.tick(
+        [(client, [[b"MULTI"], [b"XADD", b"t", b"5-0", b"f", b"v"], [b"XADD", b"t", b"5-1", b"f", b"v"], [b"EXEC"]])],
+        node.clock.now(),
+    )
+    assert not journal.is_empty
+
+
 def random_requests(seed: int) -> list[list[bytes]]:
     rng = random.Random(seed)
     keys = [b"s", b"t"]

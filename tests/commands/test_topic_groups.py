@@ -96,6 +96,17 @@ def test_a_new_partition_knows_the_groups_and_finds_an_owner(orders, consumer):
     assert sorted(map(len, partitions(orders).values())) == [3, 3]
 
 
+def test_who_waits_for_a_stream_that_gets_partitions_is_told_to_ask_again(ask, consumer):
+    ask("XGROUP CREATE orders g 0 MKSTREAM")
+    c = consumer("c")
+    assert c.read("BLOCK 0") == NOTHING
+    ask("XTOPIC ALTER orders PARTITIONS 2")
+    assert c.heard() is None
+    assert c.read("BLOCK 0") == NOTHING
+    put(ask, 1, 1)
+    assert values(c.heard()) == ["1"]
+
+
 def test_entries_read_is_for_one_partition(orders):
     refusal = "-ERR ENTRIESREAD counts the entries of one partition: name one, as in 'orders/0'"
     assert orders("XGROUP CREATE orders h 0 ENTRIESREAD 5") == refusal

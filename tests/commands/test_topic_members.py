@@ -141,6 +141,52 @@ def test_a_topic_that_goes_answers_who_waits(orders, consumer):
     assert c.ask.heard() == refusal
 
 
+def test_in_shared_mode_nobody_s_session_ends(tmp_path, node, orders, consumer):
+    orders("XTOPIC ALTER orders CONFIG group.mode shared")
+    c = consumer("c")
+    put(orders, 1, 1)
+    c.read()
+    c.leave()
+    pass_time(node, TIMEOUT_MS)
+    node.node.stop()
+    restarted = open_node(tmp_path)
+    ask = asker(restarted)
+    assert Consumer(restarted, "d").read() is None
+    pass_time(restarted, TIMEOUT_MS)
+    assert ask("XPENDING orders g")[3] == [["c", "1"]]
+
+
+def test_another_mode_holds_from_the_next_read_on(node, orders, consumer):
+    c, d = consumer("c"), consumer("d")
+    c.read()
+    d.read("BLOCK 0")
+    owned = partitions(orders)
+    orders("XTOPIC ALTER orders CONFIG group.mode shared")
+    put(orders, owned["c"][0], 1)
+    assert values(d.heard()) == ["1"]
+    assert d.read("BLOCK 0") == NOTHING
+    orders("XTOPIC ALTER orders CONFIG group.mode ordered")
+    assert partitions(orders) == {"d": [0, 1, 2, 3]}
+    c.read()
+    put(orders, owned["c"][0], 2)
+    assert len(partitions(orders)) == 2
+    assert values(d.heard() if owned["c"][0] in partitions(orders)["d"] else c.read()) == ["2"]
+
+
+def test_a_reload_is_like_a_restart(node, orders, consumer):
+    c, d = consumer("c"), consumer("d")
+    for partition in range(4):
+        put(orders, partition, partition)
+    c.read()
+    d.read("BLOCK 0")
+    assert orders("DEBUG RELOAD") == "OK"
+    c.leave()
+    put(orders, 1, "1b")
+    pass_time(node, TIMEOUT_MS)
+    assert sorted(values(d.heard()) + d.got()) == ["0", "1", "1b", "2", "3"]
+    node.tick()
+
+
 # -- handing over -----------------------------------------------------------------------------------------------
 
 
