@@ -14,8 +14,8 @@ import attrs
 from respbroker.commands.arguments import ensure_timeout
 from respbroker.commands.dead_letters import DeadLetters, watch
 from respbroker.commands.delivery import GroupRead, parsed
-from respbroker.commands.entries import array_of_ranges
-from respbroker.commands.framing import framed
+from respbroker.commands.entries import array_of_ranges, reply_of_ranges
+from respbroker.commands.framing import framed, head_of_one
 from respbroker.commands.group_serving import claim_and_deliver, hand_over, history_start, oldest_claimable, serve
 from respbroker.commands.groups import see_consumer
 from respbroker.commands.topic_history import read_topic_history
@@ -50,6 +50,12 @@ class TopicRead:
     def retry(self, ctx: Context) -> Reply:
         """Serve what there is; None where nothing is to be had."""
         request = self.request
+        if request.is_plain:
+            topic = ctx.find(request.keys[0])
+            if isinstance(topic, Topic):
+                is_all, reply = read_plain(ctx, topic, request)
+                if is_all:
+                    return reply
         sources = [self._source(ctx, key, word) for key, word in zip(request.keys, request.ids, strict=True)]
         budget = request.budget()
         served: list[tuple[bytes, list[Output]]] = []
@@ -84,11 +90,18 @@ class TopicRead:
         oldest = ctx.now_ms
         for key in request.keys:
             found = ctx.find(key)
-            for stream in [] if found is None else ctx.keyspace.streams_of(found):
+            for stream in self._claimable(ctx, found):
                 group = stream.groups.get(request.group)
                 if group is not None:
                     oldest = min(oldest, oldest_claimable(ctx, stream, group))
         return max(oldest + request.claim_ms, ctx.now_ms + 1)
+
+    def _claimable(self, ctx: Context, found: Stream | Topic | None) -> list[Stream]:
+        """The streams in which the consumer can claim something."""
+        if not isinstance(found, Topic):
+            return [] if found is None else [found]
+        work = ctx.group_sessions.group(found, self.request.group, ctx.now)
+        return [found.partitions[partition] for partition in work.readable(self.request.consumer)]
 
 
 def xreadgroup(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
@@ -107,6 +120,41 @@ def xreadgroup(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
 
 
 # -- serving one topic -------------------------------------------------------------------------------------
+
+
+def read_plain(ctx: Context, topic: Topic, request: GroupRead) -> tuple[bool, Reply]:
+    """What consumers nearly always ask for, by a short way: new entries, as many as COUNT says, of one partition.
+
+    Where that way ends, nothing was done and the first of the pair is False: somebody left entries behind, COUNT goes
+    beyond the partition, the consumer is new, the group is not in all partitions.
+    """
+    work = topic.groups.get(request.group)
+    if work is None or not work.knows(request.consumer, ctx.client.id):
+        return False, None
+    home = topic.partitions[0].groups.get(request.group)
+    consumer = home.consumers.get(request.consumer) if home is not None else None
+    if consumer is None:
+        return False, None
+    for partition in work.readable(request.consumer):
+        stream = topic.partitions[partition]
+        group = stream.groups.get(request.group)
+        if group is None:
+            return False, None
+        pending = group.pending
+        if work.is_ordered and len(pending) != pending.count_of(request.consumer):
+            return False, None
+        first = unread_from(stream, group)
+        if first < stream.end_ordinal:
+            ranges = stream.live_ranges(first, stream.end_ordinal, request.count)
+            if sum([end - low for low, end in ranges]) != request.count:
+                return False, None
+            consumer.seen_ms = ctx.now_ms
+            reply = reply_of_ranges(stream, ranges, head_of_one(topic.name, ctx.client.protocol))
+            hand_over(ctx, stream, group, request, ranges)
+            work.served(request.consumer, partition)
+            return True, reply
+    consumer.seen_ms = ctx.now_ms
+    return True, None
 
 
 def serve_topic(

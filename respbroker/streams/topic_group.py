@@ -55,6 +55,12 @@ class TopicGroup:
         """Whether something is to happen though nobody calls: a session ends, or a partition has drained."""
         return bool(self.ownership.moving) or self.membership.next_deadline(0) is not None
 
+    def knows(self, consumer: bytes, connection: int) -> bool:
+        """Whether a read by ``connection`` for ``consumer`` changes nothing here."""
+        if self.is_ordered != self.topic.is_ordered:
+            return False
+        return not self.is_ordered or (self.membership.reads(consumer, connection) and not self.is_outgrown)
+
     # -- who owns what -------------------------------------------------------------------------------------
 
     def rebalance(self) -> bool:

@@ -303,3 +303,27 @@ def test_claim_tells_of_each_entry_how_long_and_how_often(node, orders, consumer
     node.clock.advance(500)
     node.tick()
     assert [entry[2:] for entry in c.heard()] == [[500, 2], [500, 1]]
+
+
+def test_claiming_waits_for_what_it_can_claim_and_not_for_what_others_hold(node, orders, consumer):
+    c, d = consumer("c"), consumer("d")
+    c.read()
+    d.read()
+    for partition in range(4):
+        put(orders, partition, partition)
+    c.read()
+    d.ack(d.read())
+    node.clock.advance(5000)
+    assert d.read("CLAIM 1000 BLOCK 0") == NOTHING
+    assert node.node.blocking.next_deadline() == node.clock.seconds + 1
+
+
+def test_what_partitions_give_together_is_counted_and_what_was_deleted_is_not(orders, consumer):
+    c = consumer("c")
+    gone = [put(orders, partition, f"{partition}a", f"{partition}b", f"{partition}c")[1] for partition in range(3)]
+    for partition, entry_id in enumerate(gone):
+        orders(f"XDEL orders/{partition} {entry_id}")
+    assert c.got("COUNT 2") == ["0a", "0c"]
+    assert c.got("COUNT 3") == ["1a", "1c", "2a"]
+    assert c.got("COUNT 3") == ["2c"]
+    assert c.read("COUNT 3") is None
