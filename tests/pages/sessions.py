@@ -26,7 +26,7 @@ from typing import Final
 
 from tests.support.servers import HOST, ROOT, Server, respbroker_server
 
-PAGES: Final = ("docs/dead-letters.md", "docs/exploring-topics.md", "docs/tools.md")
+PAGES: Final = ("docs/dead-letters.md", "docs/exploring-topics.md", "docs/groups.md", "docs/tools.md")
 BEGAN_MS: Final = 1_764_093_600_000
 STEP_MS: Final = 250  # between IDs that the server gave
 PROMPT: Final = re.compile(r"^([\w.:]+>|\$) (.*)$")
@@ -36,6 +36,7 @@ MOMENT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?Z")
 SECONDS_OF_PATIENCE: Final = 60.0
 MILLISECONDS: Final = re.compile(r'("(?:idle|inactive)"\n *\d+\) \(integer\) )\d+')
 PENDING: Final = re.compile(r'(\d+\) "\d{13}-\d+"\n +\d\) "[^"]*"\n +\d\) \(integer\) )\d+')
+TOOK: Final = re.compile(r"^\(\d+\.\d\ds\)$", re.MULTILINE)  # what redis-cli adds to a reply it waited for
 AGE: Final = re.compile(r"(?<=first )[\d.]+s|(?<=for )[\d.]+s|(\d\.\d| \d\d)s\b")  # in a table as wide as it may be
 
 
@@ -126,6 +127,7 @@ class Session:
             self._shown[ms, seq], self._real[shown] = shown, f"{ms}-{seq}"
         printed = ID.sub(lambda match: self._shown[int(match[1]), int(match[2])], printed)
         printed = PENDING.sub(r"\g<1>1500", MILLISECONDS.sub(r"\g<1>1500", printed))
+        printed = TOOK.sub("(2.05s)", printed)
         return AGE.sub("1.5s", printed).replace(str(self._server.port), "6379")
 
 
