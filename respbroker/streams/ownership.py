@@ -42,7 +42,7 @@ def assign(owners: Owners, members: Iterable[bytes], holders: Sequence[Sequence[
     for partition, owner in enumerate(current):
         if owner is not None:
             owned[owner].append(partition)
-    quotas = _quotas(owned, len(current))
+    quotas = _quotas(owned, len(current), holders)
     idle, busy = _leaving(owned, quotas, holders)
     orphans = [partition for partition, owner in enumerate(current) if owner is None]
     receivers = _receivers({m: owned[m] for m in live if len(owned[m]) < quotas[m]}, quotas, orphans + idle + busy)
@@ -56,11 +56,20 @@ def _first_live(live: Collection[bytes], owner: bytes | None, holding: Sequence[
     return next((consumer for consumer in holding if consumer in live), None)
 
 
-def _quotas(owned: dict[bytes, list[int]], partitions: int) -> dict[bytes, int]:
-    """How many partitions each member is to have. Who has most now has one more where they do not divide evenly."""
+def _quotas(owned: dict[bytes, list[int]], partitions: int, holders: Sequence[Sequence[bytes]]) -> dict[bytes, int]:
+    """How many partitions each member is to have, one more for some where they do not divide evenly.
+
+    It goes to those who have so many now, first to those who are busy in most of them: they would have to drain one.
+    Whoever gets it keeps it, whatever moves, so that the next answer is the same.
+    """
     least, larger = divmod(partitions, len(owned))
-    by_size = sorted(owned, key=lambda member: (-len(owned[member]), member))
-    return {member: least + (place < larger) for place, member in enumerate(by_size)}
+
+    def claim(member: bytes) -> tuple[int, int, bytes]:
+        mine = owned[member]
+        busy = sum(member in holders[partition] for partition in mine)
+        return -min(len(mine), least + 1), -min(busy, least + 1), member
+
+    return {member: least + (place < larger) for place, member in enumerate(sorted(owned, key=claim))}
 
 
 def _leaving(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -103,6 +103,7 @@ def test_nobody_keeps_an_idle_partition_while_a_busy_one_of_its_drains(situation
 
 
 @given(situations())
+@example(([None] * 13 + [b"e"] * 3, [b"a", b"b", b"c", b"d", b"e"], [[]] * 7 + [[b"a"]] * 4 + [[b"e"]] * 2 + [[]] * 3))
 def test_assigning_again_changes_nothing(situation):
     owners, members, holders = situation
     after = assign(owners, members, holders)
