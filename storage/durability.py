@@ -174,12 +174,15 @@ class Durability:
             StorageError: it could not be done; what it was to permit must not happen.
         """
         path = f"{self.directory}/{CHECKPOINT}"
-        done = self.write_checkpoint()
-        if done is None:
-            raise StorageError("no room for a checkpoint", file=path)
+        filesystem = self.segments.active.filesystem
         try:
+            if DirectorySync(filesystem, self.directory) in self.pending:  # names of segments it may speak of
+                filesystem.sync_directory(self.directory)
+            done = self.write_checkpoint()
+            if done is None:
+                raise StorageError("no room for a checkpoint", file=path)
             done.sync()
-            self.segments.active.filesystem.sync_directory(self.directory)
+            filesystem.sync_directory(self.directory)
         except OSError as error:
             raise disk_error(error, path, "sync the checkpoint") from error
         self.durable_base = max(self.durable_base, done.base_offset)

@@ -94,3 +94,27 @@ def test_a_snapshot_of_records_that_were_lost_does_not_come_true_again() -> None
     again.append([5, 6], [0, 0], [b"new", b"new"], now_ms=5)
     assert again.newest_snapshot() is None
     assert Log.open(after, "/log").newest_snapshot() is None
+
+
+def test_a_checkpoint_never_gets_to_the_disk_before_the_name_of_the_segment_it_speaks_of() -> None:
+    def rolls(filesystem: MemoryFileSystem) -> None:
+        log = Log.open(filesystem, "/log", LogConfig(segment_bytes=200))
+        filesystem.sync_directory("")
+        for i in range(1, 9):
+            log.append([i], [0], [b"p" * 90], now_ms=i)
+            if i == 5:
+                log.write_snapshot(b"state", log.end_offset)
+                pending = log.unsynced()
+                pending.sync()
+                log.synced(pending)
+        log.drop_before(log.end_ordinal)
+
+    whole = MemoryFileSystem()
+    rolls(whole)
+    for event in range(len(whole.log)):
+        for seed in range(8):
+            filesystem = MemoryFileSystem()
+            filesystem.stop_at = event
+            with pytest.raises(PowerLoss):
+                rolls(filesystem)
+            Log.open(filesystem.powered_off(seed), "/log")
