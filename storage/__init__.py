@@ -11,6 +11,7 @@
 """
 
 from storage.caches import Caches
+from storage.compaction import CompactionConfig, Dead, groups
 from storage.config import LogConfig
 from storage.errors import (
     CorruptLog,
@@ -25,16 +26,20 @@ from storage.errors import (
     StorageError,
 )
 from storage.filesystem import FileSystem, OsFileSystem
+from storage.index import Summary
 from storage.log import Log
 from storage.merge import Selection
 from storage.recovery import RecoveryReport
-from storage.rewrite import RewriteJob
+from storage.rewrite import Pace, RewriteJob, Sealed, rewrite
 from storage.scan import Effect
+from storage.survey import Survey, survey
 from storage.sync import ManySync, Syncable, Unsynced
 
 __all__ = [
     "Caches",
+    "CompactionConfig",
     "CorruptLog",
+    "Dead",
     "DiskFailed",
     "DiskFull",
     "Effect",
@@ -49,10 +54,17 @@ __all__ = [
     "NotABatchBorder",
     "OsFileSystem",
     "OutOfRange",
+    "Pace",
     "RecoveryReport",
     "RewriteJob",
+    "Sealed",
     "Selection",
     "StorageError",
+    "Summary",
+    "Survey",
     "Syncable",
     "Unsynced",
+    "groups",
+    "rewrite",
+    "survey",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -29,8 +29,10 @@ from storage.batch import (
     parse_header,
     parse_table,
 )
-from storage.errors import CorruptLog
+from storage.errors import CorruptLog, OutOfRange
 from storage.index import SparseIndex, lower_bound
+
+NO_SEQ = -1  # in the ID of an entry that was cleaned away
 
 
 class Block:
@@ -94,8 +96,8 @@ class Block:
 class GapBlock(Block):
     """Entries from which some were cleaned away.
 
-    It answers the same questions, about the entries that are left. What is cleaned away has no payload and, as its
-    ID, that of the entry before it, so IDs and ordinals rise together all the same.
+    It answers the same questions, about the entries that are left. `id_at` gives what is cleaned away the ID of the
+    entry before it, so IDs and ordinals rise together all the same; `ids` gives it one that no entry has.
     """
 
     __slots__ = ("_first_id",)
@@ -129,14 +131,64 @@ class GapBlock(Block):
         return super().sizes(*self.rows(a, b))
 
     def ids(self, a: int, b: int) -> tuple[list[int], list[int]]:
-        return super().ids(*self.rows(a, b))
+        first, end = self.rows(a, b)
+        if end - first == b - a:
+            return super().ids(first, end)
+        last = self.id_at(a)[0]
+        ms, seqs = [], []
+        expected = a
+        for row in range(first, end):
+            missing = self.ordinals[row] - expected
+            ms += [last] * missing
+            seqs += [NO_SEQ] * missing
+            last = self.ms[row]
+            ms.append(last)
+            seqs.append(self.seqs[row])
+            expected += missing + 1
+        return ms + [last] * (b - expected), seqs + [NO_SEQ] * (b - expected)
 
     def packed_ids(self, a: int, b: int) -> tuple[bytes, bytes]:
-        return super().packed_ids(*self.rows(a, b))
+        ms, seqs = self.ids(a, b)
+        return array("Q", ms).tobytes(), array("Q", [max(seq, 0) for seq in seqs]).tobytes()
 
     def id_at(self, place: int) -> Id:
         row = bisect_right(self.ordinals, place) - 1
         return (self.ms[row], self.seqs[row]) if row >= 0 else self._first_id
+
+    def stretches(self, a: int, b: int) -> Iterator[tuple[int, int]]:
+        """What is left of the ordinals, as half-open ranges."""
+        start = self.first_ordinal
+        low = high = -1
+        for row in range(*self.rows(a, b)):
+            ordinal = self.ordinals[row]
+            if ordinal != high:
+                if low >= 0:
+                    yield start + low, start + high
+                low = ordinal
+            high = ordinal + 1
+        if low >= 0:
+            yield start + low, start + high
+
+    def pieces(self, ranges: Sequence[tuple[int, int]], place: int) -> tuple[list[bytes | memoryview], int]:
+        """The payloads of those ranges from ``place`` on that lie in the block, neighbouring rows as one piece; and the
+        place of the first that does not."""
+        pieces: list[bytes | memoryview] = []
+        start, ordinals = self.first_ordinal, self.ordinals
+        low = high = -1
+        while place < len(ranges) and ranges[place][1] <= self.end_ordinal:
+            first, end = ranges[place]
+            row = bisect_left(ordinals, first - start, max(high, 0))
+            if ordinals[row : row + end - first][-1:] != array("Q", [end - 1 - start]):
+                raise OutOfRange("entries were cleaned away while they were read")
+            if row != high:
+                if low < high:
+                    pieces.append(super().piece(low, high))
+                low = row
+            high = row + end - first
+            place += 1
+        if low < high:
+            pieces.append(super().piece(low, high))
+        return pieces, place
 
     def place_of(self, row: int) -> int:
         """The ordinal of a row, counted from the block's first."""

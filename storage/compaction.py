@@ -87,14 +87,16 @@ class Compaction:
     ) -> None:
         """The next dirty entries; ``tombstones`` are places in ``keys``."""
         last = self._last
+        before_of = last.get
         dead: list[int] = []
         for ordinal, key in zip(ordinals, keys, strict=True):
             if key is None:
                 continue
             if len(key) > _KEY_MAX:
                 key = digest(key)
-            if key in last:
-                dead.append(last[key])
+            before = before_of(key)
+            if before is not None:
+                dead.append(before)
             last[key] = ordinal
         for place in tombstones:
             key = keys[place]
@@ -146,6 +148,8 @@ class Dead:
     dead: int
     #: Whether it may become one with the segment before it.
     joins: bool = True
+    #: Whether reading it costs more than it would if its batches were merged.
+    small_batches: bool = False
 
 
 def groups(segments: Sequence[Dead], segment_bytes: int, min_dead_ratio: float) -> list[range]:
@@ -164,7 +168,7 @@ def groups(segments: Sequence[Dead], segment_bytes: int, min_dead_ratio: float) 
             left += size
             end += 1
         group = segments[start:end]
-        is_worth = any(each.dead > each.size * min_dead_ratio for each in group)
+        is_worth = any(each.small_batches or each.dead > each.size * min_dead_ratio for each in group)
         if is_worth or (len(group) > 1 and left * 2 <= segment_bytes):
             found.append(range(start, end))
         start = end

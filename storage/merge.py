@@ -8,7 +8,8 @@ of such a pair is an entry, or the DATA batch says what the pair covers, so pair
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import attrs
 
@@ -27,9 +28,7 @@ from storage.batch import (
     encode_gappy_entries,
     encode_sparse_effects,
     encode_sparse_entries,
-    parse_table,
 )
-from storage.scan import Found
 
 SPAN_MAX = (1 << 32) - 1  # offsets or ordinals that one batch can cover
 
@@ -71,12 +70,11 @@ class Pair:
         self.first_id: Id = (first.first_ms, first.first_seq)
         self.last_id: Id = NO_ID
 
-    def take(self, found: Found, target: int) -> bool:
+    def take(self, header: Header, table: Table, target: int) -> bool:
         """Let a batch join if it still can; whether it did."""
-        header = found.header
         if (self.entries.ends or self.effects.ends) and not self.takes(header, target):
             return False
-        self.add(header, parse_table(found.raw, found.at, header))
+        self.add(header, table)
         return True
 
     def takes(self, header: Header, target: int) -> bool:
@@ -130,14 +128,20 @@ def _deltas(column: Column) -> bytes:
     return array("I", [offset - base for offset in column.offsets]).tobytes()
 
 
+class Ordinals(Protocol):
+    """A set of ordinals that can be asked for one."""
+
+    def __contains__(self, ordinal: int, /) -> bool: ...
+
+
 @attrs.frozen
 class Selection:
     """Which records a cleaning leaves out: by ordinal, and for effects by offset."""
 
     #: Entries that go.
-    gone: Container[int] = frozenset()
+    gone: Ordinals = frozenset[int]()
     #: Those of them whose ID stays, for somebody still refers to it.
-    hollow: Container[int] = frozenset()
+    hollow: Ordinals = frozenset[int]()
     #: Effects below go. All snapshots that are kept contain them, and this is 0 or behind all that is cleaned.
     effects_from: int = 0
 
@@ -152,12 +156,11 @@ class CleanPair(Pair):
         self._ordinals: list[int] = []
         self._end_ordinal = first.ordinal
         self._end_offset = first.base_offset
+        self._entries_ms = first.append_ms
         self._is_empty = True
         self._flags = SPARSE | GAPS
 
-    def take(self, found: Found, target: int) -> bool:
-        header = found.header
-        table = parse_table(found.raw, found.at, header)
+    def take(self, header: Header, table: Table, target: int) -> bool:
         if header.kind == CONTROL:
             if not self._fits(header, self.effects.size < target):
                 return False
@@ -173,6 +176,7 @@ class CleanPair(Pair):
             if not self._fits(header, not size or size + sum(map(len, pieces)) <= target):
                 return False
             self._add_rows(header, table, rows, pieces)
+            self._entries_ms = header.append_ms
             self._ordinals += [ordinals[row] for row in rows]
         self._flags |= header.flags & BARE
         self.last_id = (header.last_ms, header.last_seq)
@@ -230,7 +234,7 @@ class CleanPair(Pair):
         base, ordinal = first.base_offset, first.ordinal
         flags = self._flags | (MORE if self.effects.ends else 0)
         header = Header(
-            MAGIC, 0, 0, first.leader_epoch, base, ordinal, self.last_ms, *self.first_id, *self.last_id,
+            MAGIC, 0, 0, first.leader_epoch, base, ordinal, self._entries_ms, *self.first_id, *self.last_id,
             len(column.ends), self._end_offset - base, DATA, flags, 0, self._end_ordinal - ordinal,
         )  # fmt: skip
         deltas = array("I", [offset - base for offset in column.offsets]).tobytes()

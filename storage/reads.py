@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
 from storage.batch import CONTROL, Id
-from storage.block import Block, Tail
+from storage.block import Block, GapBlock, Tail
 from storage.caches import Caches
 from storage.errors import CorruptLog, OutOfRange
 from storage.index import lower_bound
@@ -15,6 +15,7 @@ from storage.segments import Segments
 
 READ_ALL = 1 << 62  # bytes
 _ACROSS_MAX = 2000  # entries looked for in cached blocks only; more of them take so long that this gains nothing
+PIECE_BYTES = 1 << 20  # read at a time, about, of a range that is longer
 JOIN_BELOW = 8 << 10  # a piece smaller than this is cheaper copied than sent by itself
 
 
@@ -164,6 +165,33 @@ class LogReads:
             ordinal = following.end_ordinal
         return []
 
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> Iterator[list[bytes | memoryview]]:
+        """The payloads of many ranges of entries, none of which was cleaned away, a piece of the log at a time."""
+        place = 0
+        while place < len(ranges):
+            first, end = ranges[place]
+            if first < self._tail.first_ordinal:
+                block = self.segments.locate(first)[3]
+                if isinstance(block, GapBlock) and end <= block.end_ordinal:
+                    pieces, place = block.pieces(ranges, place)
+                    yield pieces
+                    continue
+            while first < end:
+                pieces, stop = self.read_some(first, end, PIECE_BYTES)
+                if len(self.stored(first, stop)) != stop - first:
+                    raise OutOfRange("entries were cleaned away while they were read", file=self.segments.active.path)
+                yield pieces
+                first = stop
+            place += 1
+
+    def stretches(self, first: int, end: int) -> Iterator[tuple[int, int]]:
+        """The ordinals that were not cleaned away, as half-open ranges in order."""
+        for part, a, b in self._spans(first, end):
+            if isinstance(part, GapBlock):
+                yield from part.stretches(a, b)
+            else:
+                yield part.first_ordinal + a, part.first_ordinal + b
+
     def read_each(self, first: int, end: int) -> list[bytes]:
         """The same payloads one by one; nothing for entries that were cleaned away."""
         payloads: list[bytes] = []
@@ -179,7 +207,7 @@ class LogReads:
         return sizes
 
     def ids(self, first: int, end: int) -> tuple[list[int], list[int]]:
-        """Their IDs, as two parallel lists."""
+        """Their IDs, as two parallel lists; of an entry that was cleaned away the sequence number is -1."""
         ms: list[int] = []
         seqs: list[int] = []
         for part, a, b in self._spans(first, end):
@@ -196,7 +224,7 @@ class LogReads:
         return b"".join([ms for ms, _ in parts]), b"".join([seqs for _, seqs in parts])
 
     def stored(self, first: int, end: int) -> Sequence[int]:
-        """The ordinals of those that were not cleaned away: what `ids`, `sizes` and `read_each` speak of."""
+        """The ordinals of those that were not cleaned away: what `sizes` and `read_each` speak of."""
         spans = list(self._spans(first, end))
         if all(part.ordinals is None for part, *_ in spans):
             return range(first, end)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from storage.batch import BARE, parse_header
+from storage.batch import BARE, Header, Table, parse_header
 from storage.errors import CorruptLog, DiskFailed
 from storage.files import disk_error, write_new
 from storage.filesystem import File, FileSystem
-from storage.index import IndexBuilder, Summary, encode_index
+from storage.index import IndexBuilder, SparseIndex, Summary, decode_index, encode_index
 from storage.merge import CleanPair, Pair, Selection
 from storage.names import CLEANED, INDEX, LOG, SWAP, format_name
-from storage.scan import Found, walk
+from storage.scan import take_all
 from storage.segment import Segment
 
 _WRITE_SIZE = 1 << 20  # bytes gathered before a write
@@ -111,21 +111,19 @@ class _Rewriting:
         path = self._sealed.path(summary)
         source = self._filesystem.open(path)
         position = paced = 0
-        for found in walk(source, 0, summary.log_size):
-            position = found.position + found.header.size
-            if self._pair is None or not self._pair.take(found, self._sealed.target):
+        for position, header, table in take_all(source, summary.log_size):
+            if self._pair is None or not self._pair.take(header, table, self._sealed.target):
                 self._emit()
-                self._pair = self._begin(found)
+                self._pair = self._begin(header, table)
             if position - paced >= _WRITE_SIZE:
                 self._pace(position - paced)
                 paced = position
         if position != summary.log_size:
             raise CorruptLog("batch is damaged", file=path, position=position)
 
-    def _begin(self, found: Found) -> Pair:
-        header = found.header
+    def _begin(self, header: Header, table: Table) -> Pair:
         pair = Pair(header) if self._selection is None else CleanPair(header, self._selection)
-        pair.take(found, self._sealed.target)
+        pair.take(header, table, self._sealed.target)
         return pair
 
     def _emit(self) -> None:
@@ -174,6 +172,8 @@ class RewriteJob:
         self.sealed = Sealed.of(segments, target)
         self.selection = selection
         self.result: Summary | None = None
+        self._log = self.sealed.path(self.sealed.summaries[0])
+        self._index = self.sealed.path(self.sealed.summaries[0], INDEX)
 
     @property
     def path(self) -> str:
@@ -192,24 +192,44 @@ class RewriteJob:
         """Remove what was written."""
         discard(self.filesystem, self.sealed)
 
+    # Swapping in a merge.
     def install(self) -> None:
-        """Make the new files those of the first segment, in steps of which each may be the last before a crash.
+        """Make the new files those of the segment, in steps of which each may be the last before a crash.
 
-        Merged, the index goes ahead: a new index beside an old log is found out and rebuilt, the opposite would look
-        like a log cut short. Cleaned, the log goes ahead: it may be longer than the old one, and its batches say that
-        it was cleaned, so an old index beside it is found out. When it is on the disk the others may be removed.
+        The index goes ahead: a new index beside an old log is found out and rebuilt, the opposite would look like a log
+        cut short.
         """
-        log = self.sealed.path(self.sealed.summaries[0])
-        index = self.sealed.path(self.sealed.summaries[0], INDEX)
-        directory = self.sealed.directory
-        if self.selection is None:
-            for path in (index, log):
-                self.filesystem.rename(path + CLEANED, path + SWAP)
-                self.filesystem.sync_directory(directory)
-            for path in (index, log):
-                self.filesystem.rename(path + SWAP, path)
-            self.filesystem.sync_directory(directory)
-            return
-        self.filesystem.rename(log + CLEANED, log)
-        self.filesystem.sync_directory(directory)
-        self.filesystem.rename(index + CLEANED, index)
+        for path in (self._index, self._log):
+            self.filesystem.rename(path + CLEANED, path + SWAP)
+            self.settle()
+        for path in (self._index, self._log):
+            self.filesystem.rename(path + SWAP, path)
+        self.settle()
+
+    # Swapping in a cleaning: clear, rename the log, settle, rename the index, and then the others may be removed. A
+    # cleaned log may cover more than the old index says, and be as long by chance: so the old index is gone for good
+    # before the log takes its place, and the log is there for good before the new index and before others go.
+    def clear(self) -> None:
+        """Let the old index go; in any thread."""
+        try:
+            self.filesystem.remove(self._index)
+        except FileNotFoundError:  # it could not be written
+            pass
+        self.settle()
+
+    def settle(self) -> None:
+        """See that the names as they are now are on the disk; in any thread."""
+        self.filesystem.sync_directory(self.sealed.directory)
+
+    def rename_log(self) -> None:
+        self.filesystem.rename(self._log + CLEANED, self._log)
+
+    def new_index(self) -> SparseIndex:
+        """What `rename_index` puts in its place."""
+        decoded = decode_index(self.filesystem.read(self._index + CLEANED))
+        if decoded is None:
+            raise CorruptLog("index is damaged", file=self._index + CLEANED)
+        return decoded[1]
+
+    def rename_index(self) -> None:
+        self.filesystem.rename(self._index + CLEANED, self._index)

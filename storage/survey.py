@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
-from storage.batch import CONTROL, parse_table
+from storage.batch import CONTROL
 from storage.compaction import Compaction, CompactionConfig, Dead, KeysOf, Marks
 from storage.errors import CorruptLog
 from storage.filesystem import FileSystem
 from storage.index import Summary
-from storage.merge import ordinals_of
+from storage.merge import Ordinals, ordinals_of
 from storage.rewrite import Pace, Sealed, at_once
-from storage.scan import walk
+from storage.scan import take_all
 
 #: Entries that one round goes through at most: the marks of what is dead become one effect.
 DIRTY_MAX = 1 << 25
@@ -38,7 +38,7 @@ def survey(
     filesystem: FileSystem,
     sealed: Sealed,
     first_dirty: int,
-    gone: Container[int],
+    gone: Ordinals,
     dead: Marks,
     keys_of: KeysOf,
     config: CompactionConfig,
@@ -69,7 +69,7 @@ class _Surveying:
     """One run of `survey`."""
 
     def __init__(
-        self, filesystem: FileSystem, sealed: Sealed, first_dirty: int, gone: Container[int], dead: Marks,
+        self, filesystem: FileSystem, sealed: Sealed, first_dirty: int, gone: Ordinals, dead: Marks,
         keys_of: KeysOf, config: CompactionConfig, now_ms: int, pace: Pace,
     ) -> None:  # fmt: skip
         self._filesystem = filesystem
@@ -116,15 +116,12 @@ class _Surveying:
         path = self._sealed.path(summary)
         rows = self._rows.setdefault(summary.base_offset, [0, 0])
         position = paced = 0
-        for found in walk(self._filesystem.open(path), 0, summary.log_size):
-            header = found.header
-            position = found.position + header.size
+        for position, header, table in take_all(self._filesystem.open(path), summary.log_size):
             if position - paced >= _PACE_SIZE:
                 self._pace(position - paced)
                 paced = position
             if header.kind == CONTROL or header.end_ordinal <= first or header.ordinal >= end:
                 continue
-            table = parse_table(found.raw, found.at, header)
             ordinals = ordinals_of(header, table)
             keys, tombstones = self._keys_of(table.payload, table.ends)
             batch = _Batch(ordinals, keys, list(tombstones), header.append_ms)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import attrs
 
@@ -15,21 +14,20 @@ from storage.errors import DiskFailed, NotABatchBorder, OutOfRange, StorageError
 from storage.files import disk_error
 from storage.filesystem import FileSystem
 from storage.index import IndexBuilder
-from storage.merge import Selection
 from storage.names import INDEX, LOG, format_name
 from storage.recovery import take_in
 from storage.retention import Drop, decide
-from storage.rewrite import RewriteJob
 from storage.scan import walk
 from storage.segment import Segment
 from storage.segments import Segments
 from storage.snapshot import Snapshots
+from storage.swapping import LogSwaps
 from storage.sync import Unsynced
 
 NEVER_MS = 1 << 64  # later than any append
 
 
-class LogUpkeep:
+class LogUpkeep(LogSwaps):
     """The half of `storage.log.Log` that is not on anybody's way."""
 
     __slots__ = ("_appended_at_snapshot", "_poison", "_roll_at_ms", "appended")
@@ -266,65 +264,6 @@ class LogUpkeep:
         self.filesystem.sync_directory(self.directory)
         self.drop_tail()
         self._roll_at_ms = new.first_append_ms + self.config.segment_ms if new.size else NEVER_MS
-
-    # Merging and cleaning.
-    def settled(self) -> list[Segment]:
-        """Sealed segments that are synced beyond any doubt: those that may be rewritten."""
-        return [segment for segment in self.segments.sealed if segment.base_offset < self.durability.durable_base]
-
-    def merge_candidates(self) -> list[Segment]:
-        """Settled segments of small batches, for `merge`."""
-        target = self.config.merge_target_bytes
-        return [
-            segment
-            for segment in self.settled()
-            if not segment.merged and segment.size < segment.batch_count * target // 2
-        ]
-
-    def merge(self, segment: Segment) -> RewriteJob:
-        """A job whose ``run()`` may be called in another thread; then comes `swap`."""
-        return RewriteJob(self.filesystem, [segment], self.config.merge_target_bytes)
-
-    def clean(self, segments: list[Segment], selection: Selection) -> RewriteJob:
-        """The same for settled neighbours, which become one segment without what was selected to go.
-
-        What is selected must be known to be gone by effects, or a snapshot, that are on the disk for good. Effects
-        that all snapshots have are left out with it.
-        """
-        assert all(self.may_join(*pair) for pair in pairwise(segments))
-        from_offset = self.snapshots.effects_from
-        if segments[-1].end_offset <= from_offset:
-            selection = attrs.evolve(selection, effects_from=from_offset)
-        return RewriteJob(self.filesystem, segments, self.config.merge_target_bytes, selection)
-
-    def may_join(self, segment: Segment, following: Segment) -> bool:
-        """Whether a cleaning may make one of them: effects of both can be left out, or of neither."""
-        from_offset = self.snapshots.effects_from
-        first, second = (each.bare or each.end_offset <= from_offset for each in (segment, following))
-        return first == second
-
-    def swap(self, job: RewriteJob) -> int:
-        """Put a finished job's segment in place of the old ones; bytes freed (0 if one was dropped meanwhile)."""
-        old, sealed = job.segments, self.segments.sealed
-        if job.result is None or any(segment not in sealed for segment in old):
-            job.discard()
-            return 0
-        first, last = old[0], old[-1]
-        new = Segment(
-            self.filesystem, self.directory, first.base_offset, first.first_ordinal, last.last_id, self.caches.number()
-        )
-        new.interval = first.interval
-        new.adopt(job.result)
-        try:
-            job.install()
-        except OSError as error:
-            raise disk_error(error, first.path, "swap in the rewritten segment") from error
-        for segment in old:
-            self.caches.forget(segment)
-        self.segments.replace(first, new, len(old))
-        for segment in old[1:]:
-            self._remove_files(segment)
-        return sum(segment.size for segment in old) - new.size
 
     # Closing.
     def close_files(self) -> None:

@@ -187,8 +187,11 @@ class Durability:
 
     @property
     def wants_sync_now(self) -> bool:
-        """Whether somebody waits for a sync whatever ``appendfsync`` says: a client, or directories to be removed."""
-        return self.needs_sync and bool(self._waiting or self._node.keyspace.trash)
+        """Whether somebody waits for a sync whatever ``appendfsync`` says: a client, directories to be removed, or
+        segments to be rewritten."""
+        node = self._node
+        waits = self._waiting or node.keyspace.trash or node.housekeeping.compactor.waits_for_sync
+        return self.needs_sync and bool(waits)
 
     @property
     def syncs_outstanding(self) -> int:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import attrs
-
+from respbroker.broker.compactor import Compactor
+from respbroker.broker.job import Job
 from respbroker.broker.notices import Notices
 from respbroker.broker.retention import ROUND_SECONDS, Retention
 from respbroker.streams.directories import remove_tree
@@ -14,17 +13,9 @@ from storage import Log, RewriteJob, StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
+    from storage.segment import Segment
 
 _EXPIRED_PER_PERIOD: Final = 200
-
-
-@attrs.define(eq=False)
-class Job:
-    """Something slow for a thread: ``run`` touches no state of the node, ``done`` gets its result in a later tick."""
-
-    name: str
-    run: Callable[[], Any]
-    done: Callable[[Any], None] = lambda result: None
 
 
 class Housekeeping:
@@ -37,6 +28,7 @@ class Housekeeping:
         self._jobs: list[Job] = []
         self._merging: set[str] = set()
         self._retention = Retention(node)
+        self.compactor = Compactor(node, self)
         self.active_expire = True
         self.notices = Notices()
         #: More memory is used than ``maxmemory`` allows, as of the last period.
@@ -72,6 +64,15 @@ class Housekeeping:
         self._retention.look_at_closed()
         if node.unfinished:
             node.finish_command()
+        self.compactor.run()
+
+    def submit(self, job: Job) -> None:
+        """Have something done elsewhere."""
+        self._jobs.append(job)
+
+    def is_merged(self, segment: Segment) -> bool:
+        """Whether a thread is at merging the batches of a segment."""
+        return segment.path in self._merging
 
     def _save_if_due(self) -> None:
         """The rules of the setting ``save``: a checkpoint after so many seconds with so many changes."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.resp import replies
 from respbroker.sessions.client import Buffer, Output
 from respbroker.streams.runs import consecutive
+from storage import OutOfRange
 
 if TYPE_CHECKING:
     from respbroker.streams.merged import Merged
@@ -52,7 +53,7 @@ def array_of_ranges(stream: Stream, ranges: list[Range]) -> list[Output]:
     for first, end in ranges:
         count += end - first
     pieces: list[Output] = [b"*%d\r\n" % count]
-    return _eager(pieces, _chunks(stream, ranges))
+    return _eager(pieces, stream.payloads_in_pieces(ranges, CHUNK_BYTES))
 
 
 def array_of_ranges_backwards(stream: Stream, ranges: list[Range]) -> list[Output]:
@@ -78,19 +79,15 @@ def _eager(pieces: list[Output], chunks: Iterator[list[Buffer]]) -> list[Output]
     return pieces
 
 
-def _chunks(stream: Stream, ranges: list[Range]) -> Iterator[list[Buffer]]:
-    for first, end in ranges:
-        while first < end:
-            pieces, first = stream.payloads_some(first, end, CHUNK_BYTES)
-            yield pieces
-
-
 def _chunks_backwards(stream: Stream, ranges: list[Range]) -> Iterator[list[Buffer]]:
     step = CHUNK_FIRST
     for first, end in reversed(ranges):
         while first < end:
             start = max(first, end - step)
-            chunk = b"".join(reversed(stream.payloads_each([(start, end)])))
+            entries = stream.payloads_each([(start, end)])
+            if len(entries) != end - start:
+                raise OutOfRange("entries were cleaned away while they were read", file=stream.log.directory)
+            chunk = b"".join(reversed(entries))
             yield [chunk]
             end, step = start, max(1, min(CHUNK_MAX, CHUNK_BYTES * (end - start) // len(chunk)))
 

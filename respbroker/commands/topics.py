@@ -17,6 +17,7 @@ from respbroker.model.config_file import encode
 from respbroker.model.topic_settings import DEFAULTS, PARTITIONS_MAX, TOPIC_SETTINGS, TopicSettings
 from respbroker.resp import replies
 from respbroker.sessions.client import Reply
+from respbroker.streams.cleaning import dirty_ratio
 from respbroker.streams.schemas import schema_of
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ def _partition(index: int, stream: Stream) -> dict[str, object]:
         "entries": stream.length,
         "bytes": log.size,
         "segments": len(log.segments.all),
+        "dirty-ratio": b"%.3f" % dirty_ratio(stream),
         "first-id": None if first is None else _id(stream.id_at(first)),
         "last-id": None if last is None else _id(stream.id_at(last)),
     }

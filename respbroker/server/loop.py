@@ -19,6 +19,7 @@ from respbroker.broker.clock import Now
 from respbroker.resp.decoder import read_requests
 from respbroker.resp.limits import Limits
 from respbroker.server import listener as listening
+from respbroker.server.apart import Apart, Stopped
 from respbroker.server.commit import OutputCommit
 from respbroker.server.connection import Connection
 from respbroker.server.connections import Connections
@@ -57,6 +58,8 @@ class Loop:
             self._poller.register(fd, READ)
         self._syncs = Syncs(self.wake)
         self._jobs = Worker("respbroker-jobs", run_job, self.wake)
+        self._apart = Apart()
+        self._long_jobs = Worker("respbroker-long-jobs", self._apart.perform, self.wake)
         self.commit = OutputCommit(node.durability, self._syncs.start, self._syncs.pace)
         self._violations: list[Connection] = []  # to be told of it when earlier requests are answered
         self._sweep_at = 0.0
@@ -267,10 +270,13 @@ class Loop:
     # -- the node's other wishes ---------------------------------------------------------------------------------
 
     def _take_finished(self) -> None:
-        """Jobs that were done in their thread; syncs are looked for in every turn."""
-        for done in self._jobs.take_done():
+        """Jobs that were done in their thread or process; syncs are looked for in every turn."""
+        for done in (*self._jobs.take_done(), *self._long_jobs.take_done()):
+            if isinstance(done.error, Stopped):
+                continue
             if done.error is not None:
                 _log.error("%s: %s", done.task.name, done.error)
+                done.task.failed(done.error)
             else:
                 done.task.done(done.result)
 
@@ -278,7 +284,7 @@ class Loop:
         housekeeping = self.node.housekeeping
         if housekeeping.has_wishes:
             for job in housekeeping.take_jobs():
-                self._jobs.submit(job)
+                (self._long_jobs if job.request else self._jobs).submit(job)
             for level, sentence in housekeeping.take_reports():
                 _log.log(getattr(logging, level.upper(), logging.INFO), "%s", sentence)
         self._sync(now)
@@ -309,7 +315,9 @@ class Loop:
     def _finish(self) -> None:
         """Write and sync everything, then say what is left to say."""
         self._syncs.stop()
+        self._apart.stop()
         self._jobs.stop()
+        self._long_jobs.stop()
         now = Now(time.time_ns() // 1_000_000, time.monotonic())
         for done in self._syncs.take_done():
             self.connections.send(self.commit.finished(done.error), now.seconds)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgpack
 
+from respbroker.streams.compacted import Compacted
 from respbroker.streams.group import Group
 from respbroker.streams.idmp import IdempotencyMaps
 from respbroker.streams.runs import as_range
@@ -38,6 +39,7 @@ IDMP_CONFIGURED: Final = 15  # [_, duration_s, maxsize]
 IDMP_RECORDED: Final = 16  # [_, producer, idempotent_id, ms, seq, time_ms]
 IDMP_LOADED: Final = 17  # [_, all maps as IdempotencyMaps.dump gives them]   (COPY)
 ACKNOWLEDGED_SPANS: Final = 18  # [_, group, [first, how many, first, how many, ...]]
+COMPACTED: Final = 20  # [_, the marks of superseded entries, end_ordinal, next_tombstone_ms or nil, time_ms]
 BEGUN: Final = 30  # [_, topic, partition]: changes nothing; tells whoever finds the directory what it is
 
 pack: Final[Callable[[Effect], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
@@ -159,6 +161,13 @@ def _idmp_loaded(stream: Stream, maps: list[Any]) -> None:
     stream.idmp = IdempotencyMaps.load(maps)
 
 
+def _compacted(
+    stream: Stream, superseded: bytes, end_ordinal: int, next_tombstone_ms: int | None, time_ms: int
+) -> None:
+    stream.deletions.add_dump(superseded, stream.first_ordinal)
+    stream.compacted = Compacted(end_ordinal, next_tombstone_ms, time_ms)
+
+
 def _begun(stream: Stream, topic: bytes, partition: int) -> None:
     """The catalog knows it."""
 
@@ -181,5 +190,6 @@ _APPLY: Final[dict[int, Callable[..., None]]] = {
     IDMP_RECORDED: _idmp_recorded,
     IDMP_LOADED: _idmp_loaded,
     ACKNOWLEDGED_SPANS: _acknowledged_spans,
+    COMPACTED: _compacted,
     BEGUN: _begun,
 }

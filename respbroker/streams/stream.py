@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import msgpack
 from sortedcontainers import SortedDict
 
 from respbroker.model.topic_settings import DEFAULTS, TopicSettings
 from respbroker.streams import effects
+from respbroker.streams.compacted import NEVER, Compacted
 from respbroker.streams.deletions import Deletions
 from respbroker.streams.effects import Effect
 from respbroker.streams.group import Group
@@ -28,7 +30,7 @@ from storage import Log
 if TYPE_CHECKING:
     from respbroker.streams.topic import Topic
 
-_SNAPSHOT_VERSION = 1
+_SNAPSHOT_VERSION = 2  # since 2 `compacted` is the last value
 #: What most streams have; never added to.
 NOTHING_DETACHED: Final = SortedDict()
 
@@ -59,6 +61,7 @@ class Stream(StreamEntries):
         "_settings",
         "_staged_from",
         "added_bias",
+        "compacted",
         "db",
         "dead_letters",
         "deletions",
@@ -108,6 +111,7 @@ class Stream(StreamEntries):
         self.added_bias = 0
         self.node_origin = 0
         self.recent_ids: Any = None
+        self.compacted = NEVER
         self.last_id: Id = ZERO
         self.max_deleted_id: Id = ZERO
         self.snapshot_due = 0
@@ -242,6 +246,14 @@ class Stream(StreamEntries):
     def remove(self, ordinals: Sequence[int], max_deleted_id: Id | None = None) -> None:
         """The same, but trimming does not count as deleting: ``max_deleted_id`` stays unless given."""
         self.commit([effects.DELETED, _as_ranges(sorted(ordinals)), *(max_deleted_id or self.max_deleted_id)])
+        self._trim_dead_front()
+
+    def compact(self, superseded: bytes, end_ordinal: int, next_tombstone_ms: int | None, time_ms: int) -> None:
+        """Entries whose key has a later one are gone, as a compaction found out; nobody deleted them."""
+        self.commit([effects.COMPACTED, superseded, end_ordinal, next_tombstone_ms, time_ms])
+        self._trim_dead_front()
+
+    def _trim_dead_front(self) -> None:
         first = self.deletions.next_live(self.first_ordinal)
         if first > self.first_ordinal:
             self.trim(min(first, self.end_ordinal))
@@ -286,6 +298,7 @@ class Stream(StreamEntries):
         self.detached = NOTHING_DETACHED
         self.first_ordinal = self.added_bias = self.node_origin = 0
         self.recent_ids = None
+        self.compacted = NEVER
         self.last_id = self.max_deleted_id = ZERO
         self._restore()
         self._forget_staged()
@@ -308,6 +321,7 @@ class Stream(StreamEntries):
                 self.idmp.dump(),
                 [group.dump() for group in self.groups.values()],
                 list(self.detached.items()),
+                attrs.astuple(self.compacted),
             ],
             use_bin_type=True,
         )
@@ -328,8 +342,9 @@ class Stream(StreamEntries):
 
     def _load(self, state: list[Any]) -> None:
         version, self.first_ordinal, self.node_origin, self.added_bias, *rest = state
-        assert version == _SNAPSHOT_VERSION, f"snapshot version {version}"
-        last_id, max_deleted, deletions, idmp, groups, detached = rest
+        assert 1 <= version <= _SNAPSHOT_VERSION, f"snapshot version {version}"
+        last_id, max_deleted, deletions, idmp, groups, detached, *later = rest
+        self.compacted = Compacted(*later[0]) if later else NEVER
         self.last_id, self.max_deleted_id = tuple(last_id), tuple(max_deleted)
         self.deletions = Deletions.load(deletions)
         self.idmp = IdempotencyMaps.load(idmp)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from sortedcontainers import SortedDict
 
+from respbroker.streams.compacted import NEVER, Compacted
 from respbroker.streams.deletions import Deletions
-from storage import Log
+from storage import Log, OutOfRange
 
 Id = tuple[int, int]
 Range = tuple[int, int]  # ordinals, half-open
@@ -23,6 +25,7 @@ class StreamEntries:
     __slots__ = ()
 
     log: Log
+    compacted: Compacted
     deletions: Deletions
     detached: SortedDict[int, Id]
     first_ordinal: int
@@ -100,7 +103,7 @@ class StreamEntries:
         return self.log.id_at(ordinal)
 
     def ids(self, first: int, end: int) -> list[Id]:
-        """The IDs of ``[first, end)``, which must be stored or staged."""
+        """The IDs of ``[first, end)``, which must be stored or staged; what was cleaned away has a negative number."""
         return list(zip(*self.id_columns(first, end), strict=True))
 
     def id_columns(self, first: int, end: int) -> tuple[list[int], list[int]]:
@@ -116,7 +119,13 @@ class StreamEntries:
         if end <= self._staged_from:
             return self.log.packed_ids(first, end)
         ms, seqs = self.id_columns(first, end)
-        return array("Q", ms).tobytes(), array("Q", seqs).tobytes()
+        return array("Q", ms).tobytes(), array("Q", [max(seq, 0) for seq in seqs]).tobytes()
+
+    def stored(self, first: int, end: int) -> list[int]:
+        """Those of ``[first, end)`` that were not cleaned away."""
+        staged_from = self._staged_from
+        ordinals = list(self.log.stored(first, min(end, staged_from))) if first < staged_from else []
+        return [*ordinals, *range(max(first, staged_from), end)]
 
     def first_live(self) -> int | None:
         """The ordinal of the first live entry."""
@@ -139,14 +148,32 @@ class StreamEntries:
         if not self.deletions.count:
             return [(first, end if count is None or end - first <= count else first + count)]
         ranges: list[Range] = []
-        for low, high in self.deletions.live_ranges(first, end):
+        for low, high in self._live(first, end):
             if count is not None:
                 high = min(high, low + count)
                 count -= high - low
+            if ranges and ranges[-1][1] == low:
+                low = ranges.pop()[0]
             ranges.append((low, high))
             if count == 0:
                 break
         return ranges
+
+    def _live(self, first: int, end: int) -> Iterator[Range]:
+        """All of them, not always joined. Where little is left of much, it is quicker to ask what is left."""
+        deletions = self.deletions
+        if self.compacted is NEVER:
+            yield from deletions.live_ranges(first, end)
+            return
+        staged_from = self._staged_from
+        if first < staged_from:
+            for low, high in self.log.stretches(first, min(end, staged_from)):
+                if high - low > 1:
+                    yield from deletions.live_ranges(low, high)
+                elif low not in deletions:
+                    yield low, high
+        if end > staged_from:
+            yield from deletions.live_ranges(max(first, staged_from), end)
 
     def last_live_ranges(self, first: int, end: int, count: int | None = None) -> list[Range]:
         """The last ``count`` live entries of ``[first, end)`` as ranges of ordinals, still in rising order."""
@@ -170,6 +197,20 @@ class StreamEntries:
                 low = max(first - self._staged_from, 0)
                 pieces.append(b"".join(self._payloads[low : end - self._staged_from]))
         return pieces
+
+    def payloads_in_pieces(self, ranges: Sequence[Range], bytes_max: int) -> Iterator[list[Buffer]]:
+        """The same, about ``bytes_max`` at a time."""
+        stored = 0
+        if self.compacted is not NEVER:  # many short ranges, which lie side by side on the disk
+            stored = bisect_right(ranges, self._staged_from, key=itemgetter(1))
+            yield from self.log.read_ranges(ranges[:stored])
+        for first, end in ranges[stored:]:
+            while first < end:
+                pieces, stop = self.payloads_some(first, end, bytes_max)
+                if self.compacted is not NEVER and len(self.stored(first, stop)) != stop - first:
+                    raise OutOfRange("entries were cleaned away while they were read", file=self.log.directory)
+                yield pieces
+                first = stop
 
     def payloads_some(self, first: int, end: int, bytes_max: int) -> tuple[list[Buffer], int]:
         """The entries from ``first`` on, about ``bytes_max`` of them or up to ``end``; and where they stop."""

@@ -123,4 +123,6 @@ class KeyspaceUpkeep:
             log.drop_before(floor)
         elif stream.first_ordinal >= log.segments.sealed[0].end_ordinal and not stream.is_dirty:
             self._snapshot(stream)
+        if stream.settings.is_compacted:  # which merges them in the same pass
+            return []
         return [log.merge(segment) for segment in log.merge_candidates()]

@@ -8,6 +8,7 @@ import time
 from functools import partial
 from itertools import product
 
+from tests.crash.compacted_workload import CompactedWorkload
 from tests.crash.cuts import Cutter, Tally
 from tests.crash.letters_workload import LettersCutter
 from tests.crash.retention_workload import RetentionWorkload
@@ -19,6 +20,7 @@ CUTTERS = (
     partial(Cutter, workload=TopicWorkload),
     LettersCutter,
     partial(Cutter, workload=RetentionWorkload),
+    partial(Cutter, workload=CompactedWorkload),
 )
 
 

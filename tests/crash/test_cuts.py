@@ -10,6 +10,7 @@ from itertools import product
 
 import pytest
 
+from tests.crash.compacted_workload import CompactedWorkload
 from tests.crash.cuts import Cutter, new_disk, record
 from tests.crash.driver import Driver
 from tests.crash.letters_workload import LettersCutter, LettersWorkload
@@ -46,6 +47,20 @@ def test_what_retention_leaves_is_the_same_after_a_crash_at_any_event(policy: st
     assert tally.cuts > 100
     assert tally.events["remove"] > 5
     assert cutter.driver.node.statistics.unread_lost > 5
+
+
+@pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
+def test_compacted_topics_survive_a_crash_at_every_event(policy: str, seed: int) -> None:
+    tally = Cutter(seed, policy, ticks=25, survivals=1, workload=CompactedWorkload).run()
+    assert tally.cuts > 200
+
+
+def test_compacted_topics_are_compacted() -> None:
+    driver = Driver(new_disk(), "everysec", 1)
+    CompactedWorkload(driver, 1).run(60)
+    said = [sentence for _, sentence in driver.node.housekeeping.reports]
+    assert sum("compacted" in each for each in said) >= 3
+    assert not [each for each in said if "compacted" not in each]
 
 
 def test_the_disk_is_asked_for_all_it_can_do() -> None:

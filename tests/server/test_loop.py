@@ -170,6 +170,7 @@ def test_a_job_runs_in_a_thread_and_its_result_comes_back_to_the_loop():
     results, threads = [], []
 
     class Job:
+        request = None
         name = "test"
 
         def run(self):

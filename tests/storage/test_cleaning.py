@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from operator import itemgetter
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from storage import Caches, CorruptLog, Log, LogConfig, RewriteJob, Selection
 from storage.compaction import CompactionConfig
 from storage.inspect import main
 from storage.rewrite import Sealed
+from storage.scan import walk
 from storage.survey import survey
 from tests.storage.test_compaction import Marks
 from tests.support.memory_filesystem import MemoryFileSystem
@@ -55,10 +57,19 @@ def check(log: Log, end: int, kept: list[int], hollow: frozenset[int] = frozense
             low, high = bisect_left(kept, first), bisect_left(kept, stop)
             assert list(log.stored(first, stop)) == kept[low:high]
             assert log.read_each(first, stop) == payloads[low:high]
+            ranges = list(log.stretches(first, stop))
+            assert [i for each in ranges for i in range(*each)] == kept[low:high]
+            for some in (ranges, ranges[::2]):
+                pieces = [bytes(piece) for pieces in log.read_ranges(some) for piece in pieces]
+                wanted = [i for each in some for i in range(*each)]
+                assert b"".join(pieces) == b"".join(payloads[kept.index(i)] for i in wanted)
             assert b"".join(log.read(first, stop)) == b"".join(payloads[low:high])
             assert log.sizes(first, stop) == [len(payload) for payload in payloads[low:high]]
-            ids = ([i // 3 + 1 for i in kept[low:high]], kept[low:high])
-            assert tuple(map(list, log.ids(first, stop))) == ids
+            ids = list(zip(*log.ids(first, stop), strict=True))
+            assert len(ids) == stop - first
+            assert [each for each in ids if each[1] >= 0] == [(i // 3 + 1, i) for i in kept[low:high]]
+            assert [first + i for i, (_, seq) in enumerate(ids) if seq >= 0] == kept[low:high]
+            assert ids == sorted(ids, key=itemgetter(0))
     for i in range(end):
         found = log.find((i // 3 + 1, i))
         assert found == i if i in kept else found in (None, i)
@@ -140,6 +151,20 @@ def test_a_hollow_entry_keeps_its_id_and_goes_with_the_next_cleaning() -> None:
     check(log, 80, kept, frozenset({10, 12}))
     clean(log, 4, Selection(range(0, 80, 2), hollow={12}))
     check(log, 80, [i for i in kept if i != 10], frozenset({12}))
+
+
+def test_a_cleaned_batch_is_as_old_as_its_last_entry_whatever_effects_followed() -> None:
+    filesystem = MemoryFileSystem()
+    log = Log.open(filesystem, "/log", CONFIG)
+    log.append([1, 2], [0, 0], [b"a", b"b"], now_ms=10)
+    log.append([], [], [], [b"effect"], now_ms=99)
+    log.roll(100)
+    log.append([3], [0], [b"c"], now_ms=100)
+    for _ in range(2):
+        sync(log)
+    clean(log, 1, Selection({0}))
+    found = next(walk(filesystem.open("/log/00000000000000000000.log"), 0, 1000))
+    assert found.header.append_ms == 10
 
 
 def test_new_entries_and_later_cleanings_follow() -> None:

@@ -29,7 +29,7 @@ class DeletionsMachine(RuleBasedStateMachine):
         self.deletions.add_many(chosen)
         self.model.update(chosen)
 
-    @rule(first=ordinals, width=st.integers(0, 20))
+    @rule(first=ordinals, width=st.one_of(st.integers(0, 20), st.integers(20, 90)))
     def add_range(self, first: int, width: int) -> None:
         self.deletions.add_range(first, first + width)
         self.model.update(range(first, first + width))
@@ -61,7 +61,21 @@ class DeletionsMachine(RuleBasedStateMachine):
             previous -= 1
         assert self.deletions.previous_live(ordinal) == previous
 
-    @rule(first=ordinals, width=st.integers(0, 60))
+    @rule(chosen=st.lists(ordinals), floor=ordinals)
+    def add_dump(self, chosen: list[int], floor: int) -> None:
+        other = Deletions()
+        other.add_many(chosen)
+        self.deletions.add_dump(other.dump(), floor)
+        self.model.update(ordinal for ordinal in chosen if ordinal >= floor)
+
+    @rule(ranges=st.lists(st.tuples(ordinals, st.integers(0, 20))))
+    def among(self, ranges: list[tuple[int, int]]) -> None:
+        found = self.deletions.among((first, first + width) for first, width in ranges)
+        within = {ordinal for first, width in ranges for ordinal in range(first, first + width)}
+        assert {ordinal for ordinal in within if ordinal in found} == within & self.model
+        assert found.count == len(within & self.model)
+
+    @rule(first=ordinals, width=st.integers(0, 200))
     def live_ranges(self, first: int, width: int) -> None:
         live = [ordinal for ordinal in range(first, first + width) if ordinal not in self.model]
         ranges = list(self.deletions.live_ranges(first, first + width))

@@ -74,21 +74,22 @@ CHAPTERS: Final = (
         "One loop takes all connections that are readable, runs one tick of the node over what they sent, and sends"
         " what the node answers. Everything that touches a socket, a clock or a thread is in this package. Begin with"
         " `Loop.turn`.",
-        "__init__ main* loop* poller connection listener outputs commit* worker process logs",
+        "__init__ main* loop* poller connection listener outputs commit* worker apart process logs",
     ),
     Chapter(
         "The protocol",
         "respbroker/resp",
         "Bytes in, lists of words out; a reply is its bytes from the start, so nothing is encoded behind a handler."
         " hiredis does the work where its answer can be proven, `stepwise` does all the rest.",
-        "__init__ decoder* limits inline stepwise replies entry* ids",
+        "__init__ decoder* limits inline stepwise replies entry* entry_keys ids",
     ),
     Chapter(
         "The node",
         "respbroker/broker",
         "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
         " all state; its parts own a share of it each.",
-        "__init__ node* node_keys clock dispatch* durability* blocking housekeeping retention notices timing facts",
+        "__init__ node* node_keys clock dispatch* durability* blocking housekeeping retention compactor job notices"
+        " timing facts",
     ),
     Chapter(
         "Commands: how they are found and what they may touch",
@@ -139,9 +140,10 @@ CHAPTERS: Final = (
         "What Redis says about streams, said about a log. A change is an *effect*: applied to the state in memory and"
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
-        "__init__ stream* effects* trimming topic_trimming retention deletions merged group consumer references"
-        " pending* pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic topic_group* ownership"
-        " membership group_sessions schemas schema_keywords catalog opening directories journal copying key_order",
+        "__init__ stream* effects* trimming topic_trimming retention deletions compacted cleaning merged group"
+        " consumer references pending* pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic"
+        " topic_group* ownership membership group_sessions schemas schema_keywords catalog opening directories"
+        " journal copying key_order",
     ),
     Chapter(
         "Values",
@@ -156,8 +158,8 @@ CHAPTERS: Final = (
         "A library of its own: it knows records (an ID of two numbers, and bytes), no protocol and no streams. Top down"
         " from `Log`; what is on disk is in [log format](log-format.md).",
         "__init__ log* reads upkeep durability batch* segment segments index block caches scan recovery* torn"
-        " checkpoint snapshot merge rewrite compaction survey retention sync filesystem files names config errors"
-        " inspect",
+        " checkpoint snapshot swapping merge rewrite compaction survey retention sync filesystem files names config"
+        " errors inspect",
     ),
 )
 
