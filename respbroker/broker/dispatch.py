@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from respbroker.broker.outputs import extend, weight
 from respbroker.broker.timing import Timing
+from respbroker.commands.lingering import Lingers
 from respbroker.commands.monitor import feed_monitors, refuse_to_monitor
 from respbroker.commands.pubsub import refuse_while_subscribed
 from respbroker.commands.table import Command, CommandTable, Flag
@@ -49,15 +51,17 @@ class Dispatcher:
 
     def run_all(self, batch: Sequence[tuple[Client, list[list[bytes]]]]) -> None:
         """Run what arrived in a tick, client by client; what several ask alike is run at once."""
-        at, count = 0, len(batch)
+        node, at, count = self._node, 0, len(batch)
         apart = 0  # those before it cannot be served together
         while at < count:
             client, requests = batch[at]
             at += 1
             if client.backlog or client.blocked:
+                if client.lingering and not client.backlog:
+                    requests = node.lingering.join(client, requests)
                 client.backlog.extend(requests)
-                if not (client.blocked or client.lagging):
-                    self._node.held[client.id] = client
+                if client.backlog and not (client.blocked or client.lagging):
+                    node.held[client.id] = client
             elif client.plain and apart < at < count:
                 done, looked_at = self._run_together(batch, at - 1)
                 if done:
@@ -103,6 +107,9 @@ class Dispatcher:
         began = clock()
         try:
             served = command.run(node, alike, 0, out)
+        except Lingers as wish:
+            self._node.lingering.begin_all(members, wish)
+            return len(members), len(members)
         except (ReplyError, StorageError):  # each will be told by itself
             return 0, len(members)
         if served:
@@ -154,8 +161,10 @@ class Dispatcher:
                 break
             before = len(client.out)
             self.run_one(client, requests[done])
-            self._room -= _weight(client.out[before:])
+            self._room -= weight(client.out[before:])
             done += 1
+        if client.lingering:
+            done += node.lingering.more(client, requests[done:])
         if done < len(requests) and not client.closing:
             client.backlog.extend(requests[done:])
             client.lagging = self._room <= 0
@@ -177,7 +186,7 @@ class Dispatcher:
                 self._room -= len(reply)
         elif reply is not None:
             out.extend(reply)
-            self._room -= _weight(reply)
+            self._room -= weight(reply)
 
     def _run_plain(self, client: Client, requests: list[list[bytes]]) -> int:
         """The short way, for as many requests as it can be taken; how many that were."""
@@ -206,6 +215,9 @@ class Dispatcher:
                 reply = None if served else command.handler(node, words)
             except (ReplyError, StorageError) as refusal:
                 reply = self._otherwise(command, words, refusal)
+                if client.lingering:
+                    done += 1
+                    break
             calls += served or 1
             done += served or 1
             if reply is not None:
@@ -215,7 +227,7 @@ class Dispatcher:
                 node.client = client
             if not client.plain or client.blocked or client.closing or self.disturbed or self._room <= 0:
                 break
-        if current is not None:
+        if current is not None and calls:
             client.last_command = current.name
             self.timing.account(client, current, requests[done - 1], calls, clock() - began)
         return done
@@ -242,7 +254,8 @@ class Dispatcher:
             extend(client.out, reply)
         if node.unfinished:
             node.finish_command()
-        self.timing.account(client, command, words, 1, clock() - began)
+        if not client.lingering:
+            self.timing.account(client, command, words, 1, clock() - began)
         return True
 
     def run_one(self, client: Client, words: list[bytes]) -> None:
@@ -326,6 +339,8 @@ class Dispatcher:
             reply = command.handler(self._node, words)
         except (ReplyError, StorageError) as refusal:
             reply = self._otherwise(command, words, refusal)
+            if client.lingering:  # it will be run later
+                return None
         self.timing.account(client, command, words, 1, clock() - began)
         if self._node.monitors:
             feed_monitors(self._node, list(self._node.monitors.values()), command, words)
@@ -340,6 +355,9 @@ class Dispatcher:
                 return command.spec.on_topic(self._node, refusal.topic, words)
             except (ReplyError, StorageError) as second:
                 refusal = second
+        if isinstance(refusal, Lingers):
+            self._node.lingering.begin(self._node.client, words, refusal)
+            return None
         return self._failed(command, refusal)
 
     def _failed(self, command: Command, error: ReplyError | StorageError) -> bytes:
@@ -379,16 +397,3 @@ class Dispatcher:
             return False
         queued = client.transaction.queue if client.transaction is not None else [(command, words)]
         return any(one.is_write or one.name in ("publish", "spublish") for one, _ in queued)
-
-
-def _weight(pieces: Sequence[Output]) -> int:
-    """The bytes of a reply that are in memory."""
-    return sum(len(piece) for piece in pieces if isinstance(piece, bytes | memoryview))
-
-
-def extend(out: list[Output], reply: Reply) -> None:
-    """Append a reply to what is to be sent."""
-    if isinstance(reply, bytes):
-        out.append(reply)
-    elif reply is not None:
-        out.extend(reply)

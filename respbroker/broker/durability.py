@@ -137,9 +137,18 @@ class Durability:
     def _tell_refused(self, batch: Batch) -> None:
         """Every client of the tick gets an error for each of its requests."""
         refused = replies.error(MisConf(self.refusal))
+        lingering = self._node.lingering
+        answers: dict[Client, int] = {}
         for client, requests in batch:
+            answers[client] = answers.get(client, -len(client.backlog)) + len(requests)
+        for client, count in lingering.gathered.items():
+            if client in answers:
+                answers[client] -= count
+        for client, count in lingering.appended.items():
+            answers[client] = answers.get(client, 0) + count
+        for client, count in answers.items():
             if client.out:
-                client.out[:] = [refused] * (len(requests) - len(client.backlog))
+                client.out[:] = [refused] * count
         for client in self._served:
             client.out[:] = [refused]
 

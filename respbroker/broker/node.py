@@ -13,11 +13,13 @@ from typing import Any
 
 from respbroker.broker.blocking import Blocking
 from respbroker.broker.clock import Now
-from respbroker.broker.dispatch import Dispatcher, extend
+from respbroker.broker.dispatch import Dispatcher
 from respbroker.broker.durability import Durability
 from respbroker.broker.facts import facts
 from respbroker.broker.housekeeping import Housekeeping
+from respbroker.broker.lingering import Lingering
 from respbroker.broker.node_keys import NodeKeys
+from respbroker.broker.outputs import extend
 from respbroker.commands.catalogue import ALL_COMMANDS
 from respbroker.commands.context import BlockedRequest
 from respbroker.commands.table import Command, CommandTable
@@ -90,6 +92,7 @@ class Node(NodeKeys):
         self.dispatcher = Dispatcher(self, self.commands, clock)
         self.blocking = Blocking(self)
         self.waiters = self.blocking.waiters
+        self.lingering = Lingering(self)
         self.group_sessions = GroupSessions()
         self._lock = lock_directory(filesystem, directory)
         in_background = settings.appendfsync != "always"  # its replies may speak only of what is on the disk
@@ -129,11 +132,16 @@ class Node(NodeKeys):
         client.out.clear()
         client.kill = True
         self.blocking.forget(client)
+        self.lingering.forget(client)
         self.group_sessions.closed(client.id, self.now)
         if client.blocked:
             self.durability.forget(client)
         self.channels.remove_client(client)
         self.unwatch(client)
+
+    def end_waiting(self) -> None:
+        """The next tick is the last: what lingers is appended in it."""
+        self.lingering.hurry()
 
     def stop(self) -> None:
         """The edge is done and everything is synced: close all files and give the directory back."""
@@ -146,12 +154,15 @@ class Node(NodeKeys):
         self.keyspace.now_ms = now.ms
         self.ticks_count += 1
         self.durability.begin_tick()
+        self.lingering.begin_tick()
         if not self.quiet:
             self.refresh_quiet()
         if self.held:
             self._run_held()
         self._ran = [client for client, _ in batch]
         self.dispatcher.run_all(batch)
+        if self.lingering.next_moment <= now.seconds:
+            self.lingering.append_due()
         if self.group_sessions.next_moment <= now.seconds and not self.durability.refusal:
             self.settle_groups()
         if self.waiters.next_moment <= now.seconds:
@@ -183,7 +194,7 @@ class Node(NodeKeys):
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        deadline = self.housekeeping.next_at
+        deadline = min(self.housekeeping.next_at, self.lingering.next_moment)
         if self.group_sessions.next_moment < deadline and not self.durability.refusal:
             deadline = self.group_sessions.next_moment
         blocked = self.blocking.next_deadline() if self.waiters else None
@@ -256,6 +267,14 @@ class Node(NodeKeys):
     def unpause(self) -> None:
         self.paused_until = 0.0
         self.settings_changed()
+
+    @property
+    def may_linger(self) -> bool:
+        return self.lingering.takes
+
+    def speaks(self, client: Client) -> None:
+        """The client may be sent something though it asked nothing in this tick."""
+        self._speaking[client.id] = client
 
     @property
     def in_exec(self) -> bool:

@@ -11,6 +11,7 @@ import attrs
 from respbroker.commands.arguments import Arguments
 from respbroker.commands.context import Context
 from respbroker.commands.idempotency import Idempotency, take_idempotency
+from respbroker.commands.lingering import count_ready, ensure_may_append, ensure_no_linger
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.commands.tips import VARIES
 from respbroker.commands.topic_append import append_one_to_topic, append_run_to_topic, choose_id, choose_partition
@@ -21,7 +22,7 @@ from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
 from respbroker.resp.codec import count_entries, encode_entries, encode_entry, encode_id, encode_ids
 from respbroker.sessions.client import Reply
-from respbroker.streams.schemas import count_fitting, ensure_fits
+from respbroker.streams.schemas import ensure_fits
 from respbroker.streams.topic import Topic
 from respbroker.streams.trimming import Trim
 
@@ -56,7 +57,7 @@ def xadd(ctx: Context, words: list[bytes]) -> Reply:
     key = words[1]
     stream = ctx.lookup(key) or ctx.lookup_or_create(key)
     if stream.guarded:
-        ensure_fits(stream.settings, words, skip)
+        ensure_may_append(ctx, stream, words, skip)
     entry_id = next_id(stream, ctx.now_ms)
     id_bulk = encode_id(*entry_id)
     stream.append(entry_id, encode_entry(id_bulk, words, skip))
@@ -117,7 +118,7 @@ def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int
     if stream is None or stream.topic is not None:
         return 0
     if stream.guarded:
-        count = count_fitting(stream.settings, requests[start : start + count], skip)
+        count = count_ready(ctx, stream, requests[start : start + count], skip)
     if count < 2:
         return 0
     ms, seq = next_id(stream, ctx.now_ms)
@@ -220,6 +221,8 @@ def _append(ctx: Context, request: AppendRequest) -> Reply:
         if request.nomkstream:
             return replies.null(ctx.client.protocol)
         stream = ctx.lookup_or_create(request.key)
+    if stream.guarded:
+        ensure_no_linger(ctx, stream)
     return _append_to(ctx, stream, request)
 
 
@@ -228,6 +231,8 @@ def xadd_to_topic(ctx: Context, topic: Topic, words: list[bytes]) -> Reply:
     if words[2] == b"*" and len(words) % 2 and not topic.guarded:
         return append_one_to_topic(ctx, topic, words)
     request = _parse_append(ctx, words)
+    if topic.guarded:
+        ensure_no_linger(ctx, topic)
     return _append_to(ctx, topic.partitions[choose_partition(ctx, topic, request)], request, topic)
 
 

@@ -231,7 +231,7 @@ def client_unblock(ctx: Context, words: list[bytes]) -> Reply:
     if reason not in (b"TIMEOUT", b"ERROR"):
         raise ReplyError("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     client = ctx.clients.get(parse_int(words[2]))
-    if client is None or not client.blocked:
+    if client is None or not client.blocked or client.lingering:
         return replies.ZERO
     ctx.unblock(client, None if reason == b"TIMEOUT" else replies.error(Unblocked()))
     return replies.ONE

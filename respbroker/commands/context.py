@@ -73,6 +73,10 @@ class Context(Protocol):
     #: Keys changed since the start (rdb_changes_since_last_save counts from the last checkpoint).
     dirty: int
 
+    @property
+    def may_linger(self) -> bool:
+        """Whether an XADD to a topic with ``linger.ms`` may be put aside (by raising `Lingers`)."""
+
     def lookup(self, key: bytes) -> Stream | None:
         """The stream at ``key`` in the client's database, opened if need be; expired keys are gone.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from respbroker.commands.lingering import count_ready
 from respbroker.errors import IdNotGreater, ReplyError
 from respbroker.resp.codec import count_entries, encode_entry, encode_id, spread_entries, values_of
 from respbroker.sessions.client import Reply
-from respbroker.streams.schemas import count_fitting
 from respbroker.streams.topic import STRIDE, next_sequence
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def append_run_to_topic(ctx: Context, topic: Topic, requests: list[list[bytes]],
     """
     count = count_entries(requests, start, _PLAIN)
     if topic.guarded:
-        count = count_fitting(topic.settings, requests[start : start + count], _PLAIN)
+        count = count_ready(ctx, topic, requests[start : start + count], _PLAIN)
     ms, seq = topic.last_id
     if ctx.now_ms > ms:
         ms, seq = ctx.now_ms, -1

@@ -224,7 +224,7 @@ class TopicSettings:
     @property
     def guards_appends(self) -> bool:
         """Whether an XADD is not just appended."""
-        return bool(self.schema)
+        return bool(self.schema or self.linger_ms)
 
     @property
     def is_compacted(self) -> bool:

@@ -48,7 +48,7 @@ class Connections:
             if connection.fd < 0:
                 return False
         client = connection.client
-        if client.blocked or client.closing or client.backlog or not connection.mask & READ:
+        if client.stalled or client.closing or not connection.mask & READ:
             self._hold_back(connection, mask)
             return False
         return bool(mask & (READ | GONE))

@@ -322,6 +322,7 @@ class Loop:
         for done in self._syncs.take_done():
             self.connections.send(self.commit.finished(done.error), now.seconds)
         self._take_finished()
+        self.node.end_waiting()
         self.node.tick([], now)
         self.node.durability.checkpoint()
         request = self.node.durability.take_syncs()

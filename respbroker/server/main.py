@@ -68,16 +68,19 @@ async def serve(loop: Loop) -> None:
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_at_signal, loop.stop)
+            await nursery.start(_stop_at_signal, loop.stop)  # before anybody is served
             await loop.run()
             nursery.cancel_scope.cancel()
     finally:
         loop.close()
 
 
-async def _stop_at_signal(stop: Callable[[], None]) -> None:
+async def _stop_at_signal(
+    stop: Callable[[], None], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
     """SIGTERM and SIGINT stop; SIGHUP is taken and does nothing."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+        task_status.started()
         async for number in received:
             if number != signal.SIGHUP:
                 _log.info("stopping: %s", signal.Signals(number).name)

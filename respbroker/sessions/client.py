@@ -62,6 +62,7 @@ class Client:
     shard_channels: dict[bytes, None] = attrs.Factory(dict)
     monitor: bool = False
     blocked: bool = False
+    lingering: bool = False  #: blocked by XADDs that are gathered: more of them may come
     no_evict: bool = False
     no_touch: bool = False
     readonly: bool = False
@@ -80,7 +81,7 @@ class Client:
     @property
     def stalled(self) -> bool:
         """Whether the edge should stop reading: earlier requests still wait."""
-        return self.blocked or bool(self.backlog)
+        return (self.blocked and not self.lingering) or bool(self.backlog)
 
     @property
     def subscriptions_count(self) -> int:

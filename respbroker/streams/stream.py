@@ -46,8 +46,8 @@ class Stream(StreamEntries):
     ``detached`` keeps the IDs of pending entries whose segment was dropped. ``snapshot_mark`` tells of the last
     snapshot its offset, and ``first_ordinal`` as it was then. ``topic`` is the topic of several partitions whose number
     ``partition`` this is, None for a stream by itself. ``guarded`` says that an XADD is not just appended: its topic
-    has a schema. Since it was opened, ``dead_letters`` were sent, and groups lost ``unread_lost`` entries by retention
-    before they had read them.
+    lingers or has a schema. Since it was opened, ``dead_letters`` were sent, and groups lost ``unread_lost`` entries
+    by retention before they had read them.
     """
 
     __slots__ = (

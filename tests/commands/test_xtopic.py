@@ -273,7 +273,7 @@ def test_a_plain_stream_grows_into_a_topic(ask):
 def test_topics_are_there_after_a_kill(tmp_path, snapshot):
     node = open_node(tmp_path)
     ask = asker(node)
-    ask("XTOPIC CREATE orders PARTITIONS 4 CONFIG key.field customer linger.ms 3")
+    ask("XTOPIC CREATE orders PARTITIONS 4 CONFIG key.field customer delete.retention.ms 3")
     ask("XTOPIC CREATE single CONFIG max.deliveries 5")
     ask("XADD plain 1-1 a b")
     ask("XTOPIC ALTER plain PARTITIONS 2")
@@ -288,7 +288,7 @@ def test_topics_are_there_after_a_kill(tmp_path, snapshot):
     assert sorted(ask("KEYS *")) == ["invoices", "plain", "single"]
     listed = {fields(each)["name"]: fields(fields(each)["config"]) for each in ask("XTOPIC LIST")}
     assert listed == {
-        "invoices": {"key.field": "customer", "linger.ms": "3"},
+        "invoices": {"key.field": "customer", "delete.retention.ms": "3"},
         "plain": {},
         "single": {"max.deliveries": "5"},
     }

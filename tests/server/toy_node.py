@@ -86,6 +86,9 @@ class ToyNode:
         self.clients[client.id] = client
         return client
 
+    def end_waiting(self):
+        pass
+
     def disconnect(self, client):
         self.clients.pop(client.id, None)
         client.out.clear()

@@ -88,8 +88,8 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
         " all state; its parts own a share of it each.",
-        "__init__ node* node_keys clock dispatch* durability* blocking housekeeping retention compactor job notices"
-        " timing facts",
+        "__init__ node* node_keys clock dispatch* durability* outputs blocking lingering housekeeping retention compactor"
+        " job notices timing facts",
     ),
     Chapter(
         "Commands: how they are found and what they may touch",
@@ -102,8 +102,8 @@ CHAPTERS: Final = (
         "Commands: streams",
         "respbroker/commands",
         "`append.xadd` is the shortest way through the whole server; read it first.",
-        "append* trim_options idempotency reads* entries framing read_limits groups delivery* group_serving history"
-        " acknowledge claims dead_letters pendings deletes inspection stream_settings",
+        "append* lingering trim_options idempotency reads* entries framing read_limits groups delivery* group_serving"
+        " history acknowledge claims dead_letters pendings deletes inspection stream_settings",
     ),
     Chapter(
         "Commands: topics of several partitions",
