@@ -88,8 +88,8 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
         " all state; its parts own a share of it each.",
-        "__init__ node* node_keys clock dispatch* durability* outputs blocking lingering housekeeping retention compactor"
-        " job notices timing facts",
+        "__init__ node* node_keys clock dispatch* durability* outputs blocking lingering housekeeping retention"
+        " compactor job notices timing facts",
     ),
     Chapter(
         "Commands: how they are found and what they may touch",
