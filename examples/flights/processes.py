@@ -83,9 +83,9 @@ def free_port() -> int:
         return port
 
 
-def run_module(name: str, *arguments: object) -> subprocess.Popen[bytes]:
-    """A module of this package as a process."""
-    command = [sys.executable, "-m", f"examples.flights.{name}", *map(str, arguments)]
+def run_module(name: str, *arguments: object, package: str = "examples.flights") -> subprocess.Popen[bytes]:
+    """A module of an example as a process."""
+    command = [sys.executable, "-m", f"{package}.{name}", *map(str, arguments)]
     return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE)
 
 
