@@ -6,7 +6,6 @@ one that has nothing to give up is left alone until it may have.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from respbroker.errors import quoted
@@ -19,8 +18,9 @@ if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
 
 ROUND_SECONDS: Final = 10.0
-#: Closed streams that one call opens: it runs ten times a second, between the requests of clients.
+#: Closed streams that one call opens, and looks at: it runs ten times a second, between the requests of clients.
 OPENED_AT_ONCE: Final = 10
+LOOKED_AT_ONCE: Final = 1000
 NEVER: Final = 1 << 64
 
 Limits = tuple[int | None, int | None]  # retention.ms, retention.bytes
@@ -32,7 +32,7 @@ class Retention:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._walk: Iterator[Leaf] = iter(())
+        self._leaves: list[Leaf] = []  # still to be looked at, the next one last
         self._walk_at = node.now
         #: By number of a closed stream: when to look at it, and under which limits that was worked out.
         self._due: dict[int, tuple[int, Limits]] = {}
@@ -64,15 +64,17 @@ class Retention:
         node = self._node
         if node.durability.refusal or not node.keyspace.settled:  # then each that is opened has something to sync
             return
-        opened = 0
-        for db, key, index in self._walk:
+        opened = looked = 0
+        while self._leaves and looked < LOOKED_AT_ONCE:
+            db, key, index = self._leaves.pop()
+            looked += 1
             entry = node.keyspace.databases[db].keys.get(key)
             if entry is not None and index < len(entry.leaves) and self._is_due(entry, index):
                 self._look_at(db, key, entry, index)
                 opened += 1
                 if opened == OPENED_AT_ONCE:
                     return
-        if node.now >= self._walk_at:
+        if not self._leaves and node.now >= self._walk_at:
             self._walk_at = node.now + ROUND_SECONDS
             self._begin()
 
@@ -89,7 +91,7 @@ class Retention:
                         leaves.append((database.index, key, index))
                         if leaf.number in self._due:
                             due[leaf.number] = self._due[leaf.number]
-        self._walk, self._due = iter(leaves), due
+        self._leaves, self._due = leaves[::-1], due
 
     def _is_due(self, entry: KeyEntry, index: int) -> bool:
         leaf, now_ms = entry.leaves[index], self._node.now_ms
