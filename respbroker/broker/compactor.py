@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from storage.segment import Segment
 
 LOOK_SECONDS: Final = 10.0  # how often it is looked which streams are due
+OPENED_AT_ONCE: Final = 10  # closed streams opened for a look, between the requests of clients
 RETRY_SECONDS: Final = 60.0  # after a failure
 
 
@@ -57,6 +58,7 @@ class Compactor:
         self._round: _Round | None = None
         self._look_at = 0.0
         self._not_before: dict[int, float] = {}  # streams whose last round failed
+        self._opened: set[int] = set()  # streams opened for a look; a closed one does not change
 
     @property
     def waits_for_sync(self) -> bool:
@@ -92,6 +94,7 @@ class Compactor:
         self._look_at = node.now + LOOK_SECONDS
         if node.write_refusal:
             return
+        self._open_closed()
         due = [
             stream
             for stream in node.keyspace.opened()
@@ -107,6 +110,25 @@ class Compactor:
             self._housekeeping.next_at = node.now
 
         self._submit(each, "survey", each.request, surveyed)
+
+    def _open_closed(self) -> None:
+        """Open some compacted streams that nobody has used since the start; there may be more at the next look."""
+        keyspace, opened = self._node.keyspace, 0
+        if not keyspace.settled:
+            return
+        for db, key, entry in keyspace.compacted():
+            for index, leaf in enumerate(entry.leaves):
+                if leaf.stream is not None or leaf.number in self._opened:
+                    continue
+                if opened == OPENED_AT_ONCE:
+                    self._look_at = self._node.now
+                    return
+                opened += 1
+                self._opened.add(leaf.number)
+                try:
+                    keyspace.open_leaf(db, key, entry, index)
+                except StorageError as error:
+                    self._housekeeping.report("error", str(error))
 
     def _decide(self, each: _Round) -> None:
         """Say what is gone, and see that it is written: only what the disk has may be acted upon."""

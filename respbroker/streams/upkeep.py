@@ -34,6 +34,13 @@ class KeyspaceUpkeep:
     config_for: Callable[[TopicSettings | None], LogConfig]
     _open: Callable[[int, bytes, KeyEntry], Stream]
 
+    def compacted(self) -> Iterator[tuple[int, bytes, KeyEntry]]:
+        """Database, key and entry of what is to be compacted and has not expired."""
+        for database in self.databases:
+            for key, entry in database.keys.items():
+                if entry.settings is not None and entry.settings.is_compacted and not entry.expires_ms:
+                    yield database.index, key, entry
+
     def open_leaf(self, db: int, key: bytes, entry: KeyEntry, index: int) -> Stream:
         """The stream of a key, or of one partition of a topic without the others."""
         leaf = entry.leaves[index]

@@ -101,6 +101,26 @@ def test_the_last_entry_of_each_key_stays_and_the_rest_leaves_the_disk(tmp_path:
     assert facts[b"max-deleted-entry-id"] == b"0-0"
 
 
+@pytest.mark.parametrize("partitions", [1, 3])
+def test_a_topic_that_nobody_uses_after_a_restart_is_compacted_too(tmp_path: Path, partitions: int) -> None:
+    node = open_node(tmp_path)
+    client = node.client()
+    topic(node, client)
+    if partitions > 1:
+        assert ask(node, client, "XTOPIC", "ALTER", "t", "PARTITIONS", partitions).startswith(b"OK")
+    node.pipeline(client, [["XADD", "t", "*", "key", f"k{i % 10}", "value", i] for i in range(400)])
+    for i in range(400, 600):
+        ask(node, client, "XADD", "t", "*", "key", f"k{i % 10}", "value", i)
+    node.kill()
+    again = open_node(tmp_path)
+    settle(again, 4 * partitions)
+    said = [sentence for _, sentence in again.node.housekeeping.reports if sentence.startswith("compacted t")]
+    assert len(said) >= (1 if partitions == 1 else 2), again.node.housekeeping.reports
+    last = {entry[1]: entry[2] for entry in entries(again, again.client())}
+    assert last == {b"k%d" % (i % 10): b"%d" % i for i in range(590, 600)}
+    assert ask(again, again.client(), "XLEN", "t") < 300
+
+
 def test_xtopic_info_tells_how_much_is_dirty(tmp_path: Path) -> None:
     node = open_node(tmp_path)
     client = node.client()
