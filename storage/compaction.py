@@ -47,8 +47,8 @@ class CompactionConfig:
     min_cleanable_dirty_ratio: float = attrs.field(default=0.5, validator=_SHARE)
     #: How long a tombstone stays after its append. (Kafka: delete.retention.ms)
     delete_retention_ms: int = attrs.field(default=DAY_MS, validator=ge(0))
-    #: Memory for the map of keys: 600 000 keys. (Kafka: log.cleaner.dedupe.buffer.size)
-    map_bytes: int = attrs.field(default=128 << 20, validator=ge(BYTES_PER_KEY))
+    #: Memory for the map of keys, at most: 1 200 000 keys. (Kafka: log.cleaner.dedupe.buffer.size)
+    map_bytes: int = attrs.field(default=256 << 20, validator=ge(BYTES_PER_KEY))
     #: A segment is rewritten when this share of its bytes is dead.
     min_dead_ratio: float = attrs.field(default=0.05, validator=_SHARE)
 
