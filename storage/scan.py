@@ -42,12 +42,8 @@ def walk(file: File, start: int, end: int) -> Iterator[Found]:
     """The batches between two positions; stops silently before the first that is not whole and intact."""
     position = start
     while position < end:
-        raw = file.pread(min(WINDOW, end - position), position)
+        raw = _window(file, position, end)
         header = parse_header(raw)
-        if header is not None and header.size > len(raw):
-            if header.size > end - position:
-                return
-            raw = file.pread(header.size, position)
         at = 0
         while header is not None and is_intact(raw, at, header):
             yield Found(position + at, header, raw, at)
@@ -56,6 +52,15 @@ def walk(file: File, start: int, end: int) -> Iterator[Found]:
         if not at:
             return
         position += at
+
+
+def _window(file: File, position: int, end: int) -> bytes:
+    """What is read at a time: a window of the file, or the whole of a larger batch, unless it ends behind ``end``."""
+    raw = file.pread(min(WINDOW, end - position), position)
+    header = parse_header(raw)
+    if header is not None and len(raw) < header.size <= end - position:
+        raw = file.pread(header.size, position)
+    return raw
 
 
 class Effect(NamedTuple):
@@ -91,12 +96,7 @@ def take_all(file: File, end: int) -> Iterator[Taken]:
     """The batches from a segment's beginning on, as `walk` gives them, but runs of small DATA batches joined."""
     position = 0
     while position < end:
-        raw = file.pread(min(WINDOW, end - position), position)
-        header = parse_header(raw)
-        if header is not None and header.size > len(raw):
-            if header.size > end - position:
-                return
-            raw = file.pread(header.size, position)
+        raw = _window(file, position, end)
         at = 0
         while True:
             run = _run_at(raw, at)

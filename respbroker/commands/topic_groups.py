@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from respbroker.streams.group import Group
     from respbroker.streams.stream import Id, Stream
     from respbroker.streams.topic import Topic
-    from respbroker.streams.topic_group import TopicGroup
 
 Part = tuple["Stream", "Group"]  # a partition, and the group in it
 
@@ -50,11 +49,6 @@ def part_of(topic: Topic, name: bytes, entry_id: Id) -> Part | None:
     stream = topic.partition_of(entry_id)
     group = stream.groups.get(name) if stream is not None else None
     return None if stream is None or group is None else (stream, group)
-
-
-def workable(ctx: Context, topic: Topic, name: bytes, consumer: bytes) -> TopicGroup | None:
-    """The group at work if it gives ``consumer`` only what is in its partitions; None if it may have anything."""
-    return ctx.group_sessions.group(topic, name, ctx.now) if topic.is_ordered else None
 
 
 def settle(ctx: Context, topic: Topic, name: bytes) -> None:

@@ -92,9 +92,3 @@ def last_entry_id(found: Stream | Topic) -> Id | None:
     partitions = found.partitions if isinstance(found, Topic) else [found]
     ids = (stream.id_at(last) for stream in partitions if (last := stream.last_live()) is not None)
     return max(ids, default=None)
-
-
-def first_entry_id(topic: Topic) -> Id | None:
-    """The ID of the first live entry."""
-    ids = (stream.id_at(first) for stream in topic.partitions if (first := stream.first_live()) is not None)
-    return min(ids, default=None)
