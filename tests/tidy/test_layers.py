@@ -17,6 +17,7 @@ E, M, R, S, T = (
     "respbroker.sessions",
     "respbroker.streams",
 )
+P = "respbroker.replication"
 C, B, O = "respbroker.commands", "respbroker.broker", "respbroker.tools"
 LAYERS: dict[str, set[str]] = {  # package: what it may import besides the standard library and itself
     "storage": {"attrs", "crc32c"},
@@ -27,8 +28,9 @@ LAYERS: dict[str, set[str]] = {  # package: what it may import besides the stand
     T: {"attrs", "msgpack", "pyroaring", "sortedcontainers", "xxhash", "storage", E, M, R},
     T + ".schemas": {"jsonschema", "referencing", E, M, T + ".schema_keywords"},
     T + ".schema_keywords": {"jsonschema", "re2"},
-    C: {"attrs", E, M, R, S, T, "storage", "respbroker"},
-    B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, R, S, T, "respbroker"},
+    P: {"attrs", E, M},
+    C: {"attrs", E, M, P + ".history", P + ".state", R, S, T, "storage", "respbroker"},  # of P only the values
+    B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, P, R, S, T, "respbroker"},
     O: {"attrs", "click", "redis", E, M},
     "respbroker.server": {"attrs", "click", "trio", "storage", "respbroker"},
     "respbroker.cli": {"click", "trio", "storage", "respbroker"},

@@ -146,6 +146,13 @@ CHAPTERS: Final = (
         " journal copying key_order",
     ),
     Chapter(
+        "Replicas",
+        "respbroker/replication",
+        "What a leader and its followers know of one another, as values and machines that the node drives. See"
+        " [decision 17](decisions/0017-a-node-replicates-as-a-whole.md).",
+        "__init__ history in_sync*",
+    ),
+    Chapter(
         "Values",
         "respbroker/model",
         "Frozen, and known to everyone.",
