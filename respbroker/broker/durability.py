@@ -18,7 +18,6 @@ from respbroker.errors import MisConf, ReplyError
 from respbroker.resp import replies
 from respbroker.sessions.client import Client, Reply
 from respbroker.streams.directories import has_room
-from respbroker.streams.keyspace import Keyspace
 from storage import DiskFull, Log, ManySync, StorageError, Syncable, Unsynced
 
 if TYPE_CHECKING:
@@ -334,13 +333,6 @@ class Durability:
 
     def reload(self) -> None:
         """Forget memory, recover from disk, go on."""
-        node = self._node
         self.flush(midway=True)
-        old = node.keyspace
-        unsynced = old.unsynced_numbers()
-        old.close()
         self._written = {}
-        node.keyspace = Keyspace(old.filesystem, old.directory, node.settings, node.now_ms)
-        node.keyspace.on_expired, node.keyspace.on_unsynced = old.on_expired, old.on_unsynced
-        node.keyspace.frozen = old.frozen
-        node.keyspace.open_numbers(unsynced)  # replies may wait for their sync
+        self._node.keyspace.reopen()  # replies may wait for the sync of what is reported as unsynced

@@ -114,7 +114,7 @@ class Catalog:
 
     def commit(self, effect: list[Any]) -> None:
         """Apply an effect and stage it for the end of the tick."""
-        self._apply(effect)
+        self.apply(effect)
         self._effects.append(_pack(effect))
 
     def flush(self, now_ms: int) -> None:
@@ -150,7 +150,8 @@ class Catalog:
 
     # -- effects -----------------------------------------------------------------------------------------------
 
-    def _apply(self, effect: list[Any]) -> None:
+    def apply(self, effect: list[Any]) -> None:
+        """Change the keys as an effect says that is in the log, or about to be."""
         _APPLY[effect[0]](self, *effect[1:])
 
     def _created(self, db: int, key: bytes, number: int) -> None:
@@ -243,7 +244,7 @@ class Catalog:
             offset, state = newest
             self._load(state)
         for _, _, wire in self.log.controls(offset):
-            self._apply(_unpack(wire))
+            self.apply(_unpack(wire))
         self._index_expiries()
         self._compare_with_directories()
 

@@ -25,6 +25,7 @@ from respbroker.streams.catalog import (
     Database,
     KeyEntry,
 )
+from respbroker.streams.catalog_changes import CatalogChanges
 from respbroker.streams.copying import copy_stream
 from respbroker.streams.directories import never_synced, remove_tree
 from respbroker.streams.journal import Journal
@@ -50,7 +51,7 @@ def log_config_of(settings: Settings) -> LogConfig:
     )
 
 
-class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
+class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
     """All databases of a node. Owns the catalog and every open stream.
 
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
@@ -76,6 +77,8 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         #: Set while the journal's last record is the tick that is being flushed.
         self.journaled = False
         self.open_streams: dict[int, Stream] = {}
+        #: Logs that are open without a stream, by number: of keys that are about to come.
+        self.loose: dict[int, Log] = {}
         #: Numbers of dropped streams whose directories may go once everything flushed so far is synced.
         self.trash: list[int] = []
         #: Set while the disk refuses writes: keys whose time has come are hidden then, not dropped.
@@ -179,7 +182,8 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         return iter(list(self.open_streams.values()))
 
     def _open(self, db: int, key: bytes, entry: KeyEntry) -> Stream:
-        return self._attach(db, key, entry, self._open_log(entry.number, create=False))
+        log = self.loose.pop(entry.number, None) or self._open_log(entry.number, create=False)
+        return self._attach(db, key, entry, log)
 
     def _open_log(self, number: int, *, create: bool) -> Log:
         return self._open_log_in(self.path_of(number), create)
@@ -213,25 +217,31 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         """An empty stream at ``key``, where there is none. Raises BusyKey if it would pass for a partition."""
         if b"/" in key:
             self.ensure_free(db, key)
-        return self._enter(db, key, *self._new_log())
+        self._new_logs(1)
+        return self._enter(db, key)
 
-    def _new_log(self) -> tuple[int, Log]:
-        """Comes before any other change, for the disk may refuse it."""
-        return self.catalog.next_number, self._open_log(self.catalog.next_number, create=True)
+    def _new_logs(self, count: int) -> int:
+        """Logs for the next ``count`` streams, and the number of the first.
 
-    def _enter(self, db: int, key: bytes, number: int, log: Log) -> Stream:
-        self.catalog.commit([CREATED, db, key, number])
+        Come before any other change, for the disk may refuse them.
+        """
+        first = self.catalog.next_number
+        for number in range(first, first + count):
+            log = self.loose.get(number) or self._open_log(number, create=True)
+            self.loose[number] = log
+        return first
+
+    def _enter(self, db: int, key: bytes) -> Stream:
+        self.commit([CREATED, db, key, self.catalog.next_number])
         entry = self.databases[db].keys[key]
         entry.used_ms = self.now_ms
-        return self._attach(db, key, entry, log)
+        return self._open(db, key, entry)
 
     def delete(self, db: int, key: bytes) -> bool:
         """Drop a key and its stream; False if there is none."""
-        entry = self.databases[db].keys.get(key)
-        if entry is None:
+        if key not in self.databases[db].keys:
             return False
-        self.catalog.commit([DROPPED, db, key])
-        self._discard(entry)
+        self.commit([DROPPED, db, key])
         return True
 
     def expire(self, db: int, key: bytes) -> None:
@@ -250,64 +260,33 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
         if (db, key) == (new_db, new_key):
             return
         self.ensure_free(new_db, new_key, len(entry.leaves), moved=key)
-        replaced = self.databases[new_db].keys.get(new_key)
-        self.catalog.commit([MOVED, db, key, new_db, new_key])
-        if replaced is not None:
-            self._discard(replaced)
-        self._name(new_db, new_key, entry)
+        self.commit([MOVED, db, key, new_db, new_key])
 
     def go_back(self, stream: Stream, last_id: Id) -> Stream:
         """The stream in a new directory, without the dead entries above ``last_id``, so that lower IDs can follow.
 
         The stream given is not to be used any more.
         """
-        entry = self.catalog.leaf(stream.db, stream.key)
-        number, log = self._new_log()
+        number = self._new_logs(1)
         stored = range(stream.log.first_ordinal, stream.end_ordinal)
         end = stored.start + bisect_right(stored, last_id, key=stream.id_at)
-        self._discard(entry)
-        self.catalog.commit([LOG_REPLACED, stream.db, stream.key, number])
-        target = self._attach(stream.db, stream.key, entry, log)
+        self.commit([LOG_REPLACED, stream.db, stream.key, number])
+        target = self.open_streams[number]
         copy_stream(stream, target, end)
-        if stream.topic is not None:
-            stream.topic.replace(stream.partition, target)
         self.atomic = True
         return target
 
     def set_expiry(self, db: int, key: bytes, expires_ms: int) -> None:
         """The key expires at that Unix time in milliseconds; 0: never."""
-        self.catalog.commit([EXPIRY_SET, db, key, expires_ms])
+        self.commit([EXPIRY_SET, db, key, expires_ms])
 
     def swap(self, one: int, other: int) -> None:
         """Exchange two databases."""
-        self.catalog.commit([SWAPPED, one, other])
-        for index in (one, other):
-            self.databases[index].keys = self.catalog.databases[index]
-            for key, entry in self.databases[index].keys.items():
-                self._name(index, key, entry)
+        self.commit([SWAPPED, one, other])
 
     def flush_databases(self, db: int | None) -> None:
         """Drop every key of one database or of all."""
-        doomed = self.databases if db is None else [self.databases[db]]
-        entries = [entry for database in doomed for entry in database.keys.values()]
-        self.catalog.commit([FLUSHED, db])
-        for entry in entries:
-            self._discard(entry)
-
-    def _discard(self, entry: KeyEntry) -> None:
-        """Close dropped streams; their directories go once the catalog that says so is synced."""
-        if entry.topic is not None:
-            entry.topic.groups.clear()
-            entry.topic = None
-        for leaf in entry.leaves:
-            if leaf.stream is not None:
-                self.open_streams.pop(leaf.number, None)
-                if leaf.stream.is_dirty:
-                    self.dirty.remove(leaf.stream)
-                self.live_logs.discard(leaf.stream.log)
-                leaf.stream.log.close()
-                leaf.stream = None
-            self.trash.append(leaf.number)
+        self.commit([FLUSHED, db])
 
     # -- durability --------------------------------------------------------------------------------------------
 
@@ -355,14 +334,14 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
             self.journal.take_back()
         self.atomic = self.journaled = False
         if self.catalog.is_dirty or any(stream.log.end_offset == 0 for stream in self.dirty):
-            self._reopen()
+            self.reopen()
             return
         for stream in self.dirty:
             stream.reload()
         self.dirty.clear()
 
-    def _reopen(self) -> None:
-        """Read the catalog again, what waits for a sync, and every other stream when it is next used."""
+    def reopen(self) -> None:
+        """Forget memory: read the catalog again, what waits for a sync, and every other stream when it is next used."""
         unsynced = self.unsynced_numbers()
         self.close()
         self.dirty.clear()
@@ -375,7 +354,10 @@ class Keyspace(KeyspaceTopics, KeyspaceUpkeep):
             stream.log.close()
             if stream.topic is not None:
                 stream.topic.groups.clear()  # whoever still knows them sees that they are over
+        for log in self.loose.values():
+            log.close()
         self.open_streams.clear()
+        self.loose.clear()
         self.live_logs.clear()
         self.catalog.log.close()
         self.journal.close()

@@ -6,8 +6,8 @@ through the topic, so that a topic is renamed, expires and goes as one key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -18,7 +18,7 @@ from respbroker.streams.catalog import TOPIC_ALTERED, TOPIC_CREATED, TOPIC_GROWN
 from respbroker.streams.copying import copy_stream
 from respbroker.streams.stream import Stream
 from respbroker.streams.topic import Topic
-from storage import Log, LogConfig
+from storage import LogConfig
 
 if TYPE_CHECKING:
     from respbroker.streams.catalog import Database
@@ -34,15 +34,15 @@ class KeyspaceTopics:
     log_config: LogConfig
     atomic: bool
     exists_whole: Callable[[int, bytes, int], bool]
-    _attach: Callable[[int, bytes, KeyEntry, Log], Stream]
     _open: Callable[[int, bytes, KeyEntry], Stream]
-    _open_log: Callable[..., Log]
     now_ms: int
+    commit: Callable[[list[Any]], None]
     delete: Callable[[int, bytes], bool]
     expiry: Callable[[int, bytes], int]
     set_expiry: Callable[[int, bytes, int], None]
-    _enter: Callable[[int, bytes, int, Log], Stream]
-    _new_log: Callable[[], tuple[int, Log]]
+    _configure: Callable[[KeyEntry], None]
+    _enter: Callable[[int, bytes], Stream]
+    _new_logs: Callable[[int], int]
 
     # -- names -----------------------------------------------------------------------------------------------
 
@@ -171,25 +171,6 @@ class KeyspaceTopics:
         size = config.retention_bytes if size is None else size
         return None if age == -1 else age, None if size == -1 else size
 
-    def _configure(self, entry: KeyEntry) -> None:
-        """Hand the topic's settings to what is open of it."""
-        settings = entry.settings or DEFAULTS
-        config = self.config_for(entry.settings)
-        if entry.topic is not None:
-            entry.topic.settings = settings
-        for leaf in entry.leaves:
-            if leaf.stream is not None:
-                leaf.stream.settings = settings
-                leaf.stream.log.config = config
-
-    def _name(self, db: int, key: bytes, entry: KeyEntry) -> None:
-        """Tell what is open of an entry where it is now."""
-        if entry.topic is not None:
-            entry.topic.db, entry.topic.name = db, key
-        for index, leaf in enumerate(entry.leaves):
-            if leaf.stream is not None:
-                leaf.stream.db, leaf.stream.key = db, b"%b/%d" % (key, index) if entry.parts else key
-
     # -- changing --------------------------------------------------------------------------------------------
 
     def create_topic(self, db: int, key: bytes, partitions: int, settings: TopicSettings) -> None:
@@ -197,19 +178,13 @@ class KeyspaceTopics:
         if key in self.databases[db].keys:
             raise BusyKey
         self.ensure_free(db, key, partitions)
-        logs = self._new_logs(partitions)
-        self.catalog.commit([TOPIC_CREATED, db, key, self.catalog.next_number, partitions, settings.dump()])
-        entry = self.databases[db].keys[key]
-        self._begin(db, key, entry.leaves, logs, several=bool(entry.parts))
-        if entry.parts:
-            self.topic_of(db, key, entry)
-        else:
-            self._configure(entry)
+        number = self._new_logs(partitions)
+        self.commit([TOPIC_CREATED, db, key, number, partitions, settings.dump()])
+        self._begin(db, key)
 
     def alter_topic(self, db: int, key: bytes, settings: TopicSettings) -> None:
         """Other settings for a key that exists."""
-        self.catalog.commit([TOPIC_ALTERED, db, key, settings.dump()])
-        self._configure(self.databases[db].keys[key])
+        self.commit([TOPIC_ALTERED, db, key, settings.dump()])
 
     def grow_topic(self, db: int, key: bytes, partitions: int) -> None:
         """More partitions for a key that exists; the new ones know the groups, and have given them nothing yet."""
@@ -218,18 +193,10 @@ class KeyspaceTopics:
         last_id = before.last_id
         self.ensure_free(db, key, partitions)
         old = len(entry.leaves)
-        logs = self._new_logs(partitions - old)
-        self.catalog.commit([TOPIC_GROWN, db, key, self.catalog.next_number, partitions - old, *last_id])
-        first = entry.parts[0].stream
-        assert first is not None
-        first.key = b"%b/0" % key
-        self._begin(db, key, entry.parts[old:], logs, old)
-        topic = self.topic_of(db, key, entry)
-        for part in entry.parts[len(topic.partitions) :]:
-            assert part.stream is not None
-            topic.add(part.stream)
-        self._configure(entry)
-        for stream in topic.partitions[old:]:
+        number = self._new_logs(partitions - old)
+        self.commit([TOPIC_GROWN, db, key, number, partitions - old, *last_id])
+        first, *others = self._begin(db, key, old)
+        for stream in others[old - 1 :]:
             for group in first.groups.values():
                 stream.commit([effects.GROUP_CREATED, group.name, 0, 0, 0, 0])
 
@@ -247,9 +214,9 @@ class KeyspaceTopics:
         if isinstance(source, Topic):
             targets = self._replace_by_topic(new_db, new_key, source)
         else:
-            number, log = self._new_log()
+            self._new_logs(1)
             self.delete(new_db, new_key)
-            targets = [self._enter(new_db, new_key, number, log)]
+            targets = [self._enter(new_db, new_key)]
             if settings is not None:
                 self.alter_topic(new_db, new_key, settings)
         for one, other in zip(sources, targets, strict=True):
@@ -261,33 +228,18 @@ class KeyspaceTopics:
     def _replace_by_topic(self, db: int, key: bytes, like: Topic) -> list[Stream]:
         """A topic like another one in place of what is there; its empty partitions."""
         count = len(like.partitions)
-        logs = self._new_logs(count)
-        number = self.catalog.next_number
+        number = self._new_logs(count)
         self.delete(db, key)
-        self.catalog.commit([TOPIC_CREATED, db, key, number, 1, like.settings.dump()])
-        self.catalog.commit([TOPIC_GROWN, db, key, number + 1, count - 1, *like.plain_until])
-        entry = self.databases[db].keys[key]
-        self._begin(db, key, entry.leaves, logs)
-        topic = self.topic_of(db, key, entry)
-        topic.take_id(like.last_id)
-        return topic.partitions
+        self.commit([TOPIC_CREATED, db, key, number, 1, like.settings.dump()])
+        self.commit([TOPIC_GROWN, db, key, number + 1, count - 1, *like.plain_until])
+        streams = self._begin(db, key)
+        self.topic_of(db, key, self.databases[db].keys[key]).take_id(like.last_id)
+        return streams
 
-    def _new_logs(self, count: int) -> list[Log]:
-        """Come before any other change, for the disk may refuse them."""
-        first = self.catalog.next_number
-        return [self._open_log(number, create=True) for number in range(first, first + count)]
-
-    def _begin(
-        self,
-        db: int,
-        key: bytes,
-        leaves: Sequence[KeyEntry],
-        logs: Sequence[Log],
-        first: int = 0,
-        *,
-        several: bool = True,
-    ) -> None:
-        for index, (leaf, log) in enumerate(zip(leaves, logs, strict=True), first):
-            name = b"%b/%d" % (key, index) if several else key
-            self._attach(db, name, leaf, log).commit([effects.BEGUN, key, index])
+    def _begin(self, db: int, key: bytes, first: int = 0) -> list[Stream]:
+        """Open a key that just came or grew, and say in the streams from the ``first`` on whose they are."""
+        streams = self.streams_of(self.open_key(db, key, self.databases[db].keys[key]))
+        for index, stream in enumerate(streams[first:], first):
+            stream.commit([effects.BEGUN, key, index])
         self.atomic = True  # all of it or nothing
+        return streams
