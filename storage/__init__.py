@@ -14,6 +14,7 @@ from storage.caches import Caches
 from storage.compaction import CompactionConfig, Dead, groups
 from storage.config import LogConfig
 from storage.errors import (
+    CorruptBatch,
     CorruptLog,
     DiskFailed,
     DiskFull,
@@ -22,6 +23,8 @@ from storage.errors import (
     MissingLog,
     MissingSegment,
     NotABatchBorder,
+    NotContiguous,
+    Outdated,
     OutOfRange,
     StorageError,
 )
@@ -29,6 +32,7 @@ from storage.filesystem import FileSystem, OsFileSystem
 from storage.index import Summary
 from storage.log import Log
 from storage.merge import Selection
+from storage.raw import RawChunk, RawReader
 from storage.recovery import RecoveryReport
 from storage.rewrite import Pace, RewriteJob, Sealed, rewrite
 from storage.scan import Effect
@@ -38,6 +42,7 @@ from storage.sync import ManySync, Syncable, Unsynced
 __all__ = [
     "Caches",
     "CompactionConfig",
+    "CorruptBatch",
     "CorruptLog",
     "Dead",
     "DiskFailed",
@@ -52,9 +57,13 @@ __all__ = [
     "MissingLog",
     "MissingSegment",
     "NotABatchBorder",
+    "NotContiguous",
     "OsFileSystem",
     "OutOfRange",
+    "Outdated",
     "Pace",
+    "RawChunk",
+    "RawReader",
     "RecoveryReport",
     "RewriteJob",
     "Sealed",

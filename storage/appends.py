@@ -6,7 +6,8 @@ every append is one, so it touches nothing that such an append leaves as it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from storage.batch import (
     DATA,
@@ -35,13 +36,18 @@ _SMALL = 4096  # bytes of an entry that are copied sooner than handed to the sys
 class LogAppends(LogUpkeep):
     """The part of `storage.log.Log` that writes."""
 
-    __slots__ = ("_index_due", "_tail", "append_start")
+    __slots__ = ("_index_due", "_tail", "append_start", "leader_epoch", "on_append")
 
     #: The next append at or behind this position begins a block; 0 makes any do so.
     _index_due: int
     _tail: Tail
     #: Where the last append began, for `take_back`.
     append_start: int
+    #: Stands in every batch from the next `append` or `append_one` on; never falls.
+    leader_epoch: int
+    #: Called behind each `append` and `append_one` with the log and what was written; that began a segment if it is all
+    #: of the active one. What `take_back` takes back was told of as well.
+    on_append: Callable[[Any, Sequence[bytes]], None] | None
 
     def append(
         self,
@@ -51,7 +57,6 @@ class LogAppends(LogUpkeep):
         effects: Sequence[bytes] = (),
         *,
         now_ms: int,
-        leader_epoch: int = 0,
     ) -> int:
         """Write entries, then effects, with one write and without a sync; the new end offset.
 
@@ -68,13 +73,14 @@ class LogAppends(LogUpkeep):
         ordinal = segment.end_ordinal
         last_id = first_id = segment.last_id
         count = len(payloads)
+        leader_epoch = self.leader_epoch
         batches = 0
         if count:
             first_id = (ms[0], seqs[0])
             if first_id <= last_id:
                 raise ValueError(f"ID {first_id} is not above {last_id}")
             last_id = (ms[-1], seqs[-1])
-            buffers = self._encoded(ms, seqs, payloads, effects, now_ms, leader_epoch)
+            buffers = self._encoded(ms, seqs, payloads, effects, now_ms)
             batches = len(buffers) >> 1
             if effects:
                 buffers += encode_effects(effects, last_id, offset + count, ordinal + count, now_ms, leader_epoch)
@@ -108,6 +114,8 @@ class LogAppends(LogUpkeep):
             self._roll_at_ms = now_ms + self.config.segment_ms
         if count:
             self._extend_tail(ms, seqs, payloads, written)
+        if self.on_append is not None:
+            self.on_append(self, buffers)
         return offset
 
     def append_one(self, ms: int, seq: int, payload: bytes, now_ms: int) -> None:
@@ -133,8 +141,10 @@ class LogAppends(LogUpkeep):
             raise ValueError(f"ID {entry_id} is not above {segment.last_id}")
         offset = segment.end_offset
         ordinal = segment.end_ordinal
+        leader_epoch = self.leader_epoch
+        buffers = (encode_entry(ms, seq, payload, offset, ordinal, now_ms, leader_epoch),)
         try:
-            file.append((encode_entry(ms, seq, payload, offset, ordinal, now_ms),))
+            file.append(buffers)
         except OSError as error:
             raise self._undo(error, segment) from error
         segment.used = True
@@ -144,7 +154,7 @@ class LogAppends(LogUpkeep):
         segment.last_id = entry_id
         segment.last_append_ms = now_ms
         segment.batch_count += 1
-        segment.leader_epoch = 0
+        segment.leader_epoch = leader_epoch
         self.append_start = offset
         self.appended += written
         tail = self._tail
@@ -154,6 +164,8 @@ class LogAppends(LogUpkeep):
         cost = written + TAIL_ENTRY_COST
         tail.size += cost
         self.caches.grow_tails(cost)
+        if self.on_append is not None:
+            self.on_append(self, buffers)
 
     def take_back(self) -> None:
         """Forget the last append; the one before cannot be taken back then."""
@@ -183,22 +195,22 @@ class LogAppends(LogUpkeep):
 
     def _encoded(
         self, ms: Sequence[int], seqs: Sequence[int], payloads: Sequence[bytes], effects: Sequence[bytes],
-        now_ms: int, leader_epoch: int,
+        now_ms: int,
     ) -> tuple[bytes, ...]:  # fmt: skip
         """The entries of an append as one batch, or as several if they are much."""
         count, bytes_max = len(payloads), self.config.batch_bytes_max
         if count == 1 or len(payloads[0]) * count <= bytes_max:  # it is as small as it looks, nearly always
             segment, flags = self.segments.active, MORE if effects else 0
             buffers = encode_entries(
-                ms, seqs, payloads, segment.end_offset, segment.end_ordinal, now_ms, leader_epoch, flags
+                ms, seqs, payloads, segment.end_offset, segment.end_ordinal, now_ms, self.leader_epoch, flags
             )
             if count == 1 or len(buffers[1]) <= bytes_max:
                 return buffers
-        return self._split(ms, seqs, payloads, effects, now_ms, leader_epoch)
+        return self._split(ms, seqs, payloads, effects, now_ms)
 
     def _split(
         self, ms: Sequence[int], seqs: Sequence[int], payloads: Sequence[bytes], effects: Sequence[bytes],
-        now_ms: int, leader_epoch: int,
+        now_ms: int,
     ) -> tuple[bytes, ...]:  # fmt: skip
         """A large append as several batches, so that reading one of its entries does not load all of them."""
         segment = self.segments.active
@@ -213,7 +225,7 @@ class LogAppends(LogUpkeep):
                 end += 1
             buffers += encode_entries(
                 ms[start:end], seqs[start:end], payloads[start:end],
-                segment.end_offset + start, segment.end_ordinal + start, now_ms, leader_epoch,
+                segment.end_offset + start, segment.end_ordinal + start, now_ms, self.leader_epoch,
                 MORE if effects or end < count else 0,
             )  # fmt: skip
             start = end

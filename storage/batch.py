@@ -159,10 +159,14 @@ def encode_entries(
     return PREFIX.pack(MAGIC, CRC_START + len(rest), crc32c(rest)), rest
 
 
-def encode_entry(ms: int, seq: int, payload: bytes, base_offset: int, ordinal: int, append_ms: int) -> bytes:
+def encode_entry(
+    ms: int, seq: int, payload: bytes, base_offset: int, ordinal: int, append_ms: int, leader_epoch: int
+) -> bytes:
     """The DATA batch of a single entry, whole: `encode_entries` for what is small enough to be copied."""
     size = len(payload)
-    table = _ONE_ENTRY.pack(0, base_offset, ordinal, append_ms, ms, seq, ms, seq, 1, 1, DATA, 0, 0, size, ms, seq)
+    table = _ONE_ENTRY.pack(
+        leader_epoch, base_offset, ordinal, append_ms, ms, seq, ms, seq, 1, 1, DATA, 0, 0, size, ms, seq
+    )
     return PREFIX.pack(MAGIC, HEADER_SIZE + ENTRY_TABLE + size, crc32c(payload, crc32c(table))) + table + payload
 
 

@@ -62,7 +62,21 @@ class LogPoisoned(StorageError):
 
 # The caller must act.
 class NotABatchBorder(StorageError):
-    """A log can be cut only where a batch begins."""
+    """A log can be cut, and read as it is, only where an append began; ``restart_offset`` is such a place before it."""
+
+    restart_offset = 0
+
+
+class NotContiguous(StorageError):
+    """Whole batches do not continue the log they were to be appended to; nothing was written."""
+
+
+class CorruptBatch(StorageError):
+    """What was to be appended as it is, is not whole intact batches; nothing was written."""
+
+
+class Outdated(StorageError):
+    """What a reader stands in was rewritten, dropped or cut meanwhile: another reader must be made."""
 
 
 class OutOfRange(StorageError):

@@ -89,19 +89,20 @@ def lower_bound(ms: Any, seqs: Any, entry_id: Id) -> int:
 class IndexBuilder:
     """Decides which batches get an entry: the one place that knows the rule."""
 
-    __slots__ = ("_after_more", "_due", "index", "interval")
+    __slots__ = ("_after_more", "due", "index", "interval")
 
-    def __init__(self, interval: int, index: SparseIndex | None = None) -> None:
+    def __init__(self, interval: int, index: SparseIndex | None = None, due: int = 0) -> None:
         self.interval = interval
         self.index = SparseIndex() if index is None else index
-        self._due = 0
+        #: The next batch at or behind this position begins a block.
+        self.due = due
         self._after_more = False
 
     def see(self, position: int, header: Header) -> None:
         """Look at the next batch of the segment."""
-        if position >= self._due and not (header.kind == CONTROL and self._after_more):
+        if position >= self.due and not (header.kind == CONTROL and self._after_more):
             self.index.add(position, header.ordinal, header.base_offset, header.first_ms, header.first_seq)
-            self._due = position + self.interval
+            self.due = position + self.interval
         self._after_more = bool(header.flags & MORE)
 
 

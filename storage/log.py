@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from storage.appends import LogAppends
 from storage.batch import NO_ID, Id
 from storage.block import Tail
 from storage.caches import Caches
 from storage.config import LogConfig
 from storage.durability import NEVER_SYNCED, Durability, start_of
+from storage.epochs import LogEpochs
 from storage.errors import DiskFailed, MissingLog
 from storage.files import disk_error
 from storage.filesystem import FileSystem
 from storage.index import SparseIndex
+from storage.raw import LogRaw
 from storage.reads import LogReads
 from storage.recovery import Recovered, Recovery, RecoveryReport
 from storage.segment import Segment
@@ -21,7 +22,7 @@ from storage.sync import DirectorySync
 from storage.upkeep import NEVER_MS
 
 
-class Log(LogReads, LogAppends):
+class Log(LogReads, LogRaw, LogEpochs):
     """Records in one order: entries (an ID and bytes) and effects (bytes), in segments on disk.
 
     *Offsets* count records, *ordinals* count entries; both are dense and start at 0 with the log's first record. IDs
@@ -68,6 +69,8 @@ class Log(LogReads, LogAppends):
         self._tail = Tail(active.end_ordinal)
         self._index_due = 0
         self.append_start = active.end_offset
+        self.leader_epoch = 0
+        self.on_append = None
         self._roll_at_ms = active.first_append_ms + config.segment_ms if active.size else NEVER_MS
         self._poison = None
         self.appended = 0

@@ -196,6 +196,7 @@ class Recovery:
             last_id = (mark.last_ms, mark.last_seq) if not mark.position else NO_ID
         segment = Segment(self.filesystem, self.directory, base, ordinal, last_id, self.caches.number())
         segment.interval = self.config.index_interval_bytes
+        segment.leader_epoch = previous.leader_epoch if previous else 0
         return segment
 
     def _adopt_summary(self, segment: Segment) -> bool:

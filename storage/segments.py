@@ -15,16 +15,19 @@ from storage.segment import Segment
 #: Whose, in which segment, the number of the block there, and the block.
 Place = tuple["Segments", Segment, int, Block]
 _last_id = attrgetter("last_id")
+_base_offset = attrgetter("base_offset")
 
 
 class Segments:
     """Segments in rising order, without a gap; the last one is active."""
 
-    __slots__ = ("_first_ordinals", "active", "all", "caches")
+    __slots__ = ("_first_ordinals", "active", "all", "caches", "cuts")
 
     def __init__(self, segments: list[Segment], caches: Caches) -> None:
         self.caches = caches
         self.all = segments
+        #: How often the log was cut at its end.
+        self.cuts = 0
         self._first_ordinals: list[int] = []
         self.changed()
 
@@ -61,6 +64,10 @@ class Segments:
     def of_ordinal(self, ordinal: int) -> Segment:
         """The last segment whose first ordinal is not above ``ordinal``."""
         return self.all[bisect_right(self._first_ordinals, ordinal) - 1]
+
+    def floor(self, offset: int) -> Segment:
+        """The last segment that begins at or before a stored offset."""
+        return self.all[bisect_right(self.all, offset, key=_base_offset) - 1]
 
     def from_offset(self, offset: int) -> list[Segment]:
         """Those that hold records at or behind ``offset``."""

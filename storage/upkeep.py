@@ -217,7 +217,7 @@ class LogUpkeep(LogSwaps):
             return
         if not self.segments.all[0].base_offset <= end_offset < active.end_offset:
             raise OutOfRange("the log cannot be cut there", file=active.path, offset=end_offset)
-        old = next(segment for segment in reversed(self.segments.all) if segment.base_offset <= end_offset)
+        old = self.segments.floor(end_offset)
         new = self._shortened(old, end_offset)
         try:
             self._replace_end(old, new)
@@ -232,6 +232,7 @@ class LogUpkeep(LogSwaps):
             self.filesystem, self.directory, old.base_offset, old.first_ordinal, last_id, self.caches.number()
         )
         new.interval = old.interval
+        new.leader_epoch = previous[-1].leader_epoch if previous else 0
         builder = IndexBuilder(new.interval)
         flags = 0
         for found in walk(old.open_file(self.caches), 0, old.size):
@@ -246,6 +247,7 @@ class LogUpkeep(LogSwaps):
 
     def _replace_end(self, old: Segment, new: Segment) -> None:
         self.drop_tail()
+        self.segments.cuts += 1
         gone = []
         while self.segments.active is not old:
             gone.append(self.segments.active)

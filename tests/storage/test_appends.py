@@ -40,8 +40,8 @@ def test_the_files_are_the_same(sizes: list[int]) -> None:
 
 
 def test_the_batch_is_the_same() -> None:
-    assert encode_entry(7, 8, b"payload", 3, 2, 9) == b"".join(encode_entries([7], [8], [b"payload"], 3, 2, 9, 0, 0))
-    assert encode_entry(7, 8, b"", 3, 2, 9) != b"".join(encode_entries([7], [8], [b""], 3, 2, 9, 0, MORE))
+    assert encode_entry(7, 8, b"payload", 3, 2, 9, 6) == b"".join(encode_entries([7], [8], [b"payload"], 3, 2, 9, 6, 0))
+    assert encode_entry(7, 8, b"", 3, 2, 9, 0) != b"".join(encode_entries([7], [8], [b""], 3, 2, 9, 0, MORE))
 
 
 def test_an_id_that_is_not_above_the_last_is_refused() -> None:

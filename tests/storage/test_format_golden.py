@@ -21,7 +21,8 @@ def example() -> MemoryFileSystem:
     log.append([1700000000000, 1700000000001], [0, 0], [b"first", b"second"], [b"effect"], now_ms=1700000000002)
     log.write_snapshot(b"state", 3)
     log.roll(1700000000003)
-    log.append([1700000000004], [7], [b"third"], now_ms=1700000000005, leader_epoch=1)
+    log.leader_epoch = 1
+    log.append([1700000000004], [7], [b"third"], now_ms=1700000000005)
     pending = log.unsynced()
     pending.sync()
     log.synced(pending)

@@ -126,6 +126,18 @@ LOG_ERRORS: Final = {
     "DiskFailed": ("a read, write or sync failed for another reason", "check the disk, then restart"),
     "LogPoisoned": ("an append after a failed write or sync", "check the disk, then restart"),
     "NotABatchBorder": ("for programs that use the library: a cut inside a batch", "cut where a batch begins"),
+    "NotContiguous": (
+        "for programs that use the library: batches handed in as they are do not continue the log",
+        "find where the two logs differ, cut there, and go on from there",
+    ),
+    "CorruptBatch": (
+        "for programs that use the library: what was handed in as batches is not whole or not intact",
+        "read it again where it came from",
+    ),
+    "Outdated": (
+        "for programs that use the library: a reader's segment was rewritten, dropped or cut",
+        "make another reader",
+    ),
     "OutOfRange": ("for programs that use the library: records that are not stored", "ask within the log's bounds"),
 }
 
