@@ -150,7 +150,7 @@ CHAPTERS: Final = (
         "respbroker/replication",
         "What a leader and its followers know of one another, as values and machines that the node drives. See"
         " [decision 17](decisions/0017-a-node-replicates-as-a-whole.md).",
-        "__init__ history in_sync*",
+        "__init__ history in_sync* election state",
     ),
     Chapter(
         "Values",

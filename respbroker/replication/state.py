@@ -1,0 +1,134 @@
+"""What a node remembers of replication over a restart: DIR/replication.
+
+A small file, replaced atomically: JSON with one key a line, so that a person can read it, and a checksum of the lines
+above it behind the last one. It is written by nobody but the server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import attrs
+
+from respbroker.replication.history import NODE, History
+
+VERSION: Final = 1
+RANDOM_BYTES: Final = 28
+_NODE_OR_NONE: Final = re.compile(rf"({NODE.pattern})?")
+_DATASET: Final = re.compile(r"[0-9a-f]{40}")
+_CHECKSUM: Final = re.compile(rb'  "crc32": "([0-9a-f]{8})"\n\}\n')
+
+
+class Member(NamedTuple):
+    """A node that takes part, and where it is found."""
+
+    node: str
+    host: str
+    port: int
+
+
+def _matches(pattern: re.Pattern[str], what: str) -> Any:
+    def check(_state: Any, attribute: attrs.Attribute[str], value: str) -> None:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(f"{attribute.name} must be {what}")
+
+    return check
+
+
+def _is_count(_state: Any, attribute: attrs.Attribute[int], value: int) -> None:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{attribute.name} must be a number of at least 0")
+
+
+def _is_flag(_state: Any, attribute: attrs.Attribute[bool], value: bool) -> None:
+    if type(value) is not bool:
+        raise ValueError(f"{attribute.name} must be true or false")
+
+
+def _is_address(_state: Any, attribute: attrs.Attribute[Any], value: tuple[str, int] | None) -> None:
+    if value is not None and [type(part) for part in value] != [str, int]:
+        raise ValueError(f"{attribute.name} must be a host and a port")
+
+
+def _are_members(_state: Any, attribute: attrs.Attribute[Any], value: tuple[Member, ...]) -> None:
+    for member in value:
+        if [type(part) for part in member] != [str, str, int] or not NODE.fullmatch(member.node):
+            raise ValueError(f"{attribute.name} must be node ids with a host and a port each")
+
+
+def _members(rows: Iterable[Iterable[Any]]) -> tuple[Member, ...]:
+    return tuple(Member(*row) for row in rows)
+
+
+@attrs.frozen(kw_only=True)
+class ReplicationState:
+    """The state of one node. Change it by `attrs.evolve`, and write it before anything follows from the change."""
+
+    version: int = attrs.field(default=VERSION, validator=attrs.validators.in_([VERSION]))
+    #: What the node's records are a copy of; a follower takes its leader's.
+    dataset: str = attrs.field(validator=_matches(_DATASET, "40 hexadecimal digits"))
+    node: str = attrs.field(validator=_matches(NODE, "16 hexadecimal digits"))  #: this node's id, for good
+    history: History = attrs.field(default=History(), validator=attrs.validators.instance_of(History))
+    #: Host and port of whom it follows; None where it leads, or would if the others agreed.
+    leader: tuple[str, int] | None = attrs.field(default=None, validator=_is_address)
+    was_leading: bool = attrs.field(default=False, validator=_is_flag)  #: it led: `in_sync` are its own followers
+    in_sync: tuple[Member, ...] = attrs.field(default=(), converter=_members, validator=_are_members)
+    #: All nodes known to take part, whether in sync or not: those who are asked for a vote.
+    members: tuple[Member, ...] = attrs.field(default=(), converter=_members, validator=_are_members)
+    promised: int = attrs.field(default=0, validator=_is_count)  #: highest epoch it has agreed to, or followed in
+    #: Id of the node that it agreed to follow in that epoch, or its own; empty for none.
+    promised_to: str = attrs.field(default="", validator=_matches(_NODE_OR_NONE, "a node id or empty"))
+    #: A position up to which everything has been synced; it may have more.
+    position: int = attrs.field(default=0, validator=_is_count)
+    position_epoch: int = attrs.field(default=0, validator=_is_count)  #: the epoch in whose order that position counts
+    complete: bool = attrs.field(default=True, validator=_is_flag)  #: False until the first copy of a leader is whole
+
+    @classmethod
+    def new(cls, random: bytes) -> ReplicationState:
+        """Of a node that has met no other; ``random``: 28 bytes for its names."""
+        assert len(random) == RANDOM_BYTES
+        return cls(dataset=random[:20].hex(), node=random[20:].hex())
+
+    def encode(self) -> bytes:
+        values = attrs.asdict(self, recurse=False) | {"history": self.history.dump()}
+        lines = "".join(f'  "{name}": {json.dumps(value)},\n' for name, value in values.items())
+        body = b"{\n" + lines.encode()
+        return body + b'  "crc32": "%08x"\n}\n' % zlib.crc32(body)
+
+    @classmethod
+    def decode(cls, data: bytes) -> ReplicationState:
+        """From what `encode` gave.
+
+        Raises:
+            ValueError: what is wrong with it, in words that go on from "the file …".
+        """
+        values = _read(data)
+        version = values.get("version")
+        if version != VERSION:
+            raise ValueError(f"has version {version}, and this server knows version {VERSION}")
+        missing = [field.name for field in attrs.fields(cls) if field.name not in values]
+        if missing:
+            raise ValueError(f"lacks '{missing[0]}'")
+        try:
+            values["history"] = History.load(values["history"])
+            values["leader"] = values["leader"] and tuple(values["leader"])
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"has a value that cannot be: {error}") from None
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    """The values under the checksum."""
+    end = data.rfind(b'  "crc32"')
+    match = _CHECKSUM.fullmatch(data, max(end, 0))
+    if match is None:
+        raise ValueError("is cut short, or was not written by this server")
+    if int(match[1], 16) != zlib.crc32(data[:end]):
+        raise ValueError("was damaged or edited: its checksum is another")
+    values: dict[str, Any] = json.loads(data)
+    del values["crc32"]
+    return values
