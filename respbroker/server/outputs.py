@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from respbroker.sessions.client import Buffer, Output
@@ -28,12 +29,12 @@ class Outbox:
 
     __slots__ = ("pieces", "size")
 
-    def __init__(self, pieces: list[Output]) -> None:
+    def __init__(self, pieces: Sequence[Output] = ()) -> None:
         self.pieces: deque[Output] = deque()
         self.size = 0
         self.add(pieces)
 
-    def add(self, pieces: list[Output]) -> None:
+    def add(self, pieces: Sequence[Output]) -> None:
         for piece in pieces:
             if isinstance(piece, _HELD):
                 self.size += len(piece)

@@ -56,6 +56,8 @@ class Statistics:
         self.commands_processed = 0
         self.net_input_bytes = 0
         self.net_output_bytes = 0
+        self.net_repl_input_bytes = 0  # from a leader; a part of all
+        self.net_repl_output_bytes = 0  # to replicas; a part of all
         self.reads_processed = 0
         self.writes_processed = 0
         self.expired_keys = 0

@@ -74,14 +74,14 @@ CHAPTERS: Final = (
         "One loop takes all connections that are readable, runs one tick of the node over what they sent, and sends"
         " what the node answers. Everything that touches a socket, a clock or a thread is in this package. Begin with"
         " `Loop.turn`.",
-        "__init__ main* loop* poller connection listener outputs commit* worker apart process logs",
+        "__init__ main* loop* poller connection listener peers outputs commit* worker apart process logs",
     ),
     Chapter(
         "The protocol",
         "respbroker/resp",
         "Bytes in, lists of words out; a reply is its bytes from the start, so nothing is encoded behind a handler."
         " hiredis does the work where its answer can be proven, `stepwise` does all the rest.",
-        "__init__ decoder* limits inline stepwise replies entry* entry_keys ids",
+        "__init__ decoder* limits inline stepwise reply_decoder replies entry* entry_keys ids",
     ),
     Chapter(
         "The node",
@@ -131,7 +131,7 @@ CHAPTERS: Final = (
         "State around requests",
         "respbroker/sessions",
         "Who is connected, what they listen to, watch and have queued, and what is counted. No I/O.",
-        "__init__ client* transaction watches channels notifications listing secrets statistics histogram slowlog"
+        "__init__ client* peer transaction watches channels notifications listing secrets statistics histogram slowlog"
         " latency",
     ),
     Chapter(
