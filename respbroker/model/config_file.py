@@ -9,7 +9,7 @@ Texts are str so that they may be paths; bytes that are not UTF-8 are kept in th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -117,18 +117,19 @@ def parse_lines(text: str) -> Iterator[Line]:
         yield Line(number, words[0].lower(), tuple(words[1:]))
 
 
-def rewrite_lines(text: str, values: Iterable[tuple[str, list[tuple[str, bool]]]]) -> str:
+def rewrite_lines(text: str, values: Mapping[str, list[tuple[str, bool]]], aliases: Mapping[str, str]) -> str:
     """``text`` with the lines of the named settings replaced, as CONFIG REWRITE does.
 
     A setting keeps the places of its lines; lines too many become empty. Where there are too few, only what must be
-    there (second of the pair) is written, at the end if need be. Comments and lines of other names stay as they are.
+    there (second of the pair) is written, at the end if need be. Comments and lines of other names stay as they are;
+    ``aliases`` are names that mean one of ``values``.
     """
     lines = text.split("\n")
     places: dict[str, list[int]] = {}
     for line in parse_lines(text):
-        places.setdefault(line.name, []).append(line.number - 1)
+        places.setdefault(aliases.get(line.name, line.name), []).append(line.number - 1)
     added = []
-    for name, wanted in values:
+    for name, wanted in values.items():
         free = places.get(name, [])
         for value in [value for value, needed in wanted if needed or len(free) >= len(wanted)]:
             if free:

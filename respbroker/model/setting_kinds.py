@@ -74,6 +74,33 @@ class Words(Kind):
 
 
 @attrs.frozen
+class Address(Kind):
+    """A host and a port; ``no one`` as REPLICAOF has it, or nothing, for None."""
+
+    several: ClassVar[bool] = True
+
+    def parse(self, text: str, old: Any) -> tuple[str, int] | None:
+        words = text.split()
+        if not words or [word.lower() for word in words] == ["no", "one"]:
+            return None
+        if len(words) != 2:
+            raise ValueError("wrong number of arguments")
+        host, port = words
+        if not _INTEGER.fullmatch(port) or not 0 < int(port) < 1 << 16:
+            raise ValueError("Invalid master port")
+        return host, int(port)
+
+    def format(self, value: tuple[str, int] | None) -> str:
+        return f"{value[0]} {value[1]}" if value else ""
+
+    def lines(self, value: tuple[str, int] | None, default: None) -> list[tuple[str, bool]]:
+        return [(self.format(value), True)] if value else []
+
+    def describe(self) -> str:
+        return "host and port"
+
+
+@attrs.frozen
 class YesNo(Kind):
     def parse(self, text: str, old: bool) -> bool:
         if text.lower() not in ("yes", "no"):

@@ -19,11 +19,11 @@ from respbroker.model.glob import compile_glob
 from respbroker.model.setting_kinds import (
     I64_MAX,
     U32_MAX,
+    Address,
     Choice,
     Clamped,
     EventClasses,
     Integer,
-    Kind,
     Memory,
     OutputLimit,
     OutputLimits,
@@ -34,52 +34,9 @@ from respbroker.model.setting_kinds import (
     YesNo,
     only,
 )
+from respbroker.model.setting_rows import Setting, setting
 
 __all__ = ["SETTINGS", "OutputLimit", "Setting", "Settings", "SettingsError"]
-
-
-@attrs.frozen
-class Setting:
-    """One row of the table."""
-
-    name: str  #: as in the file and in CONFIG
-    attribute: str
-    kind: Kind
-    default: Any
-    summary: str
-    section: str
-    mutable: bool  #: whether CONFIG SET may change it
-    secret: bool  #: never shown in logs
-    protected: bool  #: refused by CONFIG SET in words of its own, as Redis does for paths
-    alias: str  #: another name of the same setting, or ""
-
-    @property
-    def default_text(self) -> str:
-        return self.kind.format(self.default)
-
-
-def setting(
-    default: Any,
-    kind: Kind,
-    summary: str,
-    *,
-    name: str = "",
-    alias: str = "",
-    fixed: bool = False,
-    protected: bool = False,
-    secret: bool = False,
-) -> Any:
-    """A row. ``fixed``: only a restart changes it. The name is the attribute's with dashes unless given."""
-    row = {
-        "kind": kind,
-        "summary": summary,
-        "name": name,
-        "alias": alias,
-        "mutable": not fixed,
-        "protected": protected,
-        "secret": secret,
-    }
-    return attrs.field(default=default, metadata=row, repr=not secret)
 
 
 OUTPUT_LIMITS: Final = {
@@ -96,7 +53,7 @@ EVICTIONS: Final = (
 
 @attrs.define(eq=False)
 class Settings:
-    """The values of one node. Attributes are read where they matter; `set_many` alone changes them."""
+    """The values of one node. Attributes are read where they matter; `set_many` changes them, and REPLICAOF one."""
 
     # section: network
     bind: tuple[str, ...] = setting(
@@ -204,6 +161,63 @@ class Settings:
         name="retention.bytes",
     )
 
+    # section: replicas
+    replicaof: tuple[str, int] | None = setting(
+        None,
+        Address(),
+        "The leader that this server follows, as host and port; empty if it leads. REPLICAOF changes it.",
+        former="slaveof",
+        fixed=True,
+    )
+    masterauth: str = setting("", Text(), "The password that the leader asks for.", secret=True)
+    masteruser: str = setting("", Text(), "The user that the password is of; empty for the default user.", secret=True)
+    replica_priority: int = setting(
+        100,
+        Integer(),
+        "Which follower sentinels promote first: the lowest; 0 never. Shown by INFO, used by nobody here.",
+        former="slave-priority",
+    )
+    replica_announce_ip: str = setting(
+        "",
+        Text(),
+        "The address that this server is to be found at; empty for the one it connects from.",
+        former="slave-announce-ip",
+    )
+    replica_announce_port: int = setting(
+        0, Integer(0, 65535), "The port with it; 0 for the one it listens on.", former="slave-announce-port"
+    )
+    replica_read_only: bool = setting(
+        True,
+        only(YesNo(), True, reason="a follower has what its leader has, and nothing else"),
+        "Whether a follower refuses writes.",
+        former="slave-read-only",
+    )
+    replica_serve_stale_data: bool = setting(
+        True,
+        only(YesNo(), True, reason="a follower without its leader answers reads with what it has"),
+        "Whether a follower answers reads while it has no connection to its leader.",
+        former="slave-serve-stale-data",
+    )
+    acks: str = setting(
+        "1",
+        Choice(("1", "all")),
+        "`1`: a write is answered when it is in the leader's log; `all`: when every in-sync replica has it.",
+    )
+    min_insync_replicas: int = setting(
+        1,
+        Integer(1),
+        "How many replicas must be in sync, the leader counted, for anything to be safe: with fewer, writes with `acks "
+        "all` are refused. From 2 on no follower leads unless enough others agree.",
+        name="min.insync.replicas",
+    )
+    replica_lag_time_max_ms: int = setting(
+        3000,
+        Integer(1),
+        "After how long an in-sync follower that has not caught up is out, in ms. So long may a reply wait for one that"
+        " hangs, if it speaks of a key changed meanwhile; hence not Kafka's 30000.",
+        name="replica.lag.time.max.ms",
+    )
+
     # section: observing
     slowlog_log_slower_than: int = setting(
         10000, Integer(-1, I64_MAX), "Microseconds from which a command enters the slow log; -1 none, 0 every one."
@@ -266,12 +280,12 @@ class Settings:
         found: dict[str, str] = {}
         for pattern in patterns:
             text = pattern.decode("latin-1")
-            row = SETTINGS.get(text.lower())
+            row = CONFIG_NAMES.get(text.lower())
             if row is not None:
                 found.setdefault(text, self.text_of(row))
                 continue
             matches = compile_glob(pattern, ignore_case=True)
-            for name, candidate in SETTINGS.items():
+            for name, candidate in CONFIG_NAMES.items():
                 if matches(name.encode()):
                     found.setdefault(name, self.text_of(candidate))
         return list(found.items())
@@ -288,7 +302,7 @@ class Settings:
         """
         rows: list[Setting] = []
         for name, _ in pairs:
-            row = SETTINGS.get(name.lower().decode("latin-1"))
+            row = CONFIG_NAMES.get(name.lower().decode("latin-1"))
             if row is None:
                 raise ReplyError(f"Unknown option or number of arguments for CONFIG SET - '{name.decode('latin-1')}'")
             if row.protected or not row.mutable:
@@ -309,10 +323,8 @@ class Settings:
 
     def rewrite(self, text: str) -> str:
         """CONFIG REWRITE: the configuration file's text with the present values in it."""
-        rows = SETTINGS.values()
-        return rewrite_lines(
-            text, [(row.name, row.kind.lines(getattr(self, row.attribute), row.default)) for row in rows]
-        )
+        values = {row.name: row.kind.lines(getattr(self, row.attribute), row.default) for row in SETTINGS.values()}
+        return rewrite_lines(text, values, {alias: row.name for alias, row in ALIASES.items()})
 
 
 def _failed(name: bytes, reason: str) -> ReplyError:
@@ -328,6 +340,7 @@ SECTIONS: Final = {
     "maxmemory": "Memory",
     "stream_node_max_bytes": "Streams",
     "segment_bytes": "Log",
+    "replicaof": "Replicas",
     "slowlog_log_slower_than": "Observing",
 }
 
@@ -344,15 +357,19 @@ def _rows() -> Iterable[Setting]:
 
 #: Every setting by its name.
 SETTINGS: Final = {row.name: row for row in _rows()}
-#: Other names that the file and the command line may use: ``--host``, ``--segment-bytes``.
-ALIASES: Final = {row.alias: row for row in SETTINGS.values() if row.alias} | {
+#: By every name that CONFIG knows: those of older versions of Redis too.
+CONFIG_NAMES: Final = SETTINGS | {row.former: row for row in SETTINGS.values() if row.former}
+#: Other names that the file and the command line may use: ``--host``, ``--segment-bytes``, ``--slaveof``.
+ALIASES: Final = {name: row for row in SETTINGS.values() for name in (row.alias, row.former) if name} | {
     row.attribute.replace("_", "-"): row for row in SETTINGS.values()
 }
 
 #: Settings of Redis that tune what is not here (lists, hashes, scripts, RDB files …): a redis.conf may keep them, they
-#: are passed over with a warning. What promises something (TLS, replicas, ACL files) is refused like any unknown name.
+#: are passed over with a warning. What promises something (TLS, ACL files) is refused like any unknown name.
 PASSED_OVER: Final = re.compile(
-    r"(hash|list|set|zset|hll)-(max|sparse|compress).*|lua-time-limit|busy-reply-threshold|(replica|slave|repl)-.*"
+    r"(hash|list|set|zset|hll)-(max|sparse|compress).*|lua-time-limit|busy-reply-threshold"
+    r"|repl-(timeout|ping-.*|diskless-.*|disable-tcp-nodelay|backlog-.*)"
+    r"|replica-(announced|full-sync-buffer-limit|ignore-disk-write-errors)|(replica|slave)-(ignore-maxmemory|lazy-flush)"
     r"|rdb.*|dbfilename|append(filename|dirname)|auto-aof-.*|aof-(load|rewrite|timestamp)-.*|active-?defrag.*|lf[uo]-.*|lazyfree-.*|jemalloc-.*"
     r"|activerehashing|active-expire-effort|dynamic-hz|pidfile|always-show-logo|set-proc-title|proc-title-template|locale-collate"
     r"|oom-score-.*|disable-thp|acllog-max-len|maxmemory-samples|crash-.*|sanitize-dump-payload|tracking-table-max-keys"

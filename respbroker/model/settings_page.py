@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Final
 
-from respbroker.model.settings import SETTINGS, Setting
+from respbroker.model.setting_rows import Setting
+from respbroker.model.settings import SETTINGS
 
 HEAD: Final = """\
 # Configuration
@@ -24,11 +25,11 @@ each line of `client-output-buffer-limit` changes one class. Sizes may have unit
 Names are those of redis.conf, and Kafka's for the log (`segment.bytes`; on the command line also `--segment-bytes`).
 What is here is honoured. A value that cannot be honoured is refused, at the start as in `CONFIG SET`, and so is an
 unknown name. One exception makes it easy to start from an existing redis.conf: settings that only tune what is not
-here (`hash-max-listpack-entries`, `rdbcompression`, `lua-time-limit`, `replica-priority` …) are passed over with a
+here (`hash-max-listpack-entries`, `rdbcompression`, `lua-time-limit`, `repl-backlog-size` …) are passed over with a
 warning.
 
-The password of `requirepass` is shown by `CONFIG GET` to those who have given it, and nowhere else: not in logs, not
-in SLOWLOG or MONITOR.
+The passwords of `requirepass` and `masterauth` are shown by `CONFIG GET` to those who have given the first, and
+nowhere else: not in logs, not in SLOWLOG or MONITOR.
 
 This page is printed from the table in `respbroker/model/settings.py`.
 """

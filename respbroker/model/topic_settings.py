@@ -16,7 +16,7 @@ import attrs
 from respbroker.errors import ReplyError
 from respbroker.model.config_file import decode, encode
 from respbroker.model.setting_kinds import I64_MAX, Choice, Integer, Kind, Memory, Text
-from respbroker.model.settings import Setting, setting
+from respbroker.model.setting_rows import Setting, setting
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 PARTITIONS_MAX: Final = 4096  # an ID's sequence number tells its partition, see `respbroker.streams.topic`
@@ -142,6 +142,20 @@ class TopicSettings:
         name="linger.ms",
     )
 
+    # section: replicas
+    acks: str | None = setting(
+        None,
+        Inherited(Choice(("1", "all"))),
+        "`1`: a write is answered when it is in the leader's log; `all`: when every in-sync replica has it.",
+        name="acks",
+    )
+    min_insync_replicas: int | None = setting(
+        None,
+        Inherited(Integer(1)),
+        "With fewer in-sync replicas, the leader counted, writes with `acks all` are refused.",
+        name="min.insync.replicas",
+    )
+
     # section: groups
     group_mode: str = setting(
         "auto",
@@ -239,6 +253,7 @@ class TopicSettings:
 _SECTIONS: Final = {
     "key_field": "Keys",
     "cleanup_policy": "Log",
+    "acks": "Replicas",
     "group_mode": "Groups",
     "schema_field": "Schemas",
 }

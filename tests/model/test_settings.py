@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from respbroker.errors import ReplyError
-from respbroker.model.settings import ALIASES, PASSED_OVER, SETTINGS, OutputLimit, Settings, SettingsError
+from respbroker.model.settings import (
+    ALIASES,
+    CONFIG_NAMES,
+    PASSED_OVER,
+    SETTINGS,
+    OutputLimit,
+    Settings,
+    SettingsError,
+)
 
 
 def refusal_of(settings: Settings, *pairs: tuple[bytes, bytes]) -> str:
@@ -86,7 +94,14 @@ def test_lines_of_output_limits_change_one_class_each() -> None:
         ("timeout", "line 1: 'timeout': wrong number of arguments"),
         ("timeout xx", "line 1: 'timeout': argument couldn't be parsed into an integer"),
         ("appendonly no", "line 1: 'appendonly': the log is the only store and is always on"),
-        ("replicaof 127.0.0.1 6379", "line 1: 'replicaof': no such setting"),
+        ("replicaof 127.0.0.1", "line 1: 'replicaof': wrong number of arguments"),
+        ("slaveof a b c", "line 1: 'slaveof': wrong number of arguments"),
+        ("replicaof 127.0.0.1 x", "line 1: 'replicaof': Invalid master port"),
+        ("replicaof 127.0.0.1 65536", "line 1: 'replicaof': Invalid master port"),
+        ("replica-read-only no", "line 1: 'replica-read-only': a follower has what its leader has, and nothing else"),
+        ("min.insync.replicas 0", "line 1: 'min.insync.replicas': argument must be between 1 and 2147483647 inclusive"),
+        ("acks 2", "line 1: 'acks': argument(s) must be one of the following: 1, all"),
+        ("replica-prioritty 1", "line 1: 'replica-prioritty': no such setting"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused_with_its_line(text: str, reason: str) -> None:
@@ -104,6 +119,36 @@ def test_tuning_of_what_is_not_here_is_passed_over_and_told() -> None:
     settings = Settings.load("hash-max-listpack-entries 512\nrdbcompression yes\nlua-time-limit 5000\nport 7000\n")
     assert settings.passed_over == ["hash-max-listpack-entries", "rdbcompression", "lua-time-limit"]
     assert settings.port == 7000
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "repl-timeout",
+            "repl-backlog-size",
+            "repl-diskless-sync",
+            "repl-ping-replica-period",
+            "repl-ping-slave-period",
+        ),
+        *("replica-lazy-flush", "slave-lazy-flush", "replica-ignore-maxmemory", "repl-disable-tcp-nodelay"),
+    ],
+)
+def test_how_redis_sends_to_its_replicas_is_passed_over(name: str) -> None:
+    assert Settings.load(f"{name} 1\n").passed_over == [name]
+
+
+@pytest.mark.parametrize(
+    ("text", "leader"),
+    [
+        ("replicaof 10.0.0.1 7000", ("10.0.0.1", 7000)),
+        ("replicaof NO ONE", None),
+        ('replicaof ""', None),
+        ("slaveof 10.0.0.1 7000\nreplicaof ::1 7001", ("::1", 7001)),
+    ],
+)
+def test_the_leader_to_follow_is_a_host_and_a_port(text: str, leader: tuple[str, int] | None) -> None:
+    assert Settings.load(text).replicaof == leader
 
 
 def test_the_password_is_in_no_representation_and_no_refusal() -> None:
@@ -132,7 +177,20 @@ def test_get_takes_globs_and_echoes_a_plain_name_as_it_was_asked_for() -> None:
     assert settings.get(b"MaxClients") == [("MaxClients", "10000")]
     assert settings.get(b"stream-node-*") == [("stream-node-max-bytes", "4096"), ("stream-node-max-entries", "100")]
     assert settings.get(b"nope", b"*nope*") == []
-    assert len(settings.get(b"*", b"port")) == len(SETTINGS)
+    assert len(settings.get(b"*", b"port")) == len(CONFIG_NAMES)
+
+
+def test_names_of_older_versions_are_names_of_the_same_settings() -> None:
+    settings = Settings.load("slaveof 10.0.0.1 7000\nslave-read-only yes\n", [("slave-priority", "5")])
+    assert (settings.replicaof, settings.replica_priority) == (("10.0.0.1", 7000), 5)
+    assert settings.set_many([(b"Slave-Priority", b"50")]) == ["replica_priority"]
+    assert settings.get(b"replica-priority", b"SLAVE-priority") == [
+        ("replica-priority", "50"),
+        ("SLAVE-priority", "50"),
+    ]
+    assert settings.get(b"slaveo*") == [("slaveof", "10.0.0.1 7000")]
+    refusal = refusal_of(settings, (b"slave-priority", b"1"), (b"replica-priority", b"2"))
+    assert refusal.endswith("'replica-priority') - duplicate parameter")
 
 
 def test_set_changes_all_of_the_pairs_or_none() -> None:
@@ -159,6 +217,9 @@ def test_settings_of_one_node_are_not_those_of_another() -> None:
         (b"appendfsync", b"never", "argument(s) must be one of the following: everysec, always, no"),
         (b"protected-mode", b"", "argument must be 'yes' or 'no'"),
         (b"databases", b"3", "can't set immutable config"),
+        (b"replicaof", b"127.0.0.1 6380", "can't set immutable config"),
+        (b"replica-announce-port", b"70000", "argument must be between 0 and 65535 inclusive"),
+        (b"replica-priority", b"-1", "argument must be between 0 and 2147483647 inclusive"),
         (b"dir", b"/", "can't set protected config"),
         (b"save", b"900", "Invalid save parameters"),
         (b"save", b"0 1", "Invalid save parameters"),
@@ -244,3 +305,14 @@ def test_a_rewritten_file_gives_the_same_settings_and_keeps_what_people_wrote() 
     again = Settings.load(rewritten)
     assert dict(again.get(b"*")) == dict(settings.get(b"*"))
     assert again.rewrite(rewritten) == rewritten
+
+
+def test_a_leader_followed_no_more_is_in_no_line_of_the_rewritten_file() -> None:
+    """Else the server would follow again after its next start."""
+    text = "slaveof 10.0.0.1 7000\nport 7001\n"
+    settings = Settings.load(text)
+    settings.replicaof = ("10.0.0.2", 7000)
+    assert settings.rewrite(text) == "replicaof 10.0.0.2 7000\nport 7001\n"
+    settings.replicaof = None
+    assert Settings.load(settings.rewrite(text)).replicaof is None
+    assert "port 7001" in settings.rewrite(text)

@@ -156,7 +156,8 @@ CHAPTERS: Final = (
         "Values",
         "respbroker/model",
         "Frozen, and known to everyone.",
-        "__init__ stream_id settings setting_kinds topic_settings config_file settings_page letters glob version",
+        "__init__ stream_id settings setting_rows setting_kinds topic_settings config_file settings_page letters glob"
+        " version",
     ),
     Chapter("Refusals", "respbroker", "Printed with advice in [errors](errors.md).", "errors"),
     Chapter(
