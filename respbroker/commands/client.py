@@ -30,7 +30,7 @@ _CLASSES: Final = {
 
 
 def parse_class(word: bytes) -> str:
-    """A class of clients. Replicas and masters are classes, though nobody is one."""
+    """A class of clients. That of masters is empty, for a leader is no client."""
     name = _CLASSES.get(word.upper())
     if name is None:
         raise ReplyError(f"Unknown client type '{quoted(word)}'")

@@ -123,7 +123,7 @@ SERVER: Final = (
 )
 
 CLIENTS: Final = (
-    Field("connected_clients", lambda view: len(view.ctx.clients)),
+    Field("connected_clients", lambda view: sum(not client.replica for client in view.ctx.clients.values())),
     fixed("cluster_connections", 0),
     Field("maxclients", lambda view: view.ctx.settings.maxclients),
     told("client_recent_max_input_buffer"),

@@ -70,7 +70,10 @@ class Settings:
     requirepass: str = setting("", Text(), "The password that AUTH must give; empty for none.", secret=True)
     maxclients: int = setting(10000, Integer(1, U32_MAX), "Connections served at once; more are told so and closed.")
     client_output_buffer_limit: Mapping[str, OutputLimit] = setting(
-        OUTPUT_LIMITS, OutputLimits(), "What a client may leave unread before it is closed, by class of client."
+        OUTPUT_LIMITS,
+        OutputLimits(),
+        "What a client may leave unread before it is closed, by class of client; what is on the way to replicas is"
+        " bounded without it.",
     )
     client_query_buffer_limit: int = setting(
         1 << 30, Memory(1 << 20), "Bytes of an unfinished request that are kept for a client."

@@ -79,7 +79,7 @@ class Connection:
     def may_idle(self) -> bool:
         """Whether the client is silent for a good reason."""
         client = self.client
-        return client.blocked or client.subscribed or client.monitor
+        return client.blocked or client.subscribed or client.monitor or client.replica
 
     def hoards(self, limit: int) -> bool:
         """Whether the client has sent more than it may of a request that is not complete."""

@@ -131,6 +131,9 @@ class Connections:
         if client.kill:
             self.drop(connection)
             return
+        if client.replica:  # the node bounds what is on the way to it, and must hear what it acknowledges
+            self._await(connection, connection.mask | WRITE)
+            return
         spoken_to = client.subscribed or client.monitor  # gets what it did not ask for
         limit = self._node.settings.client_output_buffer_limit["pubsub" if spoken_to else "normal"]
         if connection.passes(limit, now):
@@ -146,10 +149,13 @@ class Connections:
     def _flush(self, connection: Connection, now: float) -> None:
         """The socket takes more."""
         try:
-            self._node.statistics.net_output_bytes += connection.flush()
+            sent = connection.flush()
         except OSError:
             self.drop(connection)
             return
+        self._node.statistics.net_output_bytes += sent
+        if connection.client.replica:
+            self._node.statistics.net_repl_output_bytes += sent
         if connection.outbox is not None:
             self.keep(connection, now)
         elif connection.client.closing:

@@ -66,6 +66,9 @@ class Client:
     no_evict: bool = False
     no_touch: bool = False
     readonly: bool = False
+    #: A follower of this node: frames are pushed to it, and the node bounds what is on the way. Set by its hello, when
+    #: it has received every earlier reply, for what it is sent from then on waits for no sync.
+    replica: bool = False
     last_command: str = ""
     last_active: float = 0.0  #: monotonic seconds of the last request
     requests_count: int = 0

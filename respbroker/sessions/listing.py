@@ -16,7 +16,9 @@ IDLE_SIZE: Final = 2048
 
 
 def client_class(client: Client) -> str:
-    """Which of Redis' classes of clients it belongs to; there are no replicas and no masters among them."""
+    """Which of Redis' classes of clients it belongs to. A leader is no client here: a follower dials it."""
+    if client.replica:
+        return "replica"
     return "pubsub" if client.subscribed else "normal"
 
 
@@ -24,6 +26,7 @@ def flags_of(client: Client) -> str:
     """One letter for each state, in Redis' order; ``N`` for none."""
     flags = (
         ("O" if client.monitor else "")
+        + ("S" if client.replica else "")
         + ("P" if client.subscribed else "")
         + ("x" if client.transaction is not None else "")
         + ("b" if client.blocked else "")

@@ -152,6 +152,19 @@ def test_kill_needs_all_its_conditions(node: NodeUnderTest) -> None:
     assert node.run(asking, "CLIENT", "KILL", *words) == b":1\r\n"
 
 
+def test_replicas_are_a_class_of_their_own(node: NodeUnderTest) -> None:
+    asking, replica = node.client(), node.client()
+    replica.replica = True
+    (line,) = node.run(asking, "CLIENT", "LIST", "TYPE", "replica").splitlines()[1:-1]
+    assert b"id=%d " % replica.id in line
+    assert b" flags=S " in line
+    assert node.run(asking, "CLIENT", "LIST", "TYPE", "slave") == node.run(asking, "CLIENT", "LIST", "TYPE", "replica")
+    assert b"id=%d " % replica.id not in node.run(asking, "CLIENT", "LIST", "TYPE", "normal")
+    assert node.run(asking, "CLIENT", "KILL", "TYPE", "normal") == b":0\r\n"
+    assert node.run(asking, "CLIENT", "KILL", "TYPE", "slave") == b":1\r\n"
+    assert replica.kill
+
+
 def test_a_killed_client_is_not_listed_and_not_killed_again(node: NodeUnderTest) -> None:
     asking, other = node.client(), node.client()
     node.run(asking, "CLIENT", "KILL", "ID", other.id)

@@ -166,7 +166,8 @@ def test_changes_since_the_last_save_go_back_to_zero_with_a_save(node: NodeUnder
 
 
 def test_clients_are_counted_by_what_they_do(node: NodeUnderTest) -> None:
-    client, reader, listener, watcher = [node.client() for _ in range(4)]
+    client, reader, listener, watcher, replica = [node.client() for _ in range(5)]
+    replica.replica = True
     node.run(reader, "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
     node.run(listener, "SUBSCRIBE", "c")
     node.run(watcher, "WATCH", "a", "b")

@@ -113,6 +113,26 @@ def test_a_client_with_too_much_unread_is_not_read_from_until_it_takes_some(monk
         assert receive(peer, 7) == b"+PONG\r\n"
 
 
+def test_a_replica_that_reads_slowly_is_kept_and_heard_beyond_all_limits(monkeypatch):
+    """The node bounds what is on the way to it, and goes by what it acknowledges."""
+    monkeypatch.setattr("respbroker.server.connections.UNREAD_MAX", 1_000_000)
+    limits = ("client-output-buffer-limit", "slave 1000000 0 0 normal 1000000 0 0")
+    with edge(limits) as server, server.connect(SO_RCVBUF=65536) as replica, server.connect() as other:
+        ask(replica, b"REPLICA\r\n", b"+OK\r\n")
+        (client,) = [client for client in server.node.clients.values() if client.replica]
+        for _ in range(5):
+            heard = client.bytes_in
+            replica.sendall(b"BIG 10000000\r\n")
+            while client.bytes_in == heard:
+                ask(other, b"PING\r\n", b"+PONG\r\n")
+        while client.connection.unsent_bytes < 10_000_000:
+            ask(other, b"PING\r\n", b"+PONG\r\n")
+        reply = b"$10000000\r\n" + b"x" * 10_000_000 + b"\r\n"
+        assert receive(replica, 5 * len(reply)) == reply * 5
+        ask(replica, b"PING\r\n", b"+PONG\r\n")
+        assert server.node.statistics.output_limit_disconnections == 0
+
+
 def test_a_query_over_its_limit_closes_the_connection():
     with edge(("client-query-buffer-limit", "1mb")) as server, server.connect() as peer:
         peer.sendall(b"*1\r\n$100000000\r\n")
@@ -190,13 +210,18 @@ def test_a_job_runs_in_a_thread_and_its_result_comes_back_to_the_loop():
     assert results[0][1] != "respbroker-jobs"
 
 
-def test_an_idle_connection_is_closed_after_its_timeout_but_a_blocked_one_is_not(monkeypatch):
+def test_an_idle_connection_is_closed_after_its_timeout_but_not_a_blocked_one_or_a_replica(monkeypatch):
     monkeypatch.setattr("respbroker.server.loop.SWEEP_SECONDS", 0.01)
-    with edge(("timeout", "1")) as server, server.connect() as blocked, server.connect() as idle:
+    with edge(("timeout", "1")) as server, server.connect() as blocked, server.connect() as replica:
         ask(blocked, b"PING\r\nWAIT\r\n", b"+PONG\r\n")
-        ask(idle, b"PING\r\n", b"+PONG\r\n")
-        assert receive_all(idle) == b""
-        assert [client.blocked for client in server.node.clients.values()] == [True]
+        ask(replica, b"REPLICA\r\n", b"+OK\r\n")
+        with server.connect() as idle:
+            ask(idle, b"PING\r\n", b"+PONG\r\n")
+            assert receive_all(idle) == b""
+        assert sorted((client.blocked, client.replica) for client in server.node.clients.values()) == [
+            (False, True),
+            (True, False),
+        ]
 
 
 def test_a_unix_socket_serves_as_well(tmp_path):

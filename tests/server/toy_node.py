@@ -1,7 +1,7 @@
 """A node of a few commands with the border of the real one: what the edge needs, and nothing else.
 
 PING, ECHO, QUIT; WAIT blocks until somebody says GO; WRITE is answered +OK and asks for a sync; BIG n answers n bytes;
-LAZY n answers n pieces of 64 KB one by one.
+LAZY n answers n pieces of 64 KB one by one. REPLICA makes the client one: what it is sent from then on are frames.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class ToyNode:
         self.statistics = SimpleNamespace(
             net_input_bytes=0,
             net_output_bytes=0,
+            net_repl_output_bytes=0,
             connections_rejected=0,
             query_limit_disconnections=0,
             output_limit_disconnections=0,
@@ -137,6 +138,9 @@ class ToyNode:
             out.append(b"$%d\r\n" % (int(words[1]) * len(CHUNK)))
             out.append(self.lazily(int(words[1])))
             out.append(b"\r\n")
+        elif name == b"REPLICA":
+            client.replica = True
+            out.append(replies.OK)
         elif name == b"QUIT":
             out.append(replies.OK)
             client.closing = True
