@@ -103,7 +103,7 @@ class RecentIds:
 
     def _find(self, stream: Stream, word: bytes, many: bool) -> int | None:
         ordinal = stream.find_stored(parse_id(word))
-        if ordinal is not None:
+        if ordinal is not None and ordinal >= stream.log.first_ordinal:  # of what was dropped no neighbours are known
             chunk = ordinal >> CHUNK_BITS
             if many or ordinal == self._following or chunk in self._missed:
                 self._missed.discard(chunk)

@@ -83,6 +83,23 @@ def test_xack_one_by_one_reaches_every_entry_however_many(node, ask):
     assert pending(ask) == ["1-0", "2-0", "3-0", "4-0"]
 
 
+def test_xack_of_entries_whose_segment_was_dropped(tmp_path):
+    node = open_node(tmp_path, segment_bytes=4096)
+    ask = asker(node)
+    add = [("XADD", "s", f"{n}-0", "f", "x" * 100) for n in range(1, 201)]
+    node.pipeline(ask.client, [*add[:3], ("XGROUP", "CREATE", "s", "g", "0")])
+    ask("XREADGROUP GROUP g c STREAMS s >")
+    for request in add[3:]:
+        node.pipeline(ask.client, [request])
+    ask("XTRIM s MAXLEN 10")
+    for _ in range(3):  # a snapshot, its sync, and then segments go
+        node.clock.advance(11_000)
+        node.tick()
+    assert node.node.keyspace.lookup(0, b"s", 0).log.first_ordinal > 64
+    assert ask("XACK s g 1-0 2-0 9-9") == 2
+    assert pending(ask) == ["3-0"]
+
+
 def test_xack_survives_a_restart(ask):
     ask("XACK s g 2-0")
     ask("DEBUG RELOAD")
