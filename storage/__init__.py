@@ -32,7 +32,7 @@ from storage.filesystem import FileSystem, OsFileSystem
 from storage.index import Summary
 from storage.log import Log
 from storage.merge import Selection
-from storage.raw import RawChunk, RawReader
+from storage.raw import RawChunk, RawReader, end_of_batches
 from storage.recovery import RecoveryReport
 from storage.rewrite import Pace, RewriteJob, Sealed, rewrite
 from storage.scan import Effect
@@ -73,6 +73,7 @@ __all__ = [
     "Survey",
     "Syncable",
     "Unsynced",
+    "end_of_batches",
     "groups",
     "rewrite",
     "survey",

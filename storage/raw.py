@@ -276,6 +276,18 @@ def verified(raw: bytes, segment: Segment) -> Batches:
     return batches
 
 
+def end_of_batches(raw: bytes) -> int:
+    """The offset behind the last record of whole batches."""
+    at = end = 0
+    while at < len(raw):
+        header = parse_header(raw, at)
+        if header is None:
+            raise CorruptBatch("batch is damaged or cut off", offset=end, position=at)
+        end = max(end, header.end_offset)
+        at += header.size
+    return end
+
+
 class _End:
     """Where a log ends while batches are added to it."""
 

@@ -15,9 +15,8 @@ import msgpack
 from sortedcontainers import SortedList
 
 from respbroker.model.topic_settings import DEFAULTS, TopicSettings
-from respbroker.streams.directories import remove_tree
 from respbroker.streams.journal import CATALOG, Part
-from storage import CorruptLog, FileSystem, Log
+from storage import CorruptLog, Log
 
 if TYPE_CHECKING:
     from respbroker.streams.key_order import KeyOrder
@@ -81,11 +80,9 @@ class Database:
 
 
 class Catalog:
-    """Owns ``databases``: for each, the keys in order of creation. Changed only by `commit`."""
+    """Owns ``databases``: for each, the keys in order of creation. Changed only by `apply`."""
 
-    def __init__(self, filesystem: FileSystem, directory: str, databases: int, log: Log, now_ms: int) -> None:
-        self._filesystem = filesystem
-        self._streams_directory = f"{directory}/streams"
+    def __init__(self, databases: int, log: Log, now_ms: int) -> None:
         self.databases: list[dict[bytes, KeyEntry]] = [{} for _ in range(databases)]
         self.now_ms = now_ms
         self.next_number = 1
@@ -121,6 +118,10 @@ class Catalog:
         """Append what is staged: one write. Raises StorageError; then nothing was written."""
         self.log.append((), (), (), self._effects, now_ms=now_ms)
         self._effects = []
+
+    def replicate(self, raw: bytes, *, roll: bool) -> list[list[Any]]:
+        """Append a leader's batches as they are; their effects, which are to be applied. Raises as `flush`."""
+        return [_unpack(each.effect) for each in self.log.append_batches(raw, roll=roll)]
 
     def write_due_snapshot(self) -> None:
         """A snapshot if much has gathered behind the last; not within `flush`, for its failure refuses no tick."""
@@ -246,40 +247,8 @@ class Catalog:
         for _, _, wire in self.log.controls(offset):
             self.apply(_unpack(wire))
         self._index_expiries()
-        self._compare_with_directories()
 
-    def _compare_with_directories(self) -> None:
-        """Match keys with the streams' directories; see the module's first lines for what each mismatch means."""
-        present = {int(name) for name in self._filesystem.directories(self._streams_directory) if name.isdigit()}
-        known = 0
-        for db, key, entry in self._leaves():
-            if entry.number in present:
-                known += 1
-                present.discard(entry.number)
-                continue
-            where = f"{self._streams_directory}/{entry.number:010d}"
-            if entry.number < self.on_disk_below:
-                raise CorruptLog(f"the directory of stream {key!r} in database {db} is missing", file=where)
-            if self.databases[db].get(key) is entry:
-                self.lose(db, key)
-        unknown = sorted(present)
-        self.leftovers = [number for number in unknown if number < self.next_number]
-        foreign = [number for number in unknown if number >= self.next_number]
-        for number in foreign:
-            path = f"{self._streams_directory}/{number:010d}"
-            if not any(size for _, size in self._filesystem.files(path)):
-                remove_tree(self._filesystem, path)  # made for a tick that was not written
-                continue
-            kept = self._unused_name(f"{path}.orphan")
-            self._filesystem.rename(path, kept)
-            self.findings.append(f"a stream's directory belonged to no key and was kept as {kept}")
-
-    def _unused_name(self, path: str) -> str:
-        names = set(self._filesystem.directories(self._streams_directory))
-        candidates = [path, *(f"{path}-{number}" for number in range(2, len(names) + 3))]
-        return next(each for each in candidates if each.rpartition("/")[2] not in names)
-
-    def _leaves(self) -> list[tuple[int, bytes, KeyEntry]]:
+    def leaves(self) -> list[tuple[int, bytes, KeyEntry]]:
         """Database, key and entry of every stream."""
         return [
             (db, b"%b/%d" % (key, index) if entry.parts else key, leaf)
@@ -290,7 +259,7 @@ class Catalog:
 
     def not_known_on_disk(self) -> list[tuple[int, bytes, int]]:
         """Database, key and number of the streams whose directories no sync has been reported for."""
-        return [(db, key, leaf.number) for db, key, leaf in self._leaves() if leaf.number >= self.on_disk_below]
+        return [(db, key, leaf.number) for db, key, leaf in self.leaves() if leaf.number >= self.on_disk_below]
 
     def lose(self, db: int, key: bytes) -> None:
         """A key whose stream never reached the disk: nothing of it had been answered as durable."""

@@ -27,6 +27,7 @@ from respbroker.streams.catalog import (
 from storage import Log, LogConfig
 
 if TYPE_CHECKING:
+    from respbroker.streams.places import Places
     from respbroker.streams.stream import Stream
 
 Apply = Callable[[], None]
@@ -41,6 +42,7 @@ class CatalogChanges:
     live_logs: set[Log]
     loose: dict[int, Log]
     open_streams: dict[int, Stream]
+    places: Places
     trash: list[int]
     config_for: Callable[[TopicSettings | None], LogConfig]
     _open: Callable[[int, bytes, KeyEntry], Stream]
@@ -59,6 +61,7 @@ class CatalogChanges:
             apply()
         else:
             change(self, apply, *effect[1:])
+        self.places.changed(effect)
 
     # -- one method for each effect that concerns what is open -------------------------------------------------
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 from storage import FileSystem, LogLocked
 from storage.filesystem import Lock
+
+GONE: Final = ".gone"  # behind the name of a directory that is being removed
+COPY: Final = ".copy"  # behind that of one that is being filled
 
 
 def lock_directory(filesystem: FileSystem, directory: str) -> Lock:
@@ -43,10 +49,43 @@ def never_synced(filesystem: FileSystem, path: str) -> bool:
 
 
 def remove_tree(filesystem: FileSystem, path: str) -> None:
-    """Remove a directory of files; what is gone already is no error."""
+    """Remove a directory with all that is in it; what is gone already is no error."""
     try:
+        for name in filesystem.directories(path):
+            remove_tree(filesystem, f"{path}/{name}")
         for name, _ in filesystem.files(path):
             filesystem.remove(f"{path}/{name}")
         filesystem.remove_directory(path)
     except FileNotFoundError:
         pass
+
+
+def remove_whole(filesystem: FileSystem, parent: str, names: Iterable[str]) -> None:
+    """Remove directories, each so that a crash leaves all of it under its name or nothing; durable when this returns.
+
+    What is not there is no error.
+    """
+    there = [f"{parent}/{name}" for name in set(names) & set(filesystem.directories(parent))]
+    for path in there:
+        remove_tree(filesystem, path + GONE)
+        filesystem.rename(path, path + GONE)
+    if there:
+        filesystem.sync_directory(parent)
+    for path in there:
+        remove_tree(filesystem, path + GONE)
+
+
+def remove_leftovers(filesystem: FileSystem, parent: str) -> None:
+    """Remove what a crash left of `remove_whole`, and copies that were not finished."""
+    for name in filesystem.directories(parent):
+        if name.endswith((GONE, COPY)):
+            remove_tree(filesystem, f"{parent}/{name}")
+
+
+def wipe(filesystem: FileSystem, directory: str) -> None:
+    """Take all of a node's logs away; durable when this returns, and a first start may follow.
+
+    The streams go last, for a directory with streams and without a catalog is known to be on its way out.
+    """
+    for name in ("catalog", "journal", "streams"):
+        remove_whole(filesystem, directory, [name])

@@ -11,11 +11,12 @@ While a record stands, no log that it speaks of may be removed: a log that is mi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 import msgpack
 
-from storage import DiskFailed, Log
+from storage import DiskFailed, Log, end_of_batches
 
 CATALOG = 0  #: the catalog's number among the streams'
 
@@ -36,6 +37,35 @@ class Part:
         """The log's end after it."""
         return self.end_offset + len(self.payloads) + len(self.effects)
 
+    def append_to(self, log: Log, now_ms: int) -> None:
+        log.append(self.ms, self.seqs, self.payloads, self.effects, now_ms=now_ms)
+
+
+@attrs.frozen
+class BatchesPart:
+    """The same as the leader's log has it: batches, and whether they begin a segment."""
+
+    number: int
+    end_offset: int
+    raw: bytes
+    roll: bool
+
+    @property
+    def end_behind(self) -> int:
+        """The log's end after it."""
+        return end_of_batches(self.raw)
+
+    def append_to(self, log: Log, now_ms: int) -> None:
+        log.append_batches(self.raw, roll=self.roll)
+
+
+LogPart = Part | BatchesPart
+
+
+def _part_of(fields: list[Any]) -> LogPart:
+    """The opposite of ``attrs.astuple``."""
+    return BatchesPart(*fields) if len(fields) == len(attrs.fields(BatchesPart)) else Part(*fields)
+
 
 class Journal:
     """Owns ``DIR/journal``. ``ticks`` counts what was recorded since the start."""
@@ -53,13 +83,16 @@ class Journal:
         """Bytes."""
         return self.log.size
 
-    def record(self, parts: Sequence[Part], now_ms: int, *, sync: bool) -> None:
+    def record(self, parts: Sequence[LogPart], now_ms: int, *, epoch: int, sync: bool) -> None:
         """Write what the tick is about to append, and sync it unless durability is not asked for.
+
+        ``epoch`` is the one that the logs' appends are stamped with.
 
         Raises:
             StorageError: the tick must be refused.
         """
-        wire = msgpack.packb([now_ms, [attrs.astuple(part) for part in parts]], use_bin_type=True)
+        tick = [now_ms, [attrs.astuple(part) for part in parts]]
+        wire = msgpack.packb([*tick, epoch] if epoch else tick, use_bin_type=True)
         self.log.append((), (), (), [wire], now_ms=now_ms)
         self.ticks += 1
         if sync:
@@ -80,22 +113,26 @@ class Journal:
         if not self.is_empty:
             self.log.truncate(0)
 
-    def recover(self, open_log: Callable[[Part], Log | None]) -> int:
+    def recover(self, open_log: Callable[[LogPart], Log | None]) -> int:
         """Bring the logs to where the recorded ticks are whole or absent; how many ticks were completed.
 
         ``open_log`` gives the log of a part, made anew if the part begins it; None where it is missing.
         """
         completed = 0
         for _, _, wire in list(self.log.controls(self.log.start_offset)):
-            now_ms, parts = msgpack.unpackb(wire, raw=False)
-            completed += _complete([(open_log(part), part) for part in (Part(*each) for each in parts)], now_ms)
+            now_ms, parts, *epoch = msgpack.unpackb(wire, raw=False)
+            targets = [(open_log(part), part) for part in map(_part_of, parts)]
+            for log, _ in targets:
+                if log is not None:
+                    log.leader_epoch = epoch[0] if epoch else 0
+            completed += _complete(targets, now_ms)
         return completed
 
     def close(self) -> None:
         self.log.close()
 
 
-def _complete(targets: list[tuple[Log | None, Part]], now_ms: int) -> bool:
+def _complete(targets: list[tuple[Log | None, LogPart]], now_ms: int) -> bool:
     """Redo or undo one tick; whether anything had to be redone."""
     if all(log is not None and log.end_offset >= part.end_behind for log, part in targets):
         return False
@@ -110,5 +147,5 @@ def _complete(targets: list[tuple[Log | None, Part]], now_ms: int) -> bool:
             continue
         if log.end_offset > part.end_offset:
             log.truncate(part.end_offset)
-        log.append(part.ms, part.seqs, part.payloads, part.effects, now_ms=now_ms)
+        part.append_to(log, now_ms)
     return True

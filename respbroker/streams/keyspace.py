@@ -28,11 +28,21 @@ from respbroker.streams.catalog import (
 from respbroker.streams.catalog_changes import CatalogChanges
 from respbroker.streams.copying import copy_stream
 from respbroker.streams.directories import never_synced, remove_tree
-from respbroker.streams.journal import Journal
+from respbroker.streams.journal import CATALOG, Journal
 from respbroker.streams.keyspace_topics import KeyspaceTopics
-from respbroker.streams.opening import drop_lost_streams, open_first_logs, recover_journal
+from respbroker.streams.opening import (
+    Directories,
+    drop_lost_streams,
+    finish_removals,
+    open_first_logs,
+    recover_journal,
+)
+from respbroker.streams.places import Places
+from respbroker.streams.replica import Replica
+from respbroker.streams.roles import Roles
 from respbroker.streams.stream import Id, Stream
 from respbroker.streams.upkeep import KeyspaceUpkeep
+from respbroker.streams.whole_logs import WholeLogs
 from storage import Caches, FileSystem, Log, LogConfig
 
 if TYPE_CHECKING:
@@ -51,14 +61,21 @@ def log_config_of(settings: Settings) -> LogConfig:
     )
 
 
-class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
+class Keyspace(KeyspaceTopics, CatalogChanges, Roles, Replica, WholeLogs, KeyspaceUpkeep):
     """All databases of a node. Owns the catalog and every open stream.
 
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
     """
 
     def __init__(
-        self, filesystem: FileSystem, directory: str, settings: Settings, now_ms: int, *, settle: bool = True
+        self,
+        filesystem: FileSystem,
+        directory: str,
+        settings: Settings,
+        now_ms: int,
+        *,
+        settle: bool = True,
+        following: bool = False,
     ) -> None:
         """With ``settle`` everything that was found is synced when this returns; else see `settled`."""
         self.filesystem = filesystem
@@ -77,7 +94,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
         #: Set while the journal's last record is the tick that is being flushed.
         self.journaled = False
         self.open_streams: dict[int, Stream] = {}
-        #: Logs that are open without a stream, by number: of keys that are about to come.
+        #: Logs that are open without a stream, by number: of keys about to come, or that nobody has looked up.
         self.loose: dict[int, Log] = {}
         #: Numbers of dropped streams whose directories may go once everything flushed so far is synced.
         self.trash: list[int] = []
@@ -92,6 +109,10 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
         #: Whether all that a killed server left is on the disk. If not, somebody is to call ``filesystem.sync_all``, in
         #: any thread, and then `found_durable`.
         self.settled = False
+        self._following = following
+        self._leader_epoch = 0
+        self._on_append = None
+        self.on_key_changed = None
         self._open_catalog(settle=settle)
 
     def settings_changed(self) -> None:
@@ -103,16 +124,25 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
             stream.log.config = self.config_for(stream.settings)
 
     def _open_catalog(self, *, settle: bool) -> None:
+        if self._following:
+            finish_removals(self.filesystem, self.directory)
         log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
         self.journal = Journal(journal_log)
         recover_journal(self.journal, log, self._open_part)
-        self.catalog = Catalog(self.filesystem, self.directory, self.settings.databases, log, self.now_ms)
+        self.catalog = Catalog(self.settings.databases, self._equip(CATALOG, log), self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
+        self.places = Places(self.databases)
         self.live_logs = {log}
+        directories = Directories(self.filesystem, self.directory, self.catalog)
+        if self._following:
+            directories.find_leftovers()
+        else:
+            directories.match()
         if settle:
             self.filesystem.sync_all()
             self.found_durable()
-        drop_lost_streams(self.catalog, self._open_part)
+        if not self._following:
+            drop_lost_streams(self.catalog, self._open_part)
         self.trash = list(self.catalog.leftovers)
 
     def _open_part(self, number: int, create: bool) -> Log | None:
@@ -182,11 +212,14 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
         return iter(list(self.open_streams.values()))
 
     def _open(self, db: int, key: bytes, entry: KeyEntry) -> Stream:
-        log = self.loose.pop(entry.number, None) or self._open_log(entry.number, create=False)
+        log = self.loose.pop(entry.number, None)
+        if log is None:  # a follower may not have been sent it yet
+            log = self._open_part(entry.number, True) if self._following else self._open_log(entry.number, create=False)
+            assert log is not None
         return self._attach(db, key, entry, log)
 
     def _open_log(self, number: int, *, create: bool) -> Log:
-        return self._open_log_in(self.path_of(number), create)
+        return self._equip(number, self._open_log_in(self.path_of(number), create))
 
     def _open_log_in(self, path: str, create: bool) -> Log:
         log = Log.open(self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create)
@@ -251,7 +284,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
         self.on_expired(db, key, parts)
 
     def _expire_unless_frozen(self, db: int, key: bytes) -> None:
-        if not self.frozen:
+        if not (self.frozen or self._following):
             self.expire(db, key)
 
     def rename(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
@@ -301,6 +334,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
         Raises:
             StorageError: not all of it was; the caller must `take_back`.
         """
+        assert not self._following, "a follower writes what it is sent"
         if self.atomic:
             self._journal(now_ms)
         for stream in self.dirty:
@@ -318,7 +352,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
         """Record the tick before it is appended. The catalog is part of it always: without keys there is no stream."""
         if len(self.dirty) + self.catalog.is_dirty > 1:
             parts = [*(stream.staged() for stream in self.dirty), self.catalog.staged()]
-            self.journal.record(parts, now_ms, sync=self.settings.appendfsync != "no")
+            self.journal.record(parts, now_ms, epoch=self._leader_epoch, sync=self.settings.appendfsync != "no")
             self.journaled = True
 
     def take_back(self) -> None:
@@ -344,12 +378,13 @@ class Keyspace(KeyspaceTopics, CatalogChanges, KeyspaceUpkeep):
         """Forget memory: read the catalog again, what waits for a sync, and every other stream when it is next used."""
         unsynced = self.unsynced_numbers()
         self.close()
-        self.dirty.clear()
         self._open_catalog(settle=True)
         self.open_numbers(unsynced)
 
     def close(self) -> None:
-        """Close all files; nothing may be staged."""
+        """Close all files; what is staged is forgotten."""
+        self.dirty.clear()
+        self._grown.clear()
         for stream in self.opened():
             stream.log.close()
             if stream.topic is not None:

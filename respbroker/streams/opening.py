@@ -1,6 +1,8 @@
 """What is put in order when a node opens its directory, before anything is served.
 
-A crash may leave a tick in the journal, and streams whose creation had not reached the disk whole.
+A crash may leave a tick in the journal, and streams whose creation had not reached the disk whole. Of a follower it may
+leave more: streams ahead of the catalog or behind it, and a directory half emptied. A follower puts only the latter in
+order; the leader sends it the rest again.
 """
 
 from __future__ import annotations
@@ -8,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from respbroker.streams.catalog import Catalog
-from respbroker.streams.journal import CATALOG, Journal, Part
-from storage import FileSystem, Log
+from respbroker.streams.directories import never_synced, remove_leftovers, remove_tree, wipe
+from respbroker.streams.journal import CATALOG, Journal, LogPart
+from storage import CorruptLog, FileSystem, Log
 
 OpenLog = Callable[[int, bool], Log | None]  # number of a stream, whether to make it if it is missing
 
@@ -25,13 +28,23 @@ def open_first_logs(filesystem: FileSystem, directory: str, open_log: Callable[[
     return logs
 
 
+def finish_removals(filesystem: FileSystem, directory: str) -> None:
+    """Go on where a crash cut removals short. Streams without a catalog are what it left of `wipe`."""
+    names = filesystem.directories(directory)
+    if "streams" in names and "catalog" not in names:
+        wipe(filesystem, directory)
+    elif "streams" in names:
+        remove_leftovers(filesystem, f"{directory}/streams")
+    remove_leftovers(filesystem, directory)
+
+
 def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> None:
     """Complete or undo the ticks in the journal, before anything is read from the logs."""
     if journal.is_empty:
         return
     opened: dict[int, Log | None] = {CATALOG: catalog_log}
 
-    def log_of(part: Part) -> Log | None:
+    def log_of(part: LogPart) -> Log | None:
         if opened.get(part.number) is None:
             opened[part.number] = open_log(part.number, part.end_offset == 0)
         return opened[part.number]
@@ -44,6 +57,65 @@ def recover_journal(journal: Journal, catalog_log: Log, open_log: OpenLog) -> No
     for number, log in opened.items():
         if log is not None and number != CATALOG:
             log.close()
+
+
+class Directories:
+    """The streams' directories, matched with what the catalog says; findings and leftovers are told to the catalog."""
+
+    def __init__(self, filesystem: FileSystem, directory: str, catalog: Catalog) -> None:
+        self._filesystem = filesystem
+        self._directory = f"{directory}/streams"
+        self._catalog = catalog
+        self._present = {int(name) for name in filesystem.directories(self._directory) if name.isdigit()}
+
+    def _path_of(self, number: int) -> str:
+        return f"{self._directory}/{number:010d}"
+
+    def match(self) -> None:
+        """A key whose directory is missing is dropped, if no sync of it was reported, else it is lost: an error. A
+        directory that belongs to no key was dropped, or is set aside."""
+        catalog = self._catalog
+        for db, key, entry in catalog.leaves():
+            if entry.number in self._present:
+                continue
+            if entry.number < catalog.on_disk_below:
+                problem = f"the directory of stream {key!r} in database {db} is missing"
+                raise CorruptLog(problem, file=self._path_of(entry.number))
+            if catalog.databases[db].get(key) is entry:
+                catalog.lose(db, key)
+        self.find_leftovers()
+        self.set_strangers_aside()
+
+    def holds_log(self, number: int) -> bool:
+        """Whether there is a log in a stream's directory."""
+        return number in self._present and not never_synced(self._filesystem, self._path_of(number))
+
+    def _unknown(self) -> list[int]:
+        known = {entry.number for _, _, entry in self._catalog.leaves()}
+        return sorted(self._present - known)
+
+    def find_leftovers(self) -> None:
+        """What was dropped and is still there. Numbers only rise, so what is not known below the next one was."""
+        next_number = self._catalog.next_number
+        self._catalog.leftovers = [number for number in self._unknown() if number < next_number]
+
+    def set_strangers_aside(self) -> None:
+        """Directories of streams of which the catalog never heard."""
+        for number in self._unknown():
+            if number < self._catalog.next_number:
+                continue
+            path = self._path_of(number)
+            if not any(size for _, size in self._filesystem.files(path)):
+                remove_tree(self._filesystem, path)  # made for a tick that was not written
+                continue
+            kept = self._unused_name(f"{path}.orphan")
+            self._filesystem.rename(path, kept)
+            self._catalog.findings.append(f"a stream's directory belonged to no key and was kept as {kept}")
+
+    def _unused_name(self, path: str) -> str:
+        names = set(self._filesystem.directories(self._directory))
+        candidates = [path, *(f"{path}-{number}" for number in range(2, len(names) + 3))]
+        return next(each for each in candidates if each.rpartition("/")[2] not in names)
 
 
 def drop_lost_streams(catalog: Catalog, open_log: OpenLog) -> None:

@@ -284,6 +284,21 @@ class Stream(StreamEntries):
         self.log.append(self._ms, self._seqs, self._payloads, self._effects, now_ms=now_ms)
         self._forget_staged()
 
+    def replicate(self, raw: bytes, *, roll: bool) -> None:
+        """Append a leader's batches as they are, and change as they say. Nothing may be staged.
+
+        Raises:
+            StorageError: nothing was written.
+        """
+        found = self.log.append_batches(raw, roll=roll)
+        self._staged_from = self.end_ordinal = self.log.end_ordinal
+        for each in found:
+            effects.apply(self, effects.unpack(each.effect))
+        self._take_last_id()
+        if self.topic is not None:
+            self.topic.last_id = max(self.topic.last_id, self.last_id)
+            self.topic.forget_fronts()
+
     def staged(self) -> Part:
         """What `flush` will append, for the journal."""
         if self._acks_group is not None:
@@ -337,6 +352,10 @@ class Stream(StreamEntries):
             self.snapshot_mark = offset, self.first_ordinal
         for _, _, wire in self.log.controls(offset):
             effects.apply(self, effects.unpack(wire))
+        self._take_last_id()
+
+    def _take_last_id(self) -> None:
+        """Entries were appended: the last ID is that of the last one, unless it was set to a higher one."""
         if self.log.last_id is not None:
             self.last_id = max(self.last_id, self.log.last_id)
 

@@ -31,6 +31,9 @@ class KeyspaceUpkeep:
     _snapshot_bytes: int
     opened: Callable[[], Iterator[Stream]]
     open_streams: dict[int, Stream]
+    loose: dict[int, Log]
+    following: bool
+    log_of: Callable[[int], Log | None]
     config_for: Callable[[TopicSettings | None], LogConfig]
     _open: Callable[[int, bytes, KeyEntry], Stream]
 
@@ -62,11 +65,16 @@ class KeyspaceUpkeep:
 
     def unsynced_numbers(self) -> set[int]:
         """The streams with something to sync."""
-        return {stream.number for stream in self.opened() if stream.log.unsynced()}
+        loose = {number for number, log in self.loose.items() if log.unsynced()}
+        return loose | {stream.number for stream in self.opened() if stream.log.unsynced()}
 
     def open_numbers(self, numbers: set[int]) -> None:
         """Open these streams, so that `on_unsynced` hears of them; and let it hear of the catalog."""
         self.on_unsynced(self.catalog.log)
+        if self.following:
+            for number in numbers:
+                self.log_of(number)
+            return
         for database in self.databases if numbers else ():
             for key, entry in database.keys.items():
                 if any(leaf.number in numbers and leaf.stream is None for leaf in entry.leaves):
@@ -84,7 +92,7 @@ class KeyspaceUpkeep:
 
     def directories_synced(self, below: int) -> None:
         """The directories of all streams numbered below are on disk: to be remembered with the next change."""
-        if self.settled and below > self.catalog.on_disk_below:
+        if self.settled and not self.following and below > self.catalog.on_disk_below:
             self.catalog.commit([ON_DISK, below])
 
     def take_trash(self) -> list[int]:

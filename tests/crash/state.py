@@ -19,7 +19,11 @@ State = dict[int, Any]  #: by number of a stream, and `CATALOG`: which key has w
 
 def state_of(node: Node) -> State:
     """Every stream, opened if need be, and the catalog."""
-    keyspace = node.keyspace
+    return state_of_keyspace(node.keyspace)
+
+
+def state_of_keyspace(keyspace: Keyspace) -> State:
+    """The same of a keyspace by itself."""
     catalog, state = [], {}
     for db, database in enumerate(keyspace.databases):
         for key, entry in database.keys.items():

@@ -142,8 +142,8 @@ CHAPTERS: Final = (
         " streams come from.",
         "__init__ stream* effects* trimming topic_trimming retention deletions compacted cleaning merged group"
         " consumer references pending* pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic"
-        " topic_group* ownership membership group_sessions schemas schema_keywords catalog catalog_changes opening"
-        " directories journal copying key_order",
+        " topic_group* ownership membership group_sessions schemas schema_keywords catalog catalog_changes places"
+        " roles replica whole_logs opening directories journal copying key_order",
     ),
     Chapter(
         "Replicas",
