@@ -29,13 +29,23 @@ class Reach:
     catalog_end: int
     ends: Mapping[int, int]
 
+    @classmethod
+    def incomplete(cls, epoch: int) -> Reach:
+        """Of a voter that lacks what it may have acknowledged once, and follows in ``epoch`` to get it back.
+
+        Who was level in that epoch or a later one has it, and of others it cannot be known. Such a node must not be a
+        candidate.
+        """
+        return cls(epoch, 0, {})
+
 
 def has_all(candidate: Reach, voter: Reach) -> bool:
     """Whether the candidate has everything that was acknowledged with the voter's help.
 
     The leader of a later epoch had all that was acknowledged before, and so has who was level with it. Within an epoch
     both hold a beginning of one order of ticks (a node that is behind again may hold more of single logs), so it is
-    enough that no log of the voter is longer. A log that the candidate lacks was dropped if its catalog has gone on.
+    enough that no log of the voter is longer. A log that the candidate lacks was dropped if its catalog has gone on:
+    who lacks a log that its catalog names must not be a candidate.
     """
     if candidate.epoch != voter.epoch:
         return candidate.epoch > voter.epoch

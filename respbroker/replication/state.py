@@ -85,7 +85,10 @@ class ReplicationState:
     #: A position up to which everything has been synced; it may have more.
     position: int = attrs.field(default=0, validator=_is_count)
     position_epoch: int = attrs.field(default=0, validator=_is_count)  #: the epoch in whose order that position counts
-    complete: bool = attrs.field(default=True, validator=_is_flag)  #: False until the first copy of a leader is whole
+    #: The last epoch in which it led or was level; written before it acknowledges anything as level in that epoch.
+    level: int = attrs.field(default=0, validator=_is_count)
+    #: False until the first copy of a leader is whole, and while logs that it had removed are copied again.
+    complete: bool = attrs.field(default=True, validator=_is_flag)
 
     @classmethod
     def new(cls, random: bytes) -> ReplicationState:

@@ -64,6 +64,10 @@ def test_a_topic_of_one_partition_is_an_ordinary_stream(ask):
             "-ERR topic setting 'retention.ms': argument couldn't be parsed into an integer",
         ),
         (
+            "XTOPIC CREATE t CONFIG acks 2",
+            "-ERR topic setting 'acks': argument(s) must be one of the following: 1, all",
+        ),
+        (
             "XTOPIC CREATE t CONFIG cleanup.policy compact",
             "-ERR topic setting 'cleanup.policy': compaction needs key.field",
         ),
@@ -92,6 +96,18 @@ def test_settings_are_told_and_altered(orders):
     }
     assert orders("XTOPIC ALTER orders CONFIG retention.ms default") == "OK"
     assert fields(fields(orders("XTOPIC INFO orders"))["config"])["retention.ms"] == ""
+
+
+def test_what_a_write_waits_for_is_the_servers_unless_the_topic_says_so(orders):
+    def told():
+        config = fields(fields(orders("XTOPIC INFO orders"))["config"])
+        return config["acks"], config["min.insync.replicas"]
+
+    assert told() == ("", "")
+    assert orders("XTOPIC ALTER orders CONFIG acks ALL min.insync.replicas 2") == "OK"
+    assert told() == ("all", "2")
+    assert orders("XTOPIC ALTER orders CONFIG acks default min.insync.replicas default") == "OK"
+    assert told() == ("", "")
 
 
 def test_settings_of_logs_reach_the_logs(node, orders):

@@ -27,6 +27,7 @@ FULL = ReplicationState(
     promised_to=B,
     position=650,
     position_epoch=1,
+    level=1,
     complete=False,
 )
 TEXT = f"""\
@@ -43,6 +44,7 @@ TEXT = f"""\
   "promised_to": "{B}",
   "position": 650,
   "position_epoch": 1,
+  "level": 1,
   "complete": false,
   "crc32": "CHECKSUM"
 }}
