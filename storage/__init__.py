@@ -30,9 +30,10 @@ from storage.errors import (
 )
 from storage.filesystem import FileSystem, OsFileSystem
 from storage.index import Summary
-from storage.log import Log
+from storage.log import Log, Origin
 from storage.merge import Selection
-from storage.raw import RawChunk, RawReader, end_of_batches
+from storage.raw import end_of_batches
+from storage.raw_reader import RawChunk, RawReader
 from storage.recovery import RecoveryReport
 from storage.rewrite import Pace, RewriteJob, Sealed, rewrite
 from storage.scan import Effect
@@ -58,6 +59,7 @@ __all__ = [
     "MissingSegment",
     "NotABatchBorder",
     "NotContiguous",
+    "Origin",
     "OsFileSystem",
     "OutOfRange",
     "Outdated",

@@ -43,7 +43,7 @@ class LogAppends(LogUpkeep):
     _tail: Tail
     #: Where the last append began, for `take_back`.
     append_start: int
-    #: Stands in every batch from the next `append` or `append_one` on; never falls.
+    #: Stands in every batch from the next `append` or `append_one` on; never falls. At first the last batch's.
     leader_epoch: int
     #: Called behind each `append` and `append_one` with the log and what was written; that began a segment if it is all
     #: of the active one. What `take_back` takes back was told of as well.

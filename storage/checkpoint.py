@@ -12,7 +12,7 @@ from storage.sync import Mark
 
 CHECKPOINT_MAGIC = 0x01434253  # b"SBC" and format version 1
 
-# Checkpoint header, little-endian, 128 bytes; then the columns of the sparse index.
+# Checkpoint header, little-endian, 160 bytes; then the columns of the sparse index.
 _HEADER = struct.Struct(
     "<I"  # magic
     "I"  # crc              CRC32C of everything after this field
@@ -21,13 +21,15 @@ _HEADER = struct.Struct(
     "QQ"  # last ID before it
     "QQ"  # first and last append ms of the segment, before it
     "QQ"  # batch_count, leader_epoch of the segment, before it
+    "Q"  # state            of the segment, before it: 1 merged, 2 bare, 4 cleaned
     "Q"  # first_ordinal    of the segment
-    "Q"  # start_offset     segments wholly below are on their way out
+    "QQ"  # start offset, ordinal   of the first record; segments wholly below are on their way out
+    "QQ"  # last ID before it
+    "Q"  # start epoch      of the last batch before it
     "Q"  # snapshot_offset  the newest snapshot known to be synced; 0 for none
     "Q"  # entries          rows of the sparse index
-    "Q"  # reserved         0
 )
-HEADER_SIZE = 128
+HEADER_SIZE = 160
 assert _HEADER.size == HEADER_SIZE
 
 
@@ -37,7 +39,8 @@ class Checkpoint:
 
     mark: Mark
     first_ordinal: int
-    start_offset: int
+    #: Where the log begins.
+    start: Mark
     snapshot_offset: int
     index: SparseIndex = attrs.field(eq=False)
 
@@ -48,10 +51,13 @@ class Checkpoint:
             0,
             *self.mark,
             self.first_ordinal,
-            self.start_offset,
+            self.start.offset,
+            self.start.ordinal,
+            self.start.last_ms,
+            self.start.last_seq,
+            self.start.leader_epoch,
             self.snapshot_offset,
             len(self.index),
-            0,
         )
         rest = raw[8:] + self.index.encode()
         return raw[:4] + struct.pack("<I", crc32c(rest)) + rest
@@ -62,10 +68,11 @@ class Checkpoint:
         if len(raw) < HEADER_SIZE:
             return None
         magic, crc, *values = _HEADER.unpack_from(raw)
-        first_ordinal, start_offset, snapshot_offset, entries, _ = values[10:]
+        first_ordinal, offset, ordinal, last_ms, last_seq, epoch, snapshot_offset, entries = values[11:]
         if magic != CHECKPOINT_MAGIC or crc != crc32c(memoryview(raw)[8:]):
             return None
         if len(raw) != HEADER_SIZE + entries * ENTRY_SIZE:
             return None
         index = SparseIndex.decode(memoryview(raw)[HEADER_SIZE:])
-        return cls(Mark(*values[:10]), first_ordinal, start_offset, snapshot_offset, index)
+        start = Mark(offset, 0, offset, ordinal, last_ms, last_seq, 0, 0, 0, epoch, 0)
+        return cls(Mark(*values[:11]), first_ordinal, start, snapshot_offset, index)

@@ -3,8 +3,9 @@
 The order that recovery relies on:
 
 * A checkpoint speaks only of what had been synced when it was written. So it needs no sync itself: an older one, or
-  none, only means that more is scanned.
-* The first segment's name is synced before there is a second one. So a log without its first segment is damaged.
+  none, only means that more is scanned. While it alone knows where the log begins, it is synced before it is renamed.
+* The first segment's name is synced before there is a second one, and the checkpoint too if that segment does not
+  begin with the first record ever. So a log without its first segment is damaged.
 * Never are there more than two segments behind the recovery point of a checkpoint that is itself synced: a roll that
   would make a third one syncs first (`before_roll`). So a hole in the middle of a log is never the mark of a crash.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import attrs
 
-from storage.batch import NO_ID
+from storage.batch import NO_ID, Id
 from storage.checkpoint import Checkpoint
 from storage.errors import StorageError
 from storage.files import disk_error, replace
@@ -54,12 +55,19 @@ def mark_of(segment: Segment) -> Mark:
         segment.last_append_ms,
         segment.batch_count,
         segment.leader_epoch,
+        segment.merged | segment.bare << 1 | segment.cleaned << 2,
     )
 
 
-def start_of(segment: Segment, last_id: tuple[int, int] = NO_ID) -> Mark:
-    """The beginning of a segment."""
-    return Mark(segment.base_offset, 0, segment.base_offset, segment.first_ordinal, *last_id, 0, 0, 0, 0)
+def start_of(segment: Segment, previous: Segment | None) -> Mark:
+    """The beginning of a segment, and what the one before it says."""
+    last_id, epoch = (previous.last_id, previous.leader_epoch) if previous else (NO_ID, 0)
+    return start_mark(segment.base_offset, segment.first_ordinal, last_id, epoch)
+
+
+def start_mark(offset: int, ordinal: int, last_id: Id, leader_epoch: int) -> Mark:
+    """The beginning of a segment, and the last entry ID and epoch before it."""
+    return Mark(offset, 0, offset, ordinal, *last_id, 0, 0, 0, leader_epoch, 0)
 
 
 class Durability:
@@ -74,14 +82,15 @@ class Durability:
         "pending",
         "segments",
         "snapshots",
-        "start_offset",
+        "start",
         "synced",
         "unsynced_sealed",
     )
 
     def __init__(
-        self, directory: str, segments: Segments, snapshots: Snapshots, synced: Mark, interval: int, durable_base: int
-    ) -> None:
+        self, directory: str, segments: Segments, snapshots: Snapshots, start: Mark, synced: Mark, interval: int,
+        durable_base: int,
+    ) -> None:  # fmt: skip
         self.directory = directory
         self.segments = segments
         self.snapshots = snapshots
@@ -97,8 +106,9 @@ class Durability:
         self.pending: list[Syncable] = []
         #: Sealed segments at or behind the recovery point, oldest first.
         self.unsynced_sealed: list[Segment] = []
-        #: Segments below are dropped; in the checkpoint so that a crash in the middle of dropping is finished.
-        self.start_offset = segments.all[0].base_offset
+        #: Segments below are dropped; in the checkpoint so that a crash in the middle of dropping is finished, and so
+        #: that an empty log goes on where it is to.
+        self.start = start
 
     def found_durable(self) -> None:
         """What was in the directory when the log was opened has been synced by somebody."""
@@ -114,17 +124,18 @@ class Durability:
             written.append(active)
         items: list[Syncable] = [each.file or ClosedFile(each.filesystem, each.path) for each in written]
         pending = tuple(self.pending)
-        return Unsynced((*items, *pending), mark_of(active), pending)
+        return Unsynced((*items, *pending), mark_of(active), pending, self.segments.cuts)
 
     def confirm(self, done: Unsynced) -> None:
         """All items of ``done`` have been synced."""
-        if done.mark.offset >= self.synced.offset:
+        if done.mark.offset >= self.synced.offset and done.cuts == self.segments.cuts:
             self.synced = done.mark
             base = done.mark.base_offset
             self.unsynced_sealed = [segment for segment in self.unsynced_sealed if segment.base_offset >= base]
         for item in done.pending:
-            if item in self.pending:
-                self.pending.remove(item)
+            if item not in self.pending:
+                continue  # another sync did it, or what it speaks of was cut off
+            self.pending.remove(item)
             if isinstance(item, DirectorySync) and item.directory == self.directory:
                 self.durable_base = max(self.durable_base, self.segments.all[0].base_offset)
             elif isinstance(item, SnapshotSync):
@@ -146,13 +157,15 @@ class Durability:
         checkpoint = Checkpoint(
             synced,
             segment.first_ordinal,
-            self.start_offset,
+            self.start,
             self.snapshots.durable_offset,
             index.below(synced.position),
         )
         path = f"{self.directory}/{CHECKPOINT}"
         try:
-            file = replace(filesystem, path, checkpoint.encode())
+            # While nothing is synced that says where the log begins, the one before must not be lost with this one.
+            alone = synced.offset == self.start.offset > 0 and self.durable_base != NEVER_SYNCED
+            file = replace(filesystem, path, checkpoint.encode(), sync=alone)
         except OSError:
             return None
         self.checkpointed = synced
@@ -187,23 +200,44 @@ class Durability:
             raise disk_error(error, path, "sync the checkpoint") from error
         self.durable_base = max(self.durable_base, done.base_offset)
 
+    @staticmethod
+    def _is_behind(item: Syncable, active: Segment) -> bool:
+        """Whether it speaks of what is behind the end of a segment."""
+        if isinstance(item, SnapshotSync):
+            return item.offset > active.end_offset
+        return isinstance(item, CheckpointSync) and item.base_offset > active.base_offset
+
     def before_roll(self) -> None:
         """Keep the rule of two. Blocks on the disk only if a whole segment was written without any sync."""
         active = self.segments.active
         if self.durable_base == active.base_offset:
             return
         if self.durable_base == NEVER_SYNCED:
-            self._sync_first_name(active)
+            self._sync_first()
             return
         self.sync_sealed()
         self.sync_checkpoint()
 
-    def _sync_first_name(self, first: Segment) -> None:
+    def before_snapshot(self) -> None:
+        """Keep the names of segments from being lost while that of a snapshot stays. Blocks only if none was synced."""
+        if self.durable_base == NEVER_SYNCED:
+            self._sync_first()
+        elif self.durable_base == UNKNOWN:
+            self._sync_names()
+
+    def _sync_first(self) -> None:
+        """Sync the name of a log's only segment, and the checkpoint that must be with it."""
+        if self.start.offset:
+            self.sync_checkpoint()
+        else:
+            self._sync_names()
+            self.durable_base = self.start.offset
+
+    def _sync_names(self) -> None:
         try:
-            first.filesystem.sync_directory(self.directory)
+            self.segments.active.filesystem.sync_directory(self.directory)
         except OSError as error:
             raise disk_error(error, self.directory, "sync the directory") from error
-        self.durable_base = first.base_offset
 
     def sync_sealed(self) -> None:
         """Sync what lies before the active segment."""
@@ -215,21 +249,20 @@ class Durability:
                 raise disk_error(error, segment.path, "sync the segment") from error
         self.unsynced_sealed = []
         if self.synced.base_offset != active.base_offset:
-            previous = self.segments.sealed[-1].last_id
-            self.synced = start_of(active, previous)
+            self.synced = start_of(active, self.segments.sealed[-1])
 
     # Moving the ends of the log.
     def advance_start(self, first: Segment) -> None:
         """``first`` is about to be the first segment; durable when this returns."""
-        before = self.start_offset, self.synced, self.unsynced_sealed
-        self.start_offset = first.base_offset
+        before = self.start, self.synced, self.unsynced_sealed
+        self.start = start_of(first, self.segments.all[self.segments.all.index(first) - 1])
         self.unsynced_sealed = [s for s in self.unsynced_sealed if s.base_offset >= first.base_offset]
         if self.synced.base_offset < first.base_offset:
-            self.synced = start_of(first, self.segments.all[self.segments.all.index(first) - 1].last_id)
+            self.synced = self.start
         try:
             self.sync_checkpoint()
         except StorageError:
-            self.start_offset, self.synced, self.unsynced_sealed = before
+            self.start, self.synced, self.unsynced_sealed = before
             raise
 
     def retreat(self, active: Segment) -> None:
@@ -240,10 +273,12 @@ class Durability:
         before = self.snapshots.durable_offset
         self.unsynced_sealed = [s for s in self.unsynced_sealed if s.base_offset < active.base_offset]
         self.durable_base = min(self.durable_base, active.base_offset)
-        if self.synced.offset > active.end_offset:
+        end = active.base_offset, active.size
+        if self.synced[:2] > end:
             self.synced = mark_of(active)
+        self.pending = [item for item in self.pending if not self._is_behind(item, active)]
         self.snapshots.durable_offset = max(
             (offset for offset in self.snapshots.offsets if offset <= self.snapshots.durable_offset), default=0
         )
-        if self.checkpointed.offset > active.end_offset or self.snapshots.durable_offset != before:
+        if self.checkpointed[:2] > end or self.snapshots.durable_offset != before:
             self.sync_checkpoint()

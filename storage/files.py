@@ -31,8 +31,10 @@ def write_new(filesystem: FileSystem, path: str, raw: bytes) -> File:
     return file
 
 
-def replace(filesystem: FileSystem, path: str, raw: bytes) -> File:
-    """The file at ``path`` holds either what it held or these bytes, as long as the power stays."""
+def replace(filesystem: FileSystem, path: str, raw: bytes, *, sync: bool = False) -> File:
+    """The file at ``path`` holds either what it held or these bytes, as long as the power stays; always if ``sync``."""
     file = write_new(filesystem, path + CLEANED, raw)
+    if sync:
+        file.sync()
     filesystem.rename(path + CLEANED, path)
     return file

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from storage.batch import NO_ID, Id
 from storage.block import Tail
 from storage.caches import Caches
+from storage.checkpoint import Checkpoint
 from storage.config import LogConfig
-from storage.durability import NEVER_SYNCED, Durability, start_of
+from storage.durability import NEVER_SYNCED, Durability, start_mark, start_of
 from storage.epochs import LogEpochs
-from storage.errors import DiskFailed, MissingLog
+from storage.errors import DiskFailed, DiskFull, MissingLog
 from storage.files import disk_error
 from storage.filesystem import FileSystem
 from storage.index import SparseIndex
+from storage.names import parse_name
 from storage.raw import LogRaw
 from storage.reads import LogReads
 from storage.recovery import Recovered, Recovery, RecoveryReport
 from storage.segment import Segment
 from storage.segments import Segments
 from storage.snapshot import Snapshots
-from storage.sync import DirectorySync
-from storage.upkeep import NEVER_MS
+from storage.sync import DirectorySync, Mark
+
+
+class Origin(NamedTuple):
+    """Where a log begins, and what was before: so many entries, the last one's ID, the last batch's epoch."""
+
+    base_offset: int
+    first_ordinal: int
+    last_id: Id
+    last_epoch: int
+
+
+def default_caches() -> Caches:
+    """Of a log that shares none."""
+    return Caches(open_files_max=64, block_bytes_max=4 << 20, tail_bytes_max=1 << 20)
 
 
 class Log(LogReads, LogRaw, LogEpochs):
@@ -59,9 +76,10 @@ class Log(LogReads, LogRaw, LogEpochs):
             filesystem, directory, recovered.snapshots, checkpoint.snapshot_offset if checkpoint else 0
         )
         first_unsynced = recovered.unsynced[0]
-        synced = checkpoint.mark if checkpoint else start_of(first_unsynced)
+        start = checkpoint.start if checkpoint else start_of(recovered.segments[0], None)
+        synced = checkpoint.mark if checkpoint else start_of(first_unsynced, None)
         self.durability = Durability(
-            directory, self.segments, self.snapshots, synced, config.checkpoint_interval_bytes,
+            directory, self.segments, self.snapshots, start, synced, config.checkpoint_interval_bytes,
             first_unsynced.base_offset,
         )  # fmt: skip
         self.durability.unsynced_sealed = recovered.unsynced[:-1]
@@ -69,9 +87,9 @@ class Log(LogReads, LogRaw, LogEpochs):
         self._tail = Tail(active.end_ordinal)
         self._index_due = 0
         self.append_start = active.end_offset
-        self.leader_epoch = 0
+        self.leader_epoch = active.leader_epoch
         self.on_append = None
-        self._roll_at_ms = active.first_append_ms + config.segment_ms if active.size else NEVER_MS
+        self._roll_at_ms = self._roll_time(active)
         self._poison = None
         self.appended = 0
         self._appended_at_snapshot = -self._bytes_behind(self.snapshots.offsets[-1] if self.snapshots.offsets else 0)
@@ -97,7 +115,7 @@ class Log(LogReads, LogRaw, LogEpochs):
             CorruptLog: bytes that should be there and valid are not; the place is named, nothing is changed.
         """
         config = config or LogConfig()
-        caches = caches or Caches(open_files_max=64, block_bytes_max=4 << 20, tail_bytes_max=1 << 20)
+        caches = caches or default_caches()
         recovery = Recovery(filesystem, directory, config, caches)
         try:
             recovered = recovery.run()
@@ -114,7 +132,32 @@ class Log(LogReads, LogRaw, LogEpochs):
             return log
         if not create:
             raise MissingLog("there is no log here", file=directory)
-        return cls._create(filesystem, directory, config, caches, recovery.report)
+        return cls._create(filesystem, directory, config, caches, recovery.report, start_mark(0, 0, NO_ID, 0))
+
+    @classmethod
+    def create_at(
+        cls, filesystem: FileSystem, directory: str, base_offset: int, first_ordinal: int, last_id: Id,
+        config: LogConfig | None = None, caches: Caches | None = None, *, last_epoch: int = 0,
+    ) -> Log:  # fmt: skip
+        """A new empty log that begins where another one has come to: before ``base_offset`` there were so many entries,
+        of which the last one had ``last_id``; the batch before it was written in ``last_epoch``.
+
+        The directory is made if it is not there. The log counts once what `unsynced` names has been synced; what a loss
+        of power leaves before may be refused by `open`.
+
+        Raises:
+            ValueError: there is a log already.
+            DiskFull, DiskFailed: what was made so far can be removed.
+        """
+        config = config or LogConfig()
+        caches = caches or default_caches()
+        start = start_mark(base_offset, first_ordinal, last_id, last_epoch)
+        try:
+            if any(parse_name(name) for name, _ in filesystem.files(directory)):
+                raise ValueError(f"there is a log in {directory}")
+        except FileNotFoundError:
+            cls._make_directory(filesystem, directory)
+        return cls._create(filesystem, directory, config, caches, RecoveryReport(), start)
 
     @staticmethod
     def _make_directory(filesystem: FileSystem, directory: str) -> None:
@@ -125,10 +168,13 @@ class Log(LogReads, LogRaw, LogEpochs):
 
     @classmethod
     def _create(
-        cls, filesystem: FileSystem, directory: str, config: LogConfig, caches: Caches, report: RecoveryReport
-    ) -> Log:
-        segment = Segment(filesystem, directory, 0, 0, NO_ID, caches.number())
+        cls, filesystem: FileSystem, directory: str, config: LogConfig, caches: Caches, report: RecoveryReport,
+        start: Mark,
+    ) -> Log:  # fmt: skip
+        last_id = start.last_ms, start.last_seq
+        segment = Segment(filesystem, directory, start.offset, start.ordinal, last_id, caches.number())
         segment.interval = config.index_interval_bytes
+        segment.leader_epoch = start.leader_epoch
         segment.index = SparseIndex()
         try:
             caches.open(filesystem, segment, create=True)
@@ -136,9 +182,12 @@ class Log(LogReads, LogRaw, LogEpochs):
             raise disk_error(error, segment.path, "create the log") from error
         report.created = True
         report.segments = 1
-        log = cls(filesystem, directory, config, caches, Recovered([segment], None, [], [segment]), report)
+        begun = Checkpoint(start, start.ordinal, start, 0, segment.index)
+        log = cls(filesystem, directory, config, caches, Recovered([segment], begun, [], [segment]), report)
         log.durability.durable_base = NEVER_SYNCED
         log.durability.pending += cls._name_syncs(filesystem, directory)
+        if start.offset and log.durability.write_checkpoint() is None:
+            raise DiskFull("no room for a checkpoint", file=directory)
         return log
 
     @staticmethod
@@ -147,6 +196,12 @@ class Log(LogReads, LogRaw, LogEpochs):
         return [DirectorySync(filesystem, directory), DirectorySync(filesystem, parent or "/")]
 
     # Where the log begins and ends.
+    @property
+    def origin(self) -> Origin:
+        """What `create_at` needs for a log that is to begin as this one does."""
+        start = self.durability.start
+        return Origin(start.offset, start.ordinal, (start.last_ms, start.last_seq), start.leader_epoch)
+
     @property
     def start_offset(self) -> int:
         """Offset of the first stored record."""

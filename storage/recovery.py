@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from storage.batch import BARE, MORE, NO_ID, SPARSE, Header
+from storage.batch import BARE, GAPS, MORE, NO_ID, SPARSE, Header
 from storage.caches import Caches
 from storage.checkpoint import Checkpoint
 from storage.config import LogConfig
@@ -135,7 +135,7 @@ class Recovery:
 
     def _finish_drop(self) -> None:
         """Segments below the log's start are what a crash left of dropping them."""
-        start = self.checkpoint.start_offset if self.checkpoint else 0
+        start = self.checkpoint.start.offset if self.checkpoint else 0
         for base in sorted(self.sizes):
             if base < start:
                 self._remove_segment(base)
@@ -150,7 +150,7 @@ class Recovery:
         if not self.checkpoint:
             return
         mark = self.checkpoint.mark
-        for needed in (self.checkpoint.start_offset, mark.base_offset):
+        for needed in (self.checkpoint.start.offset, mark.base_offset):
             if needed not in self.sizes:
                 raise MissingSegment("segment is missing", file=self._path(needed, LOG), offset=needed)
         size = self.sizes[mark.base_offset]
@@ -189,14 +189,15 @@ class Recovery:
             raise MissingSegment("segment is missing", file=self._path(end_offset, LOG), offset=end_offset)
 
     def _new_segment(self, base: int, previous: Segment | None) -> Segment:
-        ordinal, last_id = (previous.end_ordinal, previous.last_id) if previous else (0, NO_ID)
-        mark = self.checkpoint.mark if self.checkpoint else None
-        if mark and self.checkpoint and mark.base_offset == base and not previous:
-            ordinal = self.checkpoint.first_ordinal
-            last_id = (mark.last_ms, mark.last_seq) if not mark.position else NO_ID
+        ordinal, last_id, epoch = 0, NO_ID, 0
+        if previous:
+            ordinal, last_id, epoch = previous.end_ordinal, previous.last_id, previous.leader_epoch
+        elif self.checkpoint:
+            start = self.checkpoint.start
+            ordinal, last_id, epoch = start.ordinal, (start.last_ms, start.last_seq), start.leader_epoch
         segment = Segment(self.filesystem, self.directory, base, ordinal, last_id, self.caches.number())
         segment.interval = self.config.index_interval_bytes
-        segment.leader_epoch = previous.leader_epoch if previous else 0
+        segment.leader_epoch = epoch
         return segment
 
     def _adopt_summary(self, segment: Segment) -> bool:
@@ -249,6 +250,9 @@ class Recovery:
         size = self.sizes[segment.base_offset]
         stop = self._walk(segment, self._from_checkpoint(segment), size)
         followed = segment.base_offset != bases[-1]
+        if not segment.size and not self.checkpoint and segment.base_offset == bases[0] > 0:
+            path = f"{self.directory}/{CHECKPOINT}"
+            raise CorruptLog("checkpoint is damaged or missing, and no batch says how far IDs have come", file=path)
         if segment.size != size:
             file = segment.open_file(self.caches)
             if stop < size and is_damage(file, stop, size, self._next_offset, self._next_ordinal, followed=followed):
@@ -272,6 +276,7 @@ class Recovery:
         segment.last_append_ms = mark.last_append_ms
         segment.batch_count = mark.batch_count
         segment.leader_epoch = mark.leader_epoch
+        segment.merged, segment.bare, segment.cleaned = (bool(mark.state & bit) for bit in (1, 2, 4))
         return IndexBuilder(segment.interval, checkpoint.index.below(mark.position))
 
     def _walk(self, segment: Segment, builder: IndexBuilder, size: int) -> int:
@@ -344,3 +349,4 @@ def take_in(segment: Segment, builder: IndexBuilder, group: list[tuple[int, Head
         segment.leader_epoch = header.leader_epoch
         segment.merged = segment.merged or bool(header.flags & SPARSE)
         segment.bare = segment.bare or bool(header.flags & BARE)
+        segment.cleaned = segment.cleaned or bool(header.flags & GAPS)

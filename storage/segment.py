@@ -24,6 +24,7 @@ class Segment:
         "bare",
         "base_offset",
         "batch_count",
+        "cleaned",
         "directory",
         "end_offset",
         "end_ordinal",
@@ -60,12 +61,15 @@ class Segment:
         self.last_append_ms = 0
         #: When some entry was appended; 0 if nobody looked. The last one is not older.
         self.entry_ms = 0
+        #: Of the last batch, here or before.
         self.leader_epoch = 0
         #: Bytes of whole batches; anything behind is not part of the log.
         self.size = 0
         self.batch_count = 0
         self.merged = False
         self.bare = False
+        #: Known of the active one only: there are cleaned batches in it, and so no others.
+        self.cleaned = False
         #: None when sealed.
         self.index: SparseIndex | None = None
         self.interval = 0

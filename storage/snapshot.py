@@ -91,13 +91,22 @@ class Snapshots:
         while len(self.offsets) > KEPT and self.offsets[KEPT - 1] <= self.durable_offset:
             self.filesystem.remove(self.path(self.offsets.pop(0)))
 
+    def _needed(self, start_offset: int, bare_offset: int) -> int:
+        """A snapshot must be from here or behind it."""
+        return max(min(start_offset, self.durable_offset), bare_offset)
+
+    def oldest(self, start_offset: int, bare_offset: int) -> int:
+        """Of the first one that will do if there are no others; ``bare_offset`` if there is none."""
+        needed = self._needed(start_offset, bare_offset)
+        return next((offset for offset in self.offsets if offset >= needed), bare_offset)
+
     def newest(self, start_offset: int, bare_offset: int = 0) -> tuple[int, bytes] | None:
         """The newest good snapshot from which the stored records lead on; below ``bare_offset`` effects are missing.
 
         Raises:
             CorruptLog: snapshots are damaged or missing, and the records that could replace them are dropped.
         """
-        needed = max(min(start_offset, self.durable_offset), bare_offset)
+        needed = self._needed(start_offset, bare_offset)
         damaged = None
         for offset in reversed(self.offsets):
             decoded = self._read(offset)

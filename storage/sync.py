@@ -56,6 +56,7 @@ class Mark(NamedTuple):
     last_append_ms: int
     batch_count: int
     leader_epoch: int
+    state: int  # of the segment before it: 1 merged, 2 bare, 4 cleaned
 
 
 class ManySync:
@@ -81,14 +82,16 @@ class ManySync:
 class Unsynced(Sequence[Syncable]):
     """What `Log.unsynced` gives: a sequence of things to sync, in this order, and the token for `Log.synced`."""
 
-    __slots__ = ("items", "mark", "pending")
+    __slots__ = ("cuts", "items", "mark", "pending")
 
-    def __init__(self, items: tuple[Syncable, ...], mark: Mark, pending: tuple[Syncable, ...]) -> None:
+    def __init__(self, items: tuple[Syncable, ...], mark: Mark, pending: tuple[Syncable, ...], cuts: int = 0) -> None:
         self.items = items
         #: What will be synced when all items are.
         self.mark = mark
         #: Those items that are not segments.
         self.pending = pending
+        #: How often the log had been cut before.
+        self.cuts = cuts
 
     def __len__(self) -> int:
         return len(self.items)

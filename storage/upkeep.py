@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import attrs
 
-from storage.batch import DATA, MORE, NO_ID
+from storage.batch import DATA, MORE
 from storage.caches import Caches
 from storage.config import LogConfig
-from storage.durability import Durability
+from storage.durability import Durability, start_of
 from storage.errors import DiskFailed, NotABatchBorder, OutOfRange, StorageError
 from storage.files import disk_error
 from storage.filesystem import FileSystem
@@ -83,6 +83,7 @@ class LogUpkeep(LogSwaps):
         """
         if not self.segments.all[0].base_offset <= offset <= self.segments.active.end_offset:
             raise OutOfRange("snapshot of records that are not stored", file=self.directory, offset=offset)
+        self.durability.before_snapshot()
         self.durability.pending += self.snapshots.write(state, offset)
         self._appended_at_snapshot = self.appended
 
@@ -93,8 +94,23 @@ class LogUpkeep(LogSwaps):
         Raises:
             CorruptLog: they are not.
         """
-        bare = max((segment.end_offset for segment in self.segments.all if segment.bare), default=0)
-        return self.snapshots.newest(self.segments.all[0].base_offset, bare)
+        return self.snapshots.newest(self.segments.all[0].base_offset, self._bare_offset)
+
+    @property
+    def _bare_offset(self) -> int:
+        """Below it effects were left out."""
+        return max((segment.end_offset for segment in self.segments.all if segment.bare), default=0)
+
+    @property
+    def replay_floor(self) -> int:
+        """Whoever has all records below knows the state there by the effects; who has less needs a snapshot."""
+        return max(self.segments.all[0].base_offset, self._bare_offset)
+
+    @property
+    def cut_floor(self) -> int:
+        """Where the log can still be cut: at offsets before it, the state would not be known any more."""
+        start, bare = self.segments.all[0].base_offset, self._bare_offset
+        return max(start, self.snapshots.oldest(start, bare)) if start or bare else 0
 
     @property
     def bytes_since_snapshot(self) -> int:
@@ -196,43 +212,50 @@ class LogUpkeep(LogSwaps):
         return bool(active.size) or segment.end_offset < active.base_offset
 
     def _remove_files(self, segment: Segment) -> None:
-        for kind in (LOG, INDEX):
-            try:
-                self.filesystem.remove(f"{self.directory}/{format_name(segment.base_offset, kind)}")
-            except FileNotFoundError:
-                pass  # an index that could not be written
-            except OSError as error:
-                raise disk_error(error, segment.path, "remove the segment") from error
+        self._remove_file(segment, LOG)
+        self._remove_file(segment, INDEX)
+
+    def _remove_file(self, segment: Segment, kind: str) -> None:
+        try:
+            self.filesystem.remove(f"{self.directory}/{format_name(segment.base_offset, kind)}")
+        except FileNotFoundError:
+            pass  # an index that could not be written
+        except OSError as error:
+            raise disk_error(error, segment.path, "remove the segment") from error
 
     # Cutting at the end.
     def truncate(self, end_offset: int) -> None:
         """Forget the records at and behind ``end_offset``, which must be where an append began.
 
         Raises:
-            OutOfRange: it is not between `start_offset` and `end_offset`.
+            OutOfRange: it is not between `cut_floor` and `end_offset`.
             NotABatchBorder: no append began there; the log is unchanged.
         """
         active = self.segments.active
         if end_offset == active.end_offset:
             return
-        if not self.segments.all[0].base_offset <= end_offset < active.end_offset:
+        if not self.cut_floor <= end_offset < active.end_offset:
             raise OutOfRange("the log cannot be cut there", file=active.path, offset=end_offset)
-        old = self.segments.floor(end_offset)
+        self._cut(self.segments.floor(end_offset), end_offset)
+
+    def _cut(self, old: Segment, end_offset: int) -> None:
+        """Let the log end there, with this segment."""
         new = self._shortened(old, end_offset)
         try:
             self._replace_end(old, new)
-        except OSError as error:
-            self._poison = disk_error(error, new.path, "cut the log")
+        except (OSError, StorageError) as error:  # on the disk it is as long as it was, or nearly
+            self._poison = disk_error(error, new.path, "cut the log") if isinstance(error, OSError) else error
             raise self._poison from error
 
     def _shortened(self, old: Segment, end_offset: int) -> Segment:
-        previous = [segment for segment in self.segments.all if segment.base_offset < old.base_offset]
-        last_id = previous[-1].last_id if previous else NO_ID
+        place = self.segments.all.index(old)
+        begin = start_of(old, self.segments.all[place - 1]) if place else self.durability.start
+        last_id = begin.last_ms, begin.last_seq
         new = Segment(
             self.filesystem, self.directory, old.base_offset, old.first_ordinal, last_id, self.caches.number()
         )
         new.interval = old.interval
-        new.leader_epoch = previous[-1].leader_epoch if previous else 0
+        new.leader_epoch = begin.leader_epoch
         builder = IndexBuilder(new.interval)
         flags = 0
         for found in walk(old.open_file(self.caches), 0, old.size):
@@ -244,6 +267,13 @@ class LogUpkeep(LogSwaps):
             raise NotABatchBorder("no append began there", file=old.path, offset=end_offset)
         new.index = builder.index
         return new
+
+    def _roll_time(self, active: Segment) -> int:
+        """When the next append begins a segment for the active one's age: at once if that is cleaned, for what is left
+        of old appends and new ones do not go together (see `storage.block`, and what BARE says)."""
+        if not active.size:
+            return NEVER_MS
+        return 0 if active.cleaned else active.first_append_ms + self.config.segment_ms
 
     def _replace_end(self, old: Segment, new: Segment) -> None:
         self.drop_tail()
@@ -260,12 +290,14 @@ class LogUpkeep(LogSwaps):
         self.durability.retreat(new)
         for segment in gone:
             self._remove_files(segment)
+        if gone:
+            self._remove_file(new, INDEX)  # it would speak of what goes, should the segment get as long once more
         file = new.open_file(self.caches)
         file.truncate(new.size)
         file.sync()
         self.filesystem.sync_directory(self.directory)
         self.drop_tail()
-        self._roll_at_ms = new.first_append_ms + self.config.segment_ms if new.size else NEVER_MS
+        self._roll_at_ms = self._roll_time(new)
 
     # Closing.
     def close_files(self) -> None:

@@ -96,6 +96,20 @@ def test_a_snapshot_of_records_that_were_lost_does_not_come_true_again() -> None
     assert Log.open(after, "/log").newest_snapshot() is None
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_snapshot_never_outlives_the_log(reopened: bool) -> None:
+    for seed in range(20):
+        filesystem = MemoryFileSystem()
+        log = Log.open(filesystem, "/log")
+        filesystem.sync_directory("")
+        if reopened:
+            log = Log.open(filesystem, "/log")
+        log.append([1], [0], [b"lost"], [b"effect"], now_ms=1)
+        log.write_snapshot(b"state", 2)
+        after = Log.open(filesystem.powered_off(seed), "/log")
+        assert after.end_offset in (0, 2)
+
+
 def test_a_checkpoint_never_gets_to_the_disk_before_the_name_of_the_segment_it_speaks_of() -> None:
     def rolls(filesystem: MemoryFileSystem) -> None:
         log = Log.open(filesystem, "/log", LogConfig(segment_bytes=200))

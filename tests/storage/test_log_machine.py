@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from storage import Caches, Log, LogConfig
+from storage import Caches, Log, LogConfig, NotABatchBorder
 from tests.support.memory_filesystem import MemoryFileSystem
 
 payloads = st.lists(st.tuples(st.integers(0, 2), st.binary(max_size=60)), max_size=12)
@@ -117,12 +117,13 @@ class LogAgainstList(RuleBasedStateMachine):
     @precondition(lambda self: len(self.borders) > 1)
     @rule(position=positions)
     def truncate(self, position: float) -> None:
-        base = self.log.segments.active.base_offset
-        # Where all before is dropped, only batches say how far IDs have come: one stays.
-        first = base if self.log.segments.sealed or not base else base + 1
-        kept = [border for border in self.borders if border[0] >= first]
+        kept = [border for border in self.borders if border[0] >= self.log.cut_floor]
         border = kept[int(position * (len(kept) - 1))]
-        self.log.truncate(border[0])
+        try:
+            self.log.truncate(border[0])
+        except NotABatchBorder:
+            assert self.log.segments.floor(border[0]).merged
+            return
         end, entries, effects = border
         del self.ids[entries:], self.payloads[entries:], self.effects[effects:]
         self.borders = [b for b in self.borders if b[0] <= end]

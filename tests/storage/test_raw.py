@@ -17,6 +17,7 @@ from storage import (
     OutOfRange,
     Selection,
 )
+from storage.batch import MORE, encode_effects, encode_entries
 from tests.support.memory_filesystem import MemoryFileSystem
 
 SMALL = LogConfig(segment_bytes=1500, index_interval_bytes=300, tail_bytes_max=600, batch_bytes_max=200)
@@ -160,6 +161,11 @@ def test_ids_and_epochs_that_do_not_rise_are_refused() -> None:
             follower.append_batches(second_of(other))
     follower.append_batches(second_of(log_with(5, 4, effect=True)))
     assert follower.last_epoch == 4
+    entry = encode_entries([9], [0], [b"x"], 2, 1, 1, 5, MORE)
+    with pytest.raises(NotContiguous):
+        follower.append_batches(b"".join((*entry, *encode_effects([b"effect"], (9, 0), 3, 2, 1, 6))))
+    follower.append_batches(b"".join((*entry, *encode_effects([b"effect"], (9, 0), 3, 2, 1, 5))))
+    assert follower.last_epoch == 5
 
 
 def test_damage_anywhere_is_refused_and_nothing_is_written() -> None:
@@ -331,6 +337,8 @@ def test_a_reader_is_done_for_when_its_segment_is_rewritten_or_dropped_or_the_lo
     assert reader.read(100)
     log.take_back()
     log.append([10_000], [0], [b"y"], now_ms=1)
+    log.roll(1)  # the next segment begins where the reader is
+    log.append([20_000], [0], [b"z"], now_ms=1)
     middle(log)
 
 
