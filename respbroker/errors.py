@@ -232,5 +232,30 @@ class OutOfMemory(ReplyError):
 
 
 class NoReplicas(ReplyError):
+    """Fewer replicas are in sync than ``min.insync.replicas`` asks for. Debezium takes no refusal for one that does not
+    have OOM's words in it, so they stand behind Redis' own.
+    """
+
     code = "NOREPLICAS"
-    text = "Not enough good replicas to write."
+    text = (
+        "Not enough good replicas to write. "
+        "Nothing was written, as after: OOM command not allowed when used memory > 'maxmemory'."
+    )
+
+
+class ReadOnlyReplica(ReplyError):
+    code = "READONLY"
+    text = "You can't write against a read only replica."
+
+
+class Loading(ReplyError):
+    """A follower whose first copy of its leader's data is not whole yet."""
+
+    code = "LOADING"
+    text = "Redis is loading the dataset in memory"
+
+
+class NotLeader(ReplyError):
+    """Another server asked for what only a leader gives; the text begins with its address where that is known."""
+
+    code = "NOTLEADER"

@@ -296,7 +296,7 @@ class Dispatcher:
         try:
             command = self.resolve(words)
             client.last_command = command.name
-            self._refuse(client, command)
+            self._refuse(client, command, words)
         except ReplyError as refusal:
             if words[0].lower() in _OTHER_PROTOCOLS:
                 self._node.close(client, at_once=True)
@@ -316,7 +316,7 @@ class Dispatcher:
             node.close(client, at_once=True)
         return reply
 
-    def _refuse(self, client: Client, command: Command) -> None:
+    def _refuse(self, client: Client, command: Command, words: list[bytes]) -> None:
         """Raise what stands against running this command now."""
         if not client.authenticated and Flag.NO_AUTH not in command.flags:
             raise NoAuth
@@ -329,6 +329,8 @@ class Dispatcher:
         node = self._node
         if command.is_write and node.write_refusal:
             raise MisConf(node.write_refusal)
+        if not node.replication.is_idle:
+            node.replication.refuse(client, command, words)
         if node.housekeeping.out_of_memory and Flag.DENYOOM in command.flags:
             raise OutOfMemory
 
@@ -385,11 +387,8 @@ class Dispatcher:
 
     def _must_wait(self, client: Client, words: list[bytes]) -> bool:
         """Whether CLIENT PAUSE holds this request back."""
-        node = self._node
-        if node.paused_until <= node.now:
-            return False
-        command = self._commands.find(words[0])
-        if command is None:
+        node, command = self._node, self._commands.find(words[0])
+        if node.paused_until <= node.now or command is None:
             return False
         if not node.pause_writes_only:
             return command.name != "client"

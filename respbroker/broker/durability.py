@@ -65,7 +65,8 @@ class Durability:
         self.ticket = 0
         self.synced_ticket = 0
         self._under_way: dict[int, SyncRequest] = {}
-        self._served: list[Client] = []
+        #: Blocked clients that were answered in this tick.
+        self.served: list[Client] = []
         self._waiting: list[_SyncWaiter] = []
         self.last_save_ms = node.now_ms
         self.dirty_at_save = 0
@@ -84,7 +85,7 @@ class Durability:
     # -- the tick --------------------------------------------------------------------------------------------
 
     def begin_tick(self) -> None:
-        self._served.clear()
+        self.served.clear()
         self.held_requests.clear()
         if self.refusal and self._node.now >= self._retry_at and not self.failed:
             self._try_again()
@@ -93,7 +94,7 @@ class Durability:
 
     def served_waiter(self, client: Client) -> None:
         """A blocked client was served in this tick: its reply speaks of what the tick will write."""
-        self._served.append(client)
+        self.served.append(client)
 
     def flush(self, batch: Batch = (), *, midway: bool = False) -> None:
         """Write everything staged, or refuse the tick. ``midway``: more of the tick is to come."""
@@ -101,13 +102,18 @@ class Durability:
         if keyspace.is_dirty:
             if keyspace.atomic and keyspace.journal.size > _JOURNAL_BYTES:
                 self._sync_now()
+            leading, atomic = self._node.replication.leading, keyspace.atomic
             try:
                 written = keyspace.flush(self._node.now_ms)
             except StorageError as error:
                 self._take_back(error)
                 self._midway = True
+                if leading is not None:
+                    leading.take_back()
             else:
                 self._wrote(written)
+                if leading is not None:
+                    leading.confirm(atomic=atomic)
         if self._midway and not midway:
             self._midway = False
             self._tell_refused([*batch, *self.held_requests])
@@ -148,7 +154,7 @@ class Durability:
         for client, count in answers.items():
             if client.out:
                 client.out[:] = [refused] * count
-        for client in self._served:
+        for client in self.served:
             client.out[:] = [refused]
 
     def _try_again(self) -> None:
@@ -158,7 +164,7 @@ class Durability:
         if not has_room(node.keyspace.filesystem, f"{node.directory}/room", _PROBE_BYTES):
             return
         self.refusal = ""
-        node.keyspace.frozen = False
+        node.keyspace.frozen = node.replication.refusal is not None
         node.housekeeping.report("warning", "the disk has room again: writes are taken")
         node.settings_changed()
 
@@ -171,6 +177,11 @@ class Durability:
         node.statistics.count_error("MISCONF")
         node.housekeeping.report("error", self.refusal)
         node.settings_changed()
+
+    def fail(self, error: Exception) -> None:
+        """The disk failed a write that no client asked for: nothing is written any more until a restart."""
+        self.failed = True
+        self.refuse_writes(error)
 
     def refusal_of(self, error: StorageError) -> ReplyError:
         """What a client is told whose command met a damaged file or a disk that refuses."""
@@ -198,7 +209,12 @@ class Durability:
         """Whether somebody waits for a sync whatever ``appendfsync`` says: a client, directories to be removed, or
         segments to be rewritten."""
         node = self._node
-        waits = self._waiting or node.keyspace.trash or node.housekeeping.compactor.waits_for_sync
+        waits = (
+            self._waiting
+            or node.replication.waits.awaits_sync
+            or node.keyspace.trash
+            or node.housekeeping.compactor.waits_for_sync
+        )
         return self.needs_sync and bool(waits)
 
     @property
@@ -221,6 +237,7 @@ class Durability:
         next_number, journal_ticks = keyspace.catalog.next_number, keyspace.journal.ticks
         request = SyncRequest(self.ticket, parts, files, next_number, journal_ticks, trash)
         self._under_way[self.ticket] = request
+        self._node.replication.sync_begins(self.ticket)
         return request
 
     def synced(self, request: SyncRequest) -> None:
@@ -236,6 +253,7 @@ class Durability:
             keyspace.directories_synced(request.streams_below)
         if request.journal_ticks == keyspace.journal.ticks and not self._under_way:
             self._clear_journal()
+        self._node.replication.sync_ended(self.synced_ticket)
         if keyspace.journal.is_empty:
             self._node.housekeeping.remove(request.trash)
         else:  # it may speak of these streams

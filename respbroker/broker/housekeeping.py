@@ -48,10 +48,11 @@ class Housekeeping:
         node = self._node
         self.next_at = node.now + 1 / node.settings.hz
         node.statistics.sample(node.now)
-        if self.active_expire and not node.durability.refusal:
+        changes = not (node.durability.refusal or node.replication.refusal)  # else others decide, or nobody can
+        if self.active_expire and changes:
             for db, key in node.keyspace.expired(node.now_ms, _EXPIRED_PER_PERIOD):
                 node.keyspace.expire(db, key)
-        if node.group_sessions.watches_some and not node.durability.refusal:
+        if node.group_sessions.watches_some and changes:
             node.settle_groups()
         for sentence in self.notices.due(node.now):
             self.report("warning", sentence)
@@ -61,10 +62,12 @@ class Housekeeping:
         if node.now >= self._retention_at:
             self._retention_at = node.now + ROUND_SECONDS
             self._keep_logs()
-        self._retention.look_at_closed()
+        if changes:
+            self._retention.look_at_closed()
         if node.unfinished:
             node.finish_command()
-        self.compactor.run()
+        if changes:
+            self.compactor.run()
 
     def submit(self, job: Job) -> None:
         """Have something done elsewhere."""
@@ -117,7 +120,8 @@ class Housekeeping:
             if stream.is_dirty:
                 continue
             try:
-                self._retention.apply(stream)
+                if not node.replication.follows:
+                    self._retention.apply(stream)
                 for merge in node.keyspace.maintain(stream):
                     self._start_merge(stream.log, merge)
             except StorageError as error:

@@ -19,7 +19,11 @@ from respbroker.broker.facts import facts
 from respbroker.broker.housekeeping import Housekeeping
 from respbroker.broker.lingering import Lingering
 from respbroker.broker.node_keys import NodeKeys
+from respbroker.broker.node_replicas import NodeReplicas
 from respbroker.broker.outputs import extend
+from respbroker.broker.replica_desk import ReplicaDesk
+from respbroker.broker.replication import Replication
+from respbroker.broker.replication_store import ReplicationStore
 from respbroker.commands.catalogue import ALL_COMMANDS
 from respbroker.commands.context import BlockedRequest
 from respbroker.commands.table import Command, CommandTable
@@ -41,7 +45,7 @@ from storage import FileSystem
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
 
-class Node(NodeKeys):
+class Node(NodeKeys, NodeReplicas):
     """A whole server without its sockets; see `respbroker.commands.context.Context` for what handlers see of it."""
 
     def __init__(
@@ -96,11 +100,16 @@ class Node(NodeKeys):
         self.group_sessions = GroupSessions()
         self._lock = lock_directory(filesystem, directory)
         in_background = settings.appendfsync != "always"  # its replies may speak only of what is on the disk
-        self.keyspace = Keyspace(filesystem, directory, settings, now.ms, settle=not in_background)
+        store = ReplicationStore(filesystem, directory)
+        following = Replication.begins_following(store, settings.replicaof)
+        self.keyspace = Keyspace(filesystem, directory, settings, now.ms, settle=not in_background, following=following)
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)
         self.keyspace.on_unsynced = self.durability.mark_written
         self.housekeeping = Housekeeping(self)
+        self.replication = Replication(self, store)
+        self.replicas = ReplicaDesk(self, self.replication)
+        self.replication.start()
         self.settings_changed()
 
     # -- what the edge calls -------------------------------------------------------------------------------------
@@ -134,6 +143,7 @@ class Node(NodeKeys):
         self.blocking.forget(client)
         self.lingering.forget(client)
         self.group_sessions.closed(client.id, self.now)
+        self.replication.gone(client)
         if client.blocked:
             self.durability.forget(client)
         self.channels.remove_client(client)
@@ -145,6 +155,7 @@ class Node(NodeKeys):
 
     def stop(self) -> None:
         """The edge is done and everything is synced: close all files and give the directory back."""
+        self.replication.stop()
         self.keyspace.close()
         self._lock.release()
 
@@ -157,6 +168,8 @@ class Node(NodeKeys):
         self.lingering.begin_tick()
         if not self.quiet:
             self.refresh_quiet()
+        if not self.replication.is_idle:
+            self.replication.begin_tick()
         if self.held:
             self._run_held()
         self._ran = [client for client, _ in batch]
@@ -170,6 +183,9 @@ class Node(NodeKeys):
         if self.housekeeping.next_at <= now.seconds:
             self.housekeeping.run()
         self.durability.flush(batch)
+        if not self.replication.is_idle:
+            self.replication.end_tick(batch, self.durability.served, self.durability.held_requests)
+            self.replicas.work()
 
     def settle_groups(self) -> None:
         """Let partitions of ordered groups change hands where a session has ended or a partition has drained."""
@@ -190,11 +206,15 @@ class Node(NodeKeys):
         if self._speaking:
             clients = list(({client.id: client for client in clients} | self._speaking).values())
             self._speaking = {}
+        if self.replication.gate.holds_some:
+            clients = [client for client in clients if client.kill or not self.replication.gate.holds(client)]
         return [client for client in clients if client.out or client.closing or client.kill]
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
         deadline = min(self.housekeeping.next_at, self.lingering.next_moment)
+        if not self.replication.is_idle:
+            deadline = min(deadline, self.replication.next_deadline(), self.replicas.next_deadline())
         if self.group_sessions.next_moment < deadline and not self.durability.refusal:
             deadline = self.group_sessions.next_moment
         blocked = self.blocking.next_deadline() if self.waiters else None
@@ -322,6 +342,8 @@ class Node(NodeKeys):
             or 0 <= micros < 1000
             or 0 < settings.latency_monitor_threshold < 2
             or settings.maxmemory
+            or self.replication.refusal is not None
+            or self.replication.is_short
         )
         self.refresh_quiet()
 

@@ -38,6 +38,8 @@ _FAMILIES: Final = (
     "monitor",
     # the server
     "server",
+    "replicas",
+    "replicate",
     "persistence",
     "info",
     "config",

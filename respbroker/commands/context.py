@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from random import Random
 
+    from respbroker.commands.replicas import Replicas
     from respbroker.commands.table import Command, CommandTable
     from respbroker.model.settings import Settings
     from respbroker.sessions.channels import Channels
@@ -72,6 +73,10 @@ class Context(Protocol):
     ticks_count: int
     #: Keys changed since the start (rdb_changes_since_last_save counts from the last checkpoint).
     dirty: int
+
+    @property
+    def replicas(self) -> Replicas:
+        """What there is to ask of replication."""
 
     @property
     def may_linger(self) -> bool:

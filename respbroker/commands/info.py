@@ -12,12 +12,12 @@ from respbroker.commands.info_fields import (
     CPU,
     MEMORY,
     PERSISTENCE,
-    REPLICATION,
     SERVER,
     STATS,
     Field,
     View,
 )
+from respbroker.commands.info_replication import replication_lines
 from respbroker.commands.table import CommandSpec, Flag
 from respbroker.commands.tips import NOT_MERGED, TO_ALL_SHARDS, VARIES
 from respbroker.resp.replies import verbatim
@@ -77,7 +77,7 @@ SECTIONS: Final[tuple[tuple[str, str, Callable[[View], Lines]], ...]] = (
     ("memory", "Memory", partial(_table, MEMORY)),
     ("persistence", "Persistence", partial(_table, PERSISTENCE)),
     ("stats", "Stats", partial(_table, STATS)),
-    ("replication", "Replication", partial(_table, REPLICATION)),
+    ("replication", "Replication", replication_lines),
     ("cpu", "CPU", partial(_table, CPU)),
     ("modules", "Modules", _nothing),
     ("commandstats", "Commandstats", _command_statistics),

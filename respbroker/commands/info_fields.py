@@ -254,20 +254,6 @@ STATS: Final = (
     fixed("acl_access_denied_channel", 0),
 )
 
-REPLICATION: Final = (
-    fixed("role", "master"),
-    fixed("connected_slaves", 0),
-    fixed("master_failover_state", "no-failover"),
-    Field("master_replid", lambda view: view.fact("run_id", "0" * 40)),
-    fixed("master_replid2", "0" * 40),
-    fixed("master_repl_offset", 0),
-    fixed("second_repl_offset", -1),
-    fixed("repl_backlog_active", 0),
-    fixed("repl_backlog_size", 0),
-    fixed("repl_backlog_first_byte_offset", 0),
-    fixed("repl_backlog_histlen", 0),
-)
-
 
 def _seconds(name: str) -> Field:
     return Field(name, lambda view: f"{view.fact(name, 0.0):.6f}")

@@ -78,13 +78,14 @@ class Client:
     backlog: deque[list[bytes]] = attrs.Factory(deque)
     connection: Any = None  #: the edge's own object for it
     lagging: bool = False
+    awaiting: bool = False  #: so many of its replies wait for replicas that nothing more is read from it
     closing: bool = False
     kill: bool = False
 
     @property
     def stalled(self) -> bool:
         """Whether the edge should stop reading: earlier requests still wait."""
-        return (self.blocked and not self.lingering) or bool(self.backlog)
+        return (self.blocked and not self.lingering) or bool(self.backlog) or self.awaiting
 
     @property
     def subscriptions_count(self) -> int:

@@ -205,6 +205,8 @@ def test_every_field_that_redis_has_too_stands_in_the_same_section(node: NodeUnd
         "syncs_count",
         *AOF_FIELDS,
         "respbroker_version",
+        "leader_epoch",
+        "high_watermark",
     }
 
 

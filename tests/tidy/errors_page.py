@@ -107,7 +107,16 @@ REPLIES: Final = {
         "see [operations](operations.md)",
     ),
     "OutOfMemory": ("the process has more than `maxmemory`", "raise it; see [operations](operations.md)"),
-    "NoReplicas": ("not yet: there are no replicas", "–"),
+    "NoReplicas": (
+        "fewer replicas are in sync than `min.insync.replicas` asks for, and the topic has `acks all`",
+        "see `INFO replication`; bring a replica back, or lower `min.insync.replicas`",
+    ),
+    "ReadOnlyReplica": (
+        "a write to a replica, or to a leader that came back and has not been confirmed yet",
+        "write to the leader: `ROLE` and sentinel tell which it is; see [replication](replication.md)",
+    ),
+    "Loading": ("a replica's first copy of its leader's data is not whole yet", "wait: `INFO replication` tells"),
+    "NotLeader": ("another server took this one for its leader", "it goes on by itself"),
     "KeyRequired": ("XGROUP of a stream that does not exist", "create it, or add MKSTREAM to XGROUP CREATE"),
     "SubcommandSyntax": ("a subcommand of XGROUP with options it does not have", "ask XGROUP HELP"),
 }

@@ -124,7 +124,8 @@ CHAPTERS: Final = (
         "respbroker/commands",
         "What operators and tools ask. INFO is a table of fields; COMMAND and docs/commands.md are read off the"
         " command table.",
-        "info info_fields config server persistence slowlog latency latency_report memory debug acl lolwut"
+        "info info_fields info_replication config server replicas replicate persistence slowlog latency"
+        " latency_report memory debug acl lolwut"
         " introspection command_info syntax reference",
     ),
     Chapter(
@@ -146,11 +147,19 @@ CHAPTERS: Final = (
         " roles replica whole_logs opening directories journal copying key_order",
     ),
     Chapter(
+        "The node: replication",
+        "respbroker/broker",
+        "What a node does as a leader or a follower. `replication` owns the role; `leading` and `following` are the two"
+        " sides of a session, `gate` holds replies back.",
+        "replication* members positions leading* follower_session following* log_copies gate* replica_waits canvass"
+        " handover replica_desk replication_store node_replicas",
+    ),
+    Chapter(
         "Replicas",
         "respbroker/replication",
         "What a leader and its followers know of one another, as values and machines that the node drives. See"
         " [decision 17](decisions/0017-a-node-replicates-as-a-whole.md).",
-        "__init__ history in_sync* election state",
+        "__init__ messages* history in_sync* election state",
     ),
     Chapter(
         "Values",

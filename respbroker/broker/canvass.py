@@ -1,0 +1,203 @@
+"""A node that wants to lead: it asks the other members, and tells them once it does.
+
+Where ``min.insync.replicas`` is 2 or more, so many must agree that no older leader can find enough replicas for an
+acknowledgement any more; each that agrees never acknowledges to an older epoch, and agrees only if the candidate has
+everything that it has itself. So a leader has all that was ever acknowledged by ``acks all``. With 1 nobody is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from respbroker.replication.election import Ballot
+from respbroker.replication.messages import Candidacy, Leads
+from respbroker.replication.state import Member
+from respbroker.resp.replies import bulk_array
+from respbroker.resp.reply_decoder import ErrorReply
+from respbroker.sessions.peer import Peer
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+    from respbroker.broker.replication import Replication
+
+RETRY_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 10.0  # for an answer
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """One other member. ``awaits`` are the answers on their way, oldest first."""
+
+    member: Member
+    peer: Peer | None = None
+    retry_at: float = 0.0
+    dialled_at: float = 0.0
+    awaits: list[str] = attrs.Factory(list)
+    voted: bool = False
+    told: bool = False
+
+
+class Canvass:
+    """From the wish to lead to the last member that knows. With ``confirm`` the node led before it stopped: one that
+    was in sync must agree at least, and if none answers it goes on asking.
+    """
+
+    def __init__(
+        self, node: Node, replication: Replication, *, epoch: int = 0, granted: Iterable[str] = (),
+        confirm: bool = False,
+    ) -> None:  # fmt: skip
+        self._node = node
+        self._replication = replication
+        state = replication.state
+        self.epoch = epoch or max(state.history.next_epoch(), state.promised + 1)
+        self._confirm = confirm
+        self._asked = {member.node: _Asked(member, retry_at=node.now) for member in state.members}
+        minimum = node.settings.min_insync_replicas
+        self.ballot = Ballot([state.node, *self._asked], minimum, state.node, self.epoch)
+        for name in granted:
+            self.ballot.granted(name)
+        self._in_sync = {member.node for member in state.in_sync}
+        self._began = node.now
+        self.is_decided = False
+        self._candidacy: Candidacy | None = None
+        replication.promise(self.epoch, state.node)
+
+    # -- deciding --------------------------------------------------------------------------------------------------
+
+    def work(self) -> None:
+        """At the beginning of a tick: decide if it can be decided, and go on asking and telling."""
+        replication = self._replication
+        if not self.is_decided and self._is_won():
+            self.is_decided = True
+            replication.lead(self.epoch)
+        if self.is_decided and all(asked.told for asked in self._asked.values()):
+            self.end()
+            replication.canvass = None
+            return
+        if not self.is_decided and self.ballot.is_lost and not self._confirm:
+            self._give_up()
+            return
+        for asked in self._asked.values():
+            self._work_on(asked)
+
+    def _is_won(self) -> bool:
+        """Whether enough agree; after a restart one of those that were in sync must be among them."""
+        if not self.ballot.is_won:
+            return False
+        confirmed = not self._confirm or not self._in_sync
+        return confirmed or any(asked.voted for name, asked in self._asked.items() if name in self._in_sync)
+
+    def _give_up(self) -> None:
+        node, reasons = self._node, "; ".join(self.ballot.refusals.values())
+        node.housekeeping.report("warning", f"this node does not lead in epoch {self.epoch}: {reasons}")
+        self.end()
+        self._replication.canvass = None
+
+    def end(self) -> None:
+        """Nobody is asked any more."""
+        for asked in self._asked.values():
+            if asked.peer is not None:
+                asked.peer.closing = True
+                asked.peer = None
+
+    # -- asking ----------------------------------------------------------------------------------------------------
+
+    def _work_on(self, asked: _Asked) -> None:
+        node = self._node
+        if asked.peer is not None:
+            if asked.peer.connected:
+                self._speak(asked, asked.peer)
+            if asked.awaits and node.now - asked.dialled_at > PATIENCE_SECONDS:
+                asked.peer.closing = True
+                self._is_lost(asked)
+            return
+        wanted = not asked.told if self.is_decided else not asked.voted
+        if wanted and node.now >= asked.retry_at and asked.member.host:
+            asked.peer = Peer(asked.member.host, asked.member.port)
+            asked.dialled_at = node.now
+            self._replication.dial(asked.peer, self)
+
+    def connected(self, peer: Peer) -> None:
+        """The connection stands: log in, then ask or tell."""
+        asked = self._of(peer)
+        settings = self._node.settings
+        if asked is None:
+            return
+        if settings.masterauth:
+            user = [settings.masteruser.encode()] if settings.masteruser else []
+            peer.out.append(bulk_array([b"AUTH", *user, settings.masterauth.encode()]))
+            asked.awaits.append("auth")
+        self._speak(asked, peer)
+
+    def _speak(self, asked: _Asked, peer: Peer) -> None:
+        state = self._replication.state
+        host, port = self._replication.announced
+        if self.is_decided and not asked.told and "leads" not in asked.awaits:
+            news = Leads(state.dataset, state.node, host, port, state.history.format())
+            peer.out.append(bulk_array(news.words()))
+            asked.awaits.append("leads")
+        elif not self.is_decided and not asked.voted and "vote" not in asked.awaits:
+            if self._candidacy is None:
+                reach = self._replication.reach()
+                self._candidacy = Candidacy(
+                    state.dataset, self.epoch, state.node, host, port, reach.epoch, dict(reach.ends)
+                )
+            peer.out.append(bulk_array(self._candidacy.words()))
+            asked.awaits.append("vote")
+
+    def received(self, peer: Peer, answers: Sequence[Any]) -> None:
+        """A member has answered."""
+        asked = self._of(peer)
+        for answer in answers:
+            if asked is None or not asked.awaits:
+                return
+            kind = asked.awaits.pop(0)
+            if isinstance(answer, ErrorReply):
+                self._refused(asked, kind, f"{answer.code} {answer.text}")
+            elif kind == "vote":
+                self._voted(asked, answer)
+            elif kind == "leads":
+                asked.told = True
+
+    def _voted(self, asked: _Asked, answer: Any) -> None:
+        name = asked.member.node
+        if isinstance(answer, list) and len(answer) == 2 and answer[0] == b"1":
+            asked.voted = True
+            self.ballot.granted(name)
+        else:
+            reason = answer[1].decode("utf-8", "replace") if isinstance(answer, list) and len(answer) == 2 else "?"
+            self._refused(asked, "vote", reason)
+
+    def _refused(self, asked: _Asked, kind: str, reason: str) -> None:
+        where = f"{asked.member.host}:{asked.member.port}"
+        self._node.housekeeping.notices.add(1, f"times {where} refused this node as leader: {reason}")
+        if kind == "vote":
+            self.ballot.refused(asked.member.node, f"{where}: {reason}")
+        if asked.peer is not None:
+            asked.peer.closing = True
+            self._is_lost(asked)
+
+    def lost(self, peer: Peer, reason: str) -> None:
+        """The connection has ended, or could not be made."""
+        asked = self._of(peer)
+        if asked is not None:
+            self._is_lost(asked)
+
+    def _is_lost(self, asked: _Asked) -> None:
+        asked.peer = None
+        asked.awaits.clear()
+        asked.retry_at = self._node.now + RETRY_SECONDS
+
+    def _of(self, peer: Peer) -> _Asked | None:
+        return next((asked for asked in self._asked.values() if asked.peer is peer), None)
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds until when nothing happens by itself."""
+        waiting = [asked for asked in self._asked.values() if not (asked.told or (asked.voted and not self.is_decided))]
+        return min(
+            (asked.retry_at if asked.peer is None else asked.dialled_at + PATIENCE_SECONDS for asked in waiting),
+            default=self._node.now if not self.is_decided and self._is_won() else float("inf"),
+        )

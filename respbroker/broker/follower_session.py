@@ -1,0 +1,148 @@
+"""One follower as its leader sees it: what it still lacks, what is on the way to it, and what goes out next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from respbroker.replication.messages import CHUNK, COPIED, COPY, Append
+from respbroker.resp.replies import bulk_array
+from respbroker.sessions.client import Client
+from storage import CorruptLog, Log, NotABatchBorder, OutOfRange, RawReader
+
+if TYPE_CHECKING:
+    from respbroker.streams.keyspace import Keyspace
+
+WINDOW: Final = 32 << 20  #: bytes of batches on the way to a follower; more is read from disk when it has taken these
+CHUNK_BYTES: Final = 512 << 10  # read from a log that is behind at a time
+CHUNKS_PER_TICK: Final = 8  # so that a follower that catches up holds up no tick
+_CATALOG: Final = 0
+
+
+@attrs.define(eq=False)
+class FollowerSession:
+    """From a follower's hello to its end. Owned by `respbroker.broker.leading.Leading`.
+
+    A log is *behind* from the offset that ``behind`` has for it; of all others the follower was sent everything.
+    The catalog is read last, so that it never names a stream that the follower lacks. ``received`` is what the
+    follower has taken of the ``sent`` bytes. ``listed`` says that frames may go out.
+    """
+
+    client: Client
+    node: str
+    host: str
+    port: int
+    began: float
+    lists_all: bool = False
+    listed: bool = False
+    behind: dict[int, int] = attrs.Factory(dict)
+    copying: set[int] = attrs.Factory(set)
+    introduced: bool = False  #: it was told who takes part
+    level: bool = False
+    sent: int = 0
+    received: int = 0
+    acknowledged: int = 0  #: position
+    heard_at: float = 0.0
+    frame_at: float = 0.0  #: when the last frame was sent
+    told: tuple[int, bool] = (-1, False)  #: high watermark, and whether it is in sync, as it knows them
+    _readers: dict[int, RawReader] = attrs.Factory(dict)
+
+    @property
+    def room(self) -> int:
+        """Bytes of batches that may be sent now."""
+        return WINDOW - (self.sent - self.received)
+
+    @property
+    def online(self) -> bool:
+        return self.level
+
+    def say(self, words: Sequence[bytes]) -> None:
+        """Send a frame."""
+        self.client.out.append(bulk_array(words))
+
+    def take(self, appends: Sequence[Append], starts: Sequence[int]) -> list[Append]:
+        """What of a tick goes out with it; the rest is behind from now on (``starts``: where each append began)."""
+        size = sum(len(append.raw) for append in appends)
+        if size > self.room and size:
+            for append, start in zip(appends, starts, strict=True):
+                self.behind.setdefault(append.number, start)
+            self.level = False
+            return []
+        taken = [append for append in appends if append.number not in self.behind] if self.behind else list(appends)
+        self.sent += sum(len(append.raw) for append in taken)
+        return taken
+
+    def read_on(self, keyspace: Keyspace) -> None:
+        """Send on from the logs that are behind, as much as there is room for.
+
+        Raises:
+            StorageError: a log cannot be read.
+        """
+        for _ in range(CHUNKS_PER_TICK):
+            if not self.behind or self.room < CHUNK_BYTES:
+                return
+            number = next((each for each in self.behind if each != _CATALOG), _CATALOG)
+            log = keyspace.log_of(number)
+            if log is None:  # dropped meanwhile: the catalog tells
+                self._is_read(number)
+                continue
+            chunk = self._reader(number, log).read(CHUNK_BYTES)
+            if chunk is None:
+                self._finish(number, log)
+                continue
+            self.say((CHUNK, b"%d" % number, b"%d" % chunk.begins_segment, chunk.raw))
+            self.sent += len(chunk.raw)
+            self.behind[number] = chunk.end_offset
+
+    def _reader(self, number: int, log: Log) -> RawReader:
+        reader = self._readers.get(number)
+        if reader is not None:
+            return reader
+        offset = self.behind[number]
+        if offset < 0:
+            offset = log.start_offset
+            self._begin_copy(number, log)
+        reader = self._readers[number] = log.raw_reader(offset)
+        return reader
+
+    def _begin_copy(self, number: int, log: Log) -> None:
+        """The log comes anew, from where it begins."""
+        self.copying.add(number)
+        start = log.origin
+        numbers = (number, start.base_offset, start.first_ordinal, *start.last_id, start.last_epoch)
+        self.say((COPY, *(b"%d" % each for each in numbers)))
+
+    def _finish(self, number: int, log: Log) -> None:
+        """Everything of a log was sent."""
+        if number in self.copying:
+            newest = log.newest_snapshot() if log.replay_floor else None
+            offset, state = newest or (-1, b"")
+            self.say((COPIED, b"%d" % number, b"%d" % offset, state))
+            self.copying.discard(number)
+        self._is_read(number)
+
+    def _is_read(self, number: int) -> None:
+        del self.behind[number]
+        self._readers.pop(number, None)
+        self.copying.discard(number)
+
+
+def starting_point(log: Log, end_offset: int, last_epoch: int) -> int:
+    """From which offset on a follower lacks the log; below ``end_offset`` it is to forget what it has behind it.
+
+    -1: it must have the log anew. ``end_offset`` and ``last_epoch`` are where the follower's log ends; the leaders of
+    that epoch and of all before it are the same for both.
+    """
+    start = min(end_offset, log.epoch_end(last_epoch))
+    if start < log.start_offset or start < log.replay_floor:
+        return -1
+    try:
+        log.raw_reader(start)
+    except NotABatchBorder as inside:
+        restart = getattr(inside, "restart_offset", -1)
+        return restart if restart >= max(log.start_offset, log.replay_floor) else -1
+    except (OutOfRange, CorruptLog):
+        return -1
+    return start

@@ -1,0 +1,353 @@
+"""A follower and its leader: the connection, what the leader sends, and what is said back.
+
+The leader's batches are appended as they are; whatever they change is changed in the keyspace as the leader changed it.
+A follower that cannot append, or does not understand, gives up the connection and begins again a second later.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from respbroker.broker.log_copies import LogCopies
+from respbroker.replication.election import may_follow
+from respbroker.replication.history import History
+from respbroker.replication.messages import (
+    ALL,
+    ATOMIC,
+    CHUNK,
+    COPIED,
+    COPY,
+    CUT,
+    DROP,
+    FRESH,
+    IN_SYNC,
+    LEAD,
+    LEVEL,
+    MEMBERS,
+    SOME,
+    TICK,
+    Append,
+    BadMessage,
+    Hello,
+    Listed,
+    Tick,
+    Welcome,
+    acknowledgement,
+    listing_words,
+    parse_verdicts,
+)
+from respbroker.replication.state import Member
+from respbroker.resp.replies import bulk_array
+from respbroker.resp.reply_decoder import ErrorReply
+from respbroker.sessions.peer import Peer
+from respbroker.streams.replica import RawPart
+from storage import DiskFailed, StorageError
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+    from respbroker.broker.replication import Replication
+
+RETRY_SECONDS: Final = 1.0
+_CATALOG: Final = 0
+SILENCE_SECONDS: Final = 10.0  # of the leader, which sends a sign of life twice a second; then it counts as gone
+
+
+class Stage(enum.Enum):
+    """How far the connection to the leader has come; the value is what ROLE calls it."""
+
+    WAITING = "connect"  #: for the next try
+    DIALLING = "connecting"
+    AUTH = "connecting"  # noqa: PIE796  # for ROLE the same
+    HELLO = "handshake"
+    LISTING = "sync"
+    FRAMES = "connected"
+
+
+class Following:
+    """The follower's side. Owns the connection to the leader and the place in the leader's order."""
+
+    def __init__(self, node: Node, replication: Replication, host: str, port: int) -> None:
+        self._node = node
+        self._replication = replication
+        self.host, self.port = host, port
+        self.peer: Peer | None = None
+        self.stage = Stage.WAITING
+        #: Everything was sent that the leader has; not so while the logs are brought to where it is.
+        self.level = False
+        #: The leader said that this node is in the in-sync set.
+        self.in_sync = False
+        #: ``position`` is exactly what this node has; not after a start, when it may have more.
+        self.exact = False
+        self.stopped = False  #: the disk failed: nothing is asked of the leader any more
+        self.heard_at = node.now
+        self.down_since = node.now
+        self._retry_at = node.now
+        self._inbox: deque[Any] = deque()
+        self._received = 0
+        self._acknowledge = False
+        self._anew: set[int] = set()  # logs that could not be cut: to be copied
+        self._copies = LogCopies(node)
+        self._asked: list[Listed] = []
+        self._theirs = History(())
+        self.touched: set[int] = set()  #: logs appended to since `position` last moved
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the leader's batches arrive."""
+        return self.stage is Stage.FRAMES
+
+    # -- the connection --------------------------------------------------------------------------------------------
+
+    def work(self) -> None:
+        """At the beginning of a tick: take what the leader said; connect again when it is time to."""
+        node = self._node
+        if self.peer is None:
+            if node.now >= self._retry_at and not self.stopped:
+                self._dial()
+            return
+        while self._inbox and self.peer is not None:
+            self._take(self._inbox.popleft())
+        if self.peer is not None and node.now - self.heard_at > SILENCE_SECONDS:
+            self.give_up(f"the leader has said nothing for {SILENCE_SECONDS:g} seconds")
+
+    def _dial(self) -> None:
+        self.peer = Peer(self.host, self.port)
+        self.stage = Stage.DIALLING
+        self.heard_at = self._node.now
+        self._replication.dial(self.peer, self)
+
+    def connected(self, peer: Peer) -> None:
+        """The connection stands: log in and say hello."""
+        settings = self._node.settings
+        self.heard_at = self._node.now
+        if settings.masterauth:
+            user = [settings.masteruser.encode()] if settings.masteruser else []
+            peer.out.append(bulk_array([b"AUTH", *user, settings.masterauth.encode()]))
+            self.stage = Stage.AUTH
+        else:
+            self._say_hello(peer)
+
+    def _say_hello(self, peer: Peer) -> None:
+        replication, state = self._replication, self._replication.state
+        host, port = replication.announced
+        hello = Hello(
+            state.dataset, state.node, state.history.format(), replication.position, self.exact, state.promised,
+            state.promised_to, host,
+            port,
+        )  # fmt: skip
+        peer.out.append(bulk_array(hello.words()))
+        self.stage = Stage.HELLO
+
+    def received(self, peer: Peer, replies: Sequence[Any]) -> None:
+        """The leader said something; it is taken in the next tick."""
+        self.heard_at = self._node.now
+        self._inbox.extend(replies)
+
+    def lost(self, peer: Peer, reason: str) -> None:
+        """The connection has ended."""
+        self._over(reason)
+
+    def give_up(self, reason: str, pause: float = RETRY_SECONDS) -> None:
+        """End the connection, and make no other for so many seconds."""
+        if self.peer is not None:
+            self.peer.closing = True
+            self._over(reason)
+        self._retry_at = self._node.now + pause
+
+    def _over(self, reason: str) -> None:
+        node = self._node
+        if self.stage is Stage.FRAMES:
+            self.down_since = node.now
+        node.housekeeping.notices.add(1, f"times without a connection to the leader {self.host}:{self.port}: {reason}")
+        self.peer = None
+        self.stage = Stage.WAITING
+        self.level = False
+        self._retry_at = node.now + RETRY_SECONDS
+        self._inbox.clear()
+        self._received = 0
+        self._acknowledge = False
+        self._copies.forget()
+
+    # -- what the leader says --------------------------------------------------------------------------------------
+
+    def _take(self, said: Any) -> None:
+        try:
+            if isinstance(said, ErrorReply):
+                self._refused(said)
+            elif self.stage is Stage.AUTH and self.peer is not None:
+                self._say_hello(self.peer)
+            elif not isinstance(said, list):
+                raise BadMessage("it is no respbroker")
+            elif self.stage is Stage.HELLO:
+                self._welcomed(Welcome.parse(said))
+            elif self.stage is Stage.LISTING:
+                self._judged(said)
+            else:
+                self._frame(said)
+        except BadMessage as problem:
+            self.give_up(str(problem))
+        except DiskFailed as problem:
+            self.stopped = True
+            self._node.durability.fail(problem)
+            self.give_up(f"this node's disk failed: {problem}")
+        except StorageError as problem:
+            self._node.housekeeping.report("error", f"cannot append what the leader sent: {problem}")
+            self.give_up(str(problem))
+
+    def _refused(self, refusal: ErrorReply) -> None:
+        if refusal.code == "NOTLEADER":
+            host, _, port = refusal.text.split(" ", 1)[0].rpartition(":")
+            if host and port.isdigit():
+                self.give_up(f"it follows {host}:{port}")
+                self.host, self.port = host, int(port)
+                return
+        self.give_up(f"the leader refused: {refusal.code} {refusal.text}")
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        """The leader is known: forget what it cannot have, and list the rest."""
+        replication, keyspace = self._replication, self._node.keyspace
+        state = replication.state
+        theirs = History.parse(welcome.history)
+        if theirs.last is None or not may_follow(
+            state.promised, state.promised_to, theirs.last.epoch, theirs.last.leader
+        ):
+            raise BadMessage(f"it leads in an epoch older than {state.promised}, which this node has agreed to")
+        self._theirs = theirs
+        if welcome.wanted == FRESH:
+            replication.begin_copy(welcome.dataset, theirs)
+            self._list([])
+            return
+        common = state.history.common(theirs)
+        numbers = welcome.numbers if welcome.wanted == SOME else keyspace.numbers()
+        if welcome.wanted not in (SOME, ALL):
+            raise BadMessage(f"it asks for {welcome.wanted!r}")
+        self._list([self._listed(number, common) for number in numbers])
+
+    def _listed(self, number: int, common: int) -> Listed:
+        log = self._node.keyspace.log_of(number)
+        if log is None:
+            return Listed(number, 0, 0)
+        if number in self._anew:
+            return Listed(number, -1, 0)
+        if log.last_epoch > common:
+            return Listed(number, log.epoch_end(common), common)
+        return Listed(number, log.end_offset, log.last_epoch)
+
+    def _list(self, logs: list[Listed]) -> None:
+        assert self.peer is not None
+        self._asked = logs
+        self.peer.out.append(bulk_array(listing_words(logs)))
+        self.stage = Stage.LISTING
+
+    def _judged(self, said: list[Any]) -> None:
+        """What is to go before the leader's batches can follow."""
+        node, keyspace = self._node, self._node.keyspace
+        cuts: dict[int, int] = {}
+        drops: list[int] = []
+        for log in self._asked:
+            ours = keyspace.log_of(log.number)
+            if ours is not None and 0 <= log.end_offset < ours.end_offset:
+                cuts[log.number] = log.end_offset
+        for kind, number, offset in parse_verdicts(said):
+            if kind == CUT:
+                cuts[number] = min(offset, cuts.get(number, offset))
+            elif kind == DROP:
+                drops.append(number)
+                cuts.pop(number, None)
+            else:
+                raise BadMessage(f"it wants {kind!r} done to a log")
+        if cuts:
+            dropped = self._records_behind(cuts)
+            node.housekeeping.report(
+                "warning",
+                f"dropped {dropped} records in {len(cuts)} logs which the leader {self.host}:{self.port} does not have",
+            )
+            if _CATALOG in cuts:  # it may name logs again that were dropped
+                self._replication.may_lack_logs()
+            self._anew = set(keyspace.cut(cuts))
+            if self._anew:
+                raise BadMessage(f"{len(self._anew)} logs have to be copied anew")
+        for number in drops:
+            if keyspace.key_of(number) is None:  # else the leader's catalog will drop it
+                keyspace.remove_log(number)
+        self._anew = set()
+        self.stage = Stage.FRAMES
+        self._replication.session_began(self._theirs)
+
+    def _records_behind(self, cuts: dict[int, int]) -> int:
+        logs = ((self._node.keyspace.log_of(number), offset) for number, offset in cuts.items())
+        return sum(log.end_offset - offset for log, offset in logs if log is not None)
+
+    def _frame(self, words: list[Any]) -> None:
+        kind = words[0] if words else b""
+        if kind == TICK:
+            self._tick(Tick.parse(words))
+        elif kind == CHUNK and len(words) == 4:
+            self._chunk(Append(int(words[1]), words[2] == b"1", words[3]))
+        elif kind == COPY and len(words) == 7:
+            self._copies.begin(*map(int, words[1:]))
+        elif kind == COPIED and len(words) == 4:
+            self._copies.finish(int(words[1]), int(words[2]), words[3])
+        elif kind == LEAD and len(words) == 2:
+            self._replication.handed_over(int(words[1]))
+        elif kind == MEMBERS:
+            self._replication.members_told(self._members(words[1:]))
+        else:
+            raise BadMessage(f"a frame that is not known: {kind!r}")
+
+    def _members(self, words: list[bytes]) -> list[Member]:
+        """Who takes part; a member without an address is the leader, which is where it was found."""
+        rows = zip(words[::3], words[1::3], words[2::3], strict=True)
+        return [Member(node.decode(), host.decode() or self.host, int(port)) for node, host, port in rows]
+
+    def _tick(self, tick: Tick) -> None:
+        replication = self._replication
+        if tick.appends:
+            self._append(tick.appends, atomic=bool(tick.flags & ATOMIC))
+        self.in_sync = bool(tick.flags & IN_SYNC)
+        self.level = bool(tick.flags & LEVEL)
+        if self.level:
+            self.exact = True
+            replication.follow_to(tick.position, tick.high_watermark, self.touched)
+            self.touched.clear()
+        self._acknowledge = True
+
+    def _chunk(self, append: Append) -> None:
+        self.level = self.exact = False
+        if self._copies.has(append.number):
+            self._copies.extend(append)
+            self.touched.add(append.number)
+            self._received += len(append.raw)
+        else:
+            self._append([append], atomic=False)
+        self._acknowledge = True
+
+    def _append(self, appends: Sequence[Append], *, atomic: bool) -> None:
+        node = self._node
+        parts = [RawPart(append.number, append.raw, append.roll) for append in appends]
+        changed = node.keyspace.replicate(parts, node.now_ms, atomic=atomic)
+        self._received += sum(len(append.raw) for append in appends)
+        self.touched.update(append.number for append in appends)
+        node.replicated(changed)
+
+    def acknowledge(self) -> None:
+        """At the end of a tick: tell the leader what has been taken."""
+        if self._acknowledge and self.peer is not None:
+            self._acknowledge = False
+            replication = self._replication
+            position = replication.local_position if self.level else 0
+            words = acknowledgement(self._received, position, replication.synced_position if self.level else 0)
+            self.peer.out.append(bulk_array(words))
+
+    def was_synced(self) -> None:
+        """More is on the disk than the leader was told of."""
+        self._acknowledge = self.stage is Stage.FRAMES
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds until when nothing happens by itself."""
+        if self.stopped:
+            return float("inf")
+        return self._retry_at if self.peer is None else self.heard_at + SILENCE_SECONDS

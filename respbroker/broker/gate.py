@@ -1,0 +1,143 @@
+"""Which replies may leave: those that speak of nothing that a failover to an in-sync replica could lose.
+
+A read is held until the high watermark has passed the last change of what it read; a write to a topic with ``acks all``
+until it has passed the write. A write with ``acks 1`` is answered at once. Replies to one client keep their order, so
+no client sees the reply to a later request before that to an earlier one. Nothing is held where there are no replicas.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from respbroker.broker.outputs import weight
+from respbroker.commands.table import Command
+from respbroker.sessions.client import Client, Output
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+    from respbroker.streams.catalog import KeyEntry
+
+Batch = Sequence[tuple[Client, list[list[bytes]]]]
+
+#: Writes that tell what is in a stream, so they count as reads as well.
+_READING_WRITES: Final = frozenset({"xreadgroup", "xclaim", "xautoclaim"})
+#: What speaks of no key though it has none among its words is answered at once, but for these.
+_WHOLE: Final = frozenset({"exec", "keys", "scan", "dbsize", "randomkey", "xtopic|list"})
+_CATALOG: Final = 0
+#: Ticks whose replies to one client are held, and bytes of one, before nothing more is read from it.
+HELD_MAX: Final = 256
+HELD_BYTES_MAX: Final = 1 << 20
+
+
+class Gate:
+    """Owns the replies that are held. Asked once a tick, after everything the tick wrote is appended and shipped."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._held: dict[Client, deque[tuple[int, list[Output]]]] = {}
+
+    @property
+    def holds_some(self) -> bool:
+        return bool(self._held)
+
+    def holds(self, client: Client) -> bool:
+        """Whether replies to the client are held, so that nothing else may be sent to it."""
+        return client in self._held
+
+    def pass_on(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
+        """Hold back replies of this tick that may not leave yet, and let go of those that may now.
+
+        ``served`` were blocked and have been answered; ``others`` sent their requests in earlier ticks.
+        """
+        replication = self._node.replication
+        high_watermark, position = replication.high_watermark, replication.position
+        if position <= high_watermark and not self._held:
+            return
+        for client in served:
+            self._hold(client, position, high_watermark)
+        for client, requests in (*batch, *others):
+            if client.out and not client.replica:
+                self._hold(client, self._need(client, requests, high_watermark), high_watermark)
+        for client in self._held:
+            self._hold(client, 0, high_watermark)
+        self._release(high_watermark)
+
+    def _hold(self, client: Client, need: int, high_watermark: int) -> None:
+        """Put aside what is to be sent to a client, if it must wait or something before it does."""
+        held = self._held.get(client)
+        if not client.out or (held is None and need <= high_watermark):
+            return
+        if held is None:
+            held = self._held[client] = deque()
+        held.append((max(need, held[-1][0]) if held else need, client.out))
+        if len(held) > HELD_MAX or weight(client.out) > HELD_BYTES_MAX:
+            client.awaiting = True
+        client.out = []
+
+    def _release(self, high_watermark: int) -> None:
+        for client, held in list(self._held.items()):
+            while held and held[0][0] <= high_watermark:
+                client.out += held.popleft()[1]
+            if client.out:
+                self._node.speaks(client)
+            if not held:
+                client.awaiting = False
+                del self._held[client]
+
+    def forget(self, client: Client) -> None:
+        """The client is gone."""
+        self._held.pop(client, None)
+
+    def close_all(self) -> None:
+        """What is held cannot be promised any more: its clients are told nothing, and closed."""
+        held, self._held = self._held, {}
+        for client in held:
+            self._node.close(client, at_once=True)
+
+    # -- what a reply speaks of --------------------------------------------------------------------------------------
+
+    def _need(self, client: Client, requests: list[list[bytes]], enough: int) -> int:
+        """The position that the high watermark must reach for the replies to these requests."""
+        need = 0
+        for words in requests:
+            command = self._node.commands.by_raw_name.get(words[0]) or self._node.commands.find(words[0])
+            if command is not None:
+                need = max(need, self._need_of(client, command, words))
+                if need >= self._node.replication.position > enough:
+                    break
+        return need
+
+    def _need_of(self, client: Client, command: Command, words: list[bytes]) -> int:
+        replication = self._node.replication
+        if command.subcommands and len(words) > 1:
+            command = command.subcommands.get(words[1].lower(), command)
+        keys = command.spec.keys
+        if keys is None:
+            return replication.position if command.name in _WHOLE else 0
+        only_writes = command.is_write and command.name not in _READING_WRITES
+        need = 0
+        for key in keys.of(words):
+            entry = self.entry_of(client.db, key)
+            if command.is_write and replication.wants_all(entry):
+                return replication.position
+            if not only_writes:
+                need = max(need, self._last_change(entry))
+        return need
+
+    def entry_of(self, db: int, key: bytes) -> KeyEntry | None:
+        """What the catalog has at a key, or at the topic that it is a partition of."""
+        keyspace = self._node.keyspace
+        entry = keyspace.databases[db].keys.get(key)
+        if entry is None and b"/" in key:
+            return keyspace.databases[db].keys.get(key.rpartition(b"/")[0])
+        return entry
+
+    def _last_change(self, entry: KeyEntry | None) -> int:
+        """Of what is at a key, its absence included."""
+        changed = self._node.replication.changed
+        last = changed.get(_CATALOG, 0)
+        if entry is not None:
+            last = max([changed.get(leaf.number, 0) for leaf in entry.leaves], default=last)
+        return last

@@ -1,0 +1,262 @@
+"""A leader and its followers: what each tick appended goes out to all of them, and what they have comes back.
+
+Followers that lag behind are sent what they lack from disk; see `follower_session.py`. Nothing here waits: a follower
+that takes nothing costs the leader the few bytes that are on the way to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from respbroker.broker.follower_session import FollowerSession, starting_point
+from respbroker.errors import ReplyError
+from respbroker.replication.history import History
+from respbroker.replication.in_sync import InSync
+from respbroker.replication.messages import (
+    ALL,
+    ATOMIC,
+    CUT,
+    DROP,
+    FRESH,
+    IN_SYNC,
+    LEVEL,
+    MEMBERS,
+    SOME,
+    Append,
+    Hello,
+    Listed,
+    Tick,
+    Welcome,
+)
+from respbroker.replication.state import Member
+from respbroker.sessions.client import Client
+from storage import StorageError
+from storage.batch import parse_header
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+    from respbroker.broker.replication import Replication
+
+HEARTBEAT_SECONDS: Final = 0.5  # a follower hears from its leader at least this often
+
+
+class Leading:
+    """The leader's side. Owns the sessions of followers and the in-sync set."""
+
+    def __init__(self, node: Node, replication: Replication) -> None:
+        self._node = node
+        self._replication = replication
+        self.sessions: dict[int, FollowerSession] = {}
+        self.in_sync = InSync(replication.position, replication.high_watermark, node.now)
+        self.in_sync.minimum = node.settings.min_insync_replicas
+        self._appended: list[Append] = []  # in the flush that runs
+        self._starts: list[int] = []
+        self._tick: list[Append] = []  # in this tick
+        self._tick_starts: list[int] = []
+        self._atomic = False
+        self._speaking: dict[int, Client] = {}
+
+    # -- what the tick appends -----------------------------------------------------------------------------------
+
+    def appended(self, number: int, buffers: Sequence[bytes], roll: bool) -> None:
+        """A log of the keyspace was appended to."""
+        raw = b"".join(buffers) if len(buffers) > 1 else buffers[0]
+        header = parse_header(raw)
+        assert header is not None
+        self._starts.append(header.base_offset)
+        self._appended.append(Append(number, roll, raw))
+
+    def confirm(self, *, atomic: bool) -> None:
+        """What was appended stays."""
+        self._tick += self._appended
+        self._tick_starts += self._starts
+        self._atomic = self._atomic or atomic
+        self.take_back()
+
+    def take_back(self) -> None:
+        """What was appended since it was last confirmed is taken back."""
+        self._appended, self._starts = [], []
+
+    def ship(self) -> None:
+        """At the end of a tick: send each follower what was appended, what it lacks, or a sign of life."""
+        node, replication, in_sync = self._node, self._replication, self.in_sync
+        tick, starts, flags = self._tick, self._tick_starts, ATOMIC if self._atomic else 0
+        if tick:
+            replication.moved(sum(len(append.raw) for append in tick), [append.number for append in tick])
+            in_sync.advance(replication.position, node.now)
+            self._tick, self._tick_starts, self._atomic = [], [], False
+        self.count()
+        for session in list(self.sessions.values()):
+            if not session.listed:
+                continue
+            try:
+                self._ship_to(session, tick, starts, flags)
+            except StorageError as error:
+                node.housekeeping.report("error", f"cannot send {self._name(session)} what it lacks: {error}")
+                node.close(session.client, at_once=True)
+
+    def _ship_to(self, session: FollowerSession, tick: list[Append], starts: list[int], flags: int) -> None:
+        node, replication = self._node, self._replication
+        before = len(session.client.out)
+        taken = session.take(tick, starts) if tick else []
+        was_level = session.level
+        if session.behind:
+            session.read_on(node.keyspace)
+        if not session.behind and not was_level:
+            session.level = True
+        is_member = session.node in self.in_sync.members
+        news = replication.high_watermark, is_member
+        due = node.now - session.frame_at >= HEARTBEAT_SECONDS
+        if not session.introduced:
+            session.introduced = True
+            self._tell_members(session)
+        if taken or session.level != was_level or news != session.told or due:
+            flags |= (IN_SYNC if is_member else 0) | (LEVEL if session.level else 0)
+            session.say(Tick(replication.position, replication.high_watermark, flags, taken).words())
+            session.told, session.frame_at = news, node.now
+        if len(session.client.out) > before:
+            self._speaking[session.client.id] = session.client
+
+    def take_frames(self) -> list[Client]:
+        """Followers with frames to send."""
+        speaking, self._speaking = self._speaking, {}
+        return list(speaking.values())
+
+    def speak(self, session: FollowerSession) -> None:
+        """A frame was put in the session beside those of `ship`."""
+        self._speaking[session.client.id] = session.client
+
+    def members_changed(self) -> None:
+        """Tell every follower who takes part."""
+        for session in self.sessions.values():
+            if session.listed:
+                self._tell_members(session)
+
+    def _tell_members(self, session: FollowerSession) -> None:
+        state = self._replication.state
+        words = [MEMBERS]
+        for member in (Member(state.node, *self._replication.announced), *state.members):
+            words += member.node.encode(), member.host.encode(), b"%d" % member.port
+        session.say(words)
+        self.speak(session)
+
+    def end(self) -> None:
+        """This node leads no more, or in another epoch: followers are to come again."""
+        for session in list(self.sessions.values()):
+            self._node.close(session.client, at_once=True)
+        self.sessions.clear()
+
+    # -- what followers say ----------------------------------------------------------------------------------------
+
+    def welcome(self, client: Client, hello: Hello, host: str) -> Welcome:
+        """A follower presents itself."""
+        node, replication, state = self._node, self._replication, self._replication.state
+        for other in list(self.sessions.values()):
+            if other.node == hello.node and other.client is not client:  # it has come back on another connection
+                self.gone(other.client)
+                node.close(other.client, at_once=True)
+        client.replica = True
+        session = FollowerSession(client, hello.node, host, hello.port, node.now, heard_at=node.now)
+        self.sessions[client.id] = session
+        wanted, numbers = self._wanted(hello)
+        self.in_sync.attach(hello.node, node.now)
+        if wanted != ALL:  # else its logs will tell what it has
+            self.in_sync.resumed(hello.node, hello.position if wanted == SOME else 0, node.now)
+        session.lists_all = wanted != SOME
+        replication.knows(hello.node, host, hello.port)
+        return Welcome(state.dataset, state.node, state.history.format(), replication.position, wanted, numbers)
+
+    def _wanted(self, hello: Hello) -> tuple[bytes, tuple[int, ...]]:
+        """Which logs the follower is to list."""
+        replication, state = self._replication, self._replication.state
+        if hello.dataset != state.dataset:
+            return FRESH, ()
+        history = History.parse(hello.history)
+        common = state.history.common(history)
+        last = history.last.epoch if history.last else 0
+        shared_until = state.history.end_of(common)
+        is_prefix = last == common and (
+            shared_until is None or (hello.exact and hello.position <= shared_until)
+        )  # all it has is what this node has as well
+        since = replication.tracked_since
+        if is_prefix and since is not None and (last, hello.position) >= since:
+            return SOME, tuple(n for n, position in replication.changed.items() if position > hello.position)
+        return ALL, ()
+
+    def listed(self, client: Client, logs: list[Listed]) -> list[bytes]:
+        """The follower says what it has; what it is to do before frames come, as words."""
+        session = self.sessions.get(client.id)
+        if session is None or session.listed:
+            raise ReplyError("REPLICATE LOGS comes once, after REPLICATE HELLO")
+        keyspace = self._node.keyspace
+        verdicts: list[bytes] = []
+        known = {log.number for log in logs}
+        for log in logs:
+            ours = keyspace.log_of(log.number)
+            if ours is None:
+                verdicts += DROP, b"%d" % log.number, b"0"
+                continue
+            start = -1 if log.end_offset < 0 else starting_point(ours, log.end_offset, log.last_epoch)
+            if 0 <= start < log.end_offset:
+                verdicts += CUT, b"%d" % log.number, b"%d" % start
+            if start != ours.end_offset:
+                session.behind[log.number] = start
+        if session.lists_all:
+            for number in keyspace.numbers():
+                if number not in known:
+                    ours = keyspace.log_of(number)
+                    if ours is not None:
+                        session.behind[number] = -1 if ours.replay_floor else 0
+        session.listed = True
+        return verdicts
+
+    def acknowledged(self, client: Client, received: int, position: int, synced: int) -> None:
+        """The follower has taken so many bytes and has everything up to a position, and synced up to another."""
+        session = self.sessions.get(client.id)
+        if session is None or not session.listed:
+            raise ReplyError("REPLICATE ACK comes after REPLICATE LOGS")
+        try:
+            self.in_sync.acknowledged(session.node, position, synced, self._node.now, level=session.level)
+        except ValueError as fault:
+            raise ReplyError(str(fault)) from None
+        session.received = received
+        session.acknowledged = position
+        session.heard_at = self._node.now
+        self.count()
+
+    def gone(self, client: Client) -> None:
+        """The connection of a follower has ended."""
+        session = self.sessions.pop(client.id, None)
+        if session is not None:
+            self.in_sync.detach(session.node, self._node.now)
+            self._speaking.pop(client.id, None)
+
+    # -- the in-sync set -------------------------------------------------------------------------------------------
+
+    def count(self) -> None:
+        """Work out the in-sync set and the high watermark."""
+        node, replication, in_sync = self._node, self._replication, self.in_sync
+        in_sync.minimum = node.settings.min_insync_replicas
+        in_sync.local_reached(replication.local_position)
+        lag_max = node.settings.replica_lag_time_max_ms / 1000
+        for name in in_sync.expire(node.now, lag_max):
+            node.housekeeping.report(
+                "warning", f"replica {replication.name_of(name)} is not in sync any more: it lags {lag_max:g} s behind"
+            )
+        if in_sync.changed:
+            in_sync.changed = False
+            replication.in_sync_changed(in_sync.members)
+        replication.high_watermark = in_sync.high_watermark
+
+    def _name(self, session: FollowerSession) -> str:
+        return f"{session.host}:{session.port}"
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds until when nothing happens by itself."""
+        deadline = min(
+            (session.frame_at + HEARTBEAT_SECONDS for session in self.sessions.values() if session.listed),
+            default=float("inf"),
+        )
+        expiry = self.in_sync.next_deadline(self._node.settings.replica_lag_time_max_ms / 1000)
+        return deadline if expiry is None else min(deadline, expiry)

@@ -1,0 +1,77 @@
+"""Who else takes part in replication, who of them is in sync, and what that means for writes to a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from respbroker.replication.state import Member, ReplicationState
+
+if TYPE_CHECKING:
+    from respbroker.broker.leading import Leading
+    from respbroker.broker.node import Node
+    from respbroker.broker.replication_store import ReplicationStore
+    from respbroker.streams.catalog import KeyEntry
+
+
+class Members:
+    """The part of `respbroker.broker.replication.Replication` that remembers: ``state``, changed by `save` alone."""
+
+    _node: Node
+    leading: Leading | None
+
+    def __init__(self, store: ReplicationStore, state: ReplicationState) -> None:
+        self._store = store
+        self.state = state
+
+    def save(self, **changes: object) -> None:
+        """Change what is remembered; it is on the disk when this returns."""
+        self.state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # names and types are the class's
+        self._store.save(self.state)
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether this node ever took part."""
+        return self._store.state is not None
+
+    @property
+    def announced(self) -> tuple[str, int]:
+        """Where others find this node: an address, empty for that from which it calls, and a port."""
+        settings = self._node.settings
+        port = settings.replica_announce_port or int(self._node.process_facts().get("tcp_port", settings.port))
+        return settings.replica_announce_ip, port
+
+    def wants_all(self, entry: KeyEntry | None) -> bool:
+        """Whether writes to a key are answered when every in-sync replica has them."""
+        acks = None if entry is None or entry.settings is None else entry.settings.acks
+        return (acks or self._node.settings.acks) == "all"
+
+    def _minimum(self, entry: KeyEntry | None) -> int:
+        own = None if entry is None or entry.settings is None else entry.settings.min_insync_replicas
+        return own or self._node.settings.min_insync_replicas
+
+    def knows(self, node: str, host: str, port: int) -> None:
+        """A follower told where it is."""
+        others = tuple(member for member in self.state.members if member.node != node)
+        if Member(node, host, port) not in self.state.members:
+            self.save(members=(*others, Member(node, host, port)))
+            if self.leading is not None:
+                self.leading.members_changed()
+
+    def members_told(self, members: Sequence[Member]) -> None:
+        """The leader told who takes part."""
+        others = tuple(member for member in members if member.node != self.state.node)
+        if set(others) != set(self.state.members):
+            self.save(members=others)
+
+    def name_of(self, node: str) -> str:
+        """Where a member is, for people."""
+        return next((f"{member.host}:{member.port}" for member in self.state.members if member.node == node), node)
+
+    def in_sync_changed(self, nodes: Iterable[str]) -> None:
+        """The in-sync set is another one: remembered before anything is answered because of it."""
+        names = set(nodes)
+        self.save(in_sync=tuple(member for member in self.state.members if member.node in names))
+        self._node.settings_changed()

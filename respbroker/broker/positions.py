@@ -1,0 +1,46 @@
+"""How far a node has come in the order of its epoch: appended, synced, and known to every in-sync replica."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+
+
+class Positions:
+    """The half of `respbroker.broker.replication.Replication` that counts; the fields are explained there."""
+
+    _node: Node
+
+    if TYPE_CHECKING:
+
+        @property
+        def is_idle(self) -> bool: ...
+
+    def __init__(self, position: int) -> None:
+        self.position = self.synced_position = self.high_watermark = position
+        self.changed: dict[int, int] = {}
+        self.tracked_since: tuple[int, int] | None = None
+        self._sync_marks: dict[int, int] = {}  # ticket of a sync to the position that it covers
+
+    @property
+    def local_position(self) -> int:
+        """How far this node's own log counts: synced, where replies wait for syncs."""
+        return self.synced_position if self._node.settings.appendfsync == "always" else self.position
+
+    def moved(self, size: int, numbers: Iterable[int]) -> None:
+        """The leader has appended ``size`` bytes to these logs."""
+        self.position += size
+        self.changed |= dict.fromkeys(numbers, self.position)
+
+    def sync_begins(self, ticket: int) -> None:
+        """What was appended so far is about to be synced."""
+        if not self.is_idle:
+            self._sync_marks[ticket] = self.position
+
+    def sync_ended(self, ticket: int) -> None:
+        """All syncs up to ``ticket`` are done."""
+        for each in [each for each in self._sync_marks if each <= ticket]:
+            self.synced_position = max(self.synced_position, self._sync_marks.pop(each))

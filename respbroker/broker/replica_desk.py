@@ -1,0 +1,196 @@
+"""What commands, and through them other servers and operators, ask of replication (`respbroker.commands.replicas`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from respbroker.broker.handover import Handover
+from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
+from respbroker.errors import NotLeader, ReplyError
+from respbroker.replication.election import vote
+from respbroker.replication.history import History
+from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Welcome
+from respbroker.sessions.client import Client, Reply
+
+if TYPE_CHECKING:
+    from respbroker.broker.leading import Leading
+    from respbroker.broker.node import Node
+    from respbroker.broker.replication import Replication
+
+
+class ReplicaDesk:
+    """Owns nothing but a handover under way; all else is `Replication`'s."""
+
+    def __init__(self, node: Node, replication: Replication) -> None:
+        self._node = node
+        self._replication = replication
+        self._handover: Handover | None = None
+
+    # -- for ROLE and INFO -----------------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        return self._replication.position
+
+    @property
+    def leader(self) -> LeaderFacts | None:
+        following = self._replication.following
+        if following is None:
+            return None
+        now = self._node.now
+        is_up = following.is_up
+        return LeaderFacts(
+            following.host,
+            following.port,
+            following.stage.value,
+            is_up,
+            is_up and not following.level,
+            int(now - following.heard_at) if is_up else -1,
+            -1 if is_up else int(now - following.down_since),
+        )
+
+    @property
+    def followers(self) -> Sequence[ReplicaFacts]:
+        leading, now = self._replication.leading, self._node.now
+        if leading is None:
+            return ()
+        return [
+            ReplicaFacts(
+                session.host,
+                session.port,
+                "online" if session.level else "send_bulk" if session.listed else "wait_bgsave",
+                session.acknowledged,
+                int(now - session.heard_at),
+            )
+            for session in leading.sessions.values()
+        ]
+
+    @property
+    def failover_state(self) -> str:
+        return "no-failover" if self._handover is None else self._handover.state
+
+    def facts(self) -> dict[str, object]:
+        replication = self._replication
+        state, leading, following = replication.state, replication.leading, replication.following
+        last = state.history.last
+        facts: dict[str, object] = {
+            "master_replid": state.dataset,
+            "leader_epoch": last.epoch if last else 0,
+            "high_watermark": replication.high_watermark,
+        }
+        if leading is not None:
+            facts["in_sync_replicas"] = leading.in_sync.size()
+        if following is not None:
+            is_safe = state.complete and following.in_sync
+            facts["slave_priority"] = self._node.settings.replica_priority if is_safe else 0
+            facts["slave_in_sync"] = int(following.in_sync)
+        return facts
+
+    # -- for other servers -----------------------------------------------------------------------------------------
+
+    def hello(self, client: Client, hello: Hello) -> Welcome:
+        replication = self._replication
+        replication.enable()
+        if replication.leading is None:
+            raise self._not_leader()
+        last = replication.state.history.last
+        assert last is not None
+        theirs = History.parse(hello.history).last
+        if hello.node == replication.state.node:
+            raise ReplyError("this is the same server, or one with a copy of its directory")
+        same_data = hello.dataset == replication.state.dataset
+        promised = max(hello.promised, theirs.epoch if theirs else 0)
+        is_to_another = promised == last.epoch and hello.promised_to not in ("", replication.state.node)
+        if same_data and (promised > last.epoch or is_to_another):
+            replication.renew(hello.promised)
+            raise NotLeader("a newer epoch than this server's is known: try again")
+        return replication.leading.welcome(client, hello, self._host_of(hello.host))
+
+    def _not_leader(self) -> NotLeader:
+        following = self._replication.following
+        if following is not None:
+            return NotLeader(f"{following.host}:{following.port} is followed here")
+        return NotLeader("this server waits for a confirmation that it still leads")
+
+    def _leading(self) -> Leading:
+        leading = self._replication.leading
+        if leading is None:
+            raise self._not_leader()
+        return leading
+
+    def listed(self, client: Client, logs: list[Listed]) -> list[bytes]:
+        return self._leading().listed(client, logs)
+
+    def acknowledged(self, client: Client, received: int, position: int, synced: int) -> None:
+        self._leading().acknowledged(client, received, position, synced)
+
+    def _host_of(self, said: str) -> str:
+        """Where a peer is that speaks of itself: the address it calls from, if it named none."""
+        return said or self._node.client.address.rpartition(":")[0]
+
+    def vote(self, candidacy: Candidacy) -> tuple[bool, str]:
+        replication, state = self._replication, self._replication.state
+        if candidacy.dataset != state.dataset:
+            return False, "it has other data"
+        ours = replication.reach()
+        theirs = type(ours)(candidacy.last_epoch, candidacy.ends.get(0, 0), candidacy.ends)
+        last = state.history.last
+        promised = max(state.promised, last.epoch if last else 0)
+        granted, reason = vote(promised, ours, candidacy.epoch, theirs)
+        if granted:
+            replication.promise(candidacy.epoch, candidacy.node)
+            if replication.leading is not None or replication.unconfirmed:
+                host = self._host_of(candidacy.host)
+                replication.wish(lambda: replication.follow(host, candidacy.port))
+        elif last is not None and last.leader == candidacy.node and candidacy.epoch > promised:
+            replication.wish(replication.promote)  # it led, and has lost what is here
+        return granted, reason
+
+    def hear_of(self, leads: Leads) -> None:
+        replication, state = self._replication, self._replication.state
+        if leads.dataset != state.dataset:
+            raise ReplyError("this server has other data")
+        theirs, ours = History.parse(leads.history).last, state.history.last
+        if theirs is None or (ours is not None and theirs.epoch < max(ours.epoch, state.promised)):
+            raise ReplyError("a newer epoch is known here")
+        host = self._host_of(leads.host)
+        if leads.node != state.node and not (ours == theirs and replication.follows_node(host, leads.port)):
+            replication.wish(lambda: replication.follow(host, leads.port))
+
+    # -- for operators ---------------------------------------------------------------------------------------------
+
+    def follow(self, host: str, port: int) -> None:
+        replication = self._replication
+        replication.wish(lambda: replication.follow(host, port))
+
+    def promote(self) -> None:
+        self._replication.wish(self._replication.promote)
+
+    def hand_over(self, target: tuple[str, int] | None, timeout_ms: int) -> None:
+        if self._handover is not None:
+            raise ReplyError("FAILOVER already in progress.")
+        leading = self._replication.leading
+        if self._replication.following is not None:
+            raise ReplyError("FAILOVER is not valid when server is a replica.")
+        if leading is None or not leading.sessions:
+            raise ReplyError("FAILOVER requires connected replicas.")
+        self._handover = Handover.to(self._node, self._replication, leading, target, timeout_ms)
+
+    def stay(self) -> None:
+        if self._handover is None:
+            raise ReplyError("No failover in progress.")
+        self._handover.abort("FAILOVER ABORT")
+        self._handover = None
+
+    def work(self) -> None:
+        """At the end of a tick: let a handover go on."""
+        if self._handover is not None and self._handover.work():
+            self._handover = None
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds until when nothing happens by itself."""
+        return float("inf") if self._handover is None else self._handover.deadline
+
+    def wait(self, replicas: int, timeout_ms: int, *, aof: bool, local: int) -> Reply:
+        return self._replication.waits.begin(self._node.client, replicas, timeout_ms, aof=aof, local=local)

@@ -1,0 +1,394 @@
+"""The part a node plays in replication, leader or follower, and every change from one to the other.
+
+A node that never met another one leads, and has nothing to do here. All changes of role happen in this file, at the
+beginning of a tick, when nothing is staged; each is on the disk (DIR/replication) before anybody is told of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from respbroker.broker.canvass import Canvass
+from respbroker.broker.following import Following
+from respbroker.broker.gate import Batch, Gate
+from respbroker.broker.leading import Leading
+from respbroker.broker.members import Members
+from respbroker.broker.positions import Positions
+from respbroker.broker.replica_waits import ReplicaWaits
+from respbroker.commands.table import Command, Flag
+from respbroker.errors import Loading, NoReplicas, ReadOnlyReplica, ReplyError, Unblocked
+from respbroker.replication.election import Reach
+from respbroker.replication.history import History
+from respbroker.replication.state import RANDOM_BYTES, ReplicationState
+from respbroker.resp import replies
+from respbroker.sessions.client import Client
+from respbroker.sessions.peer import Peer
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+    from respbroker.broker.replication_store import ReplicationStore
+
+_REMEMBER_SECONDS: Final = 30.0  # how old the position may be that a restart begins from
+_CATALOG: Final = 0
+AGREED_SECONDS: Final = 5.0  # who has agreed to a new leader waits so long for it before asking the old one again
+
+
+class Replication(Members, Positions):
+    """Owns the node's role. ``position`` is its place in the order of its epoch, ``high_watermark`` how far of it every
+    in-sync replica has come, ``changed`` the position of the last change of each log since ``tracked_since``, an epoch
+    and a position in it.
+    """
+
+    def __init__(self, node: Node, store: ReplicationStore) -> None:
+        self._node = node
+        Members.__init__(self, store, store.state or ReplicationState.new(node.random.randbytes(RANDOM_BYTES)))
+        Positions.__init__(self, self.state.position)
+        self.leading: Leading | None = None
+        self.following: Following | None = None
+        self.canvass: Canvass | None = None
+        self.gate = Gate(node)
+        self.waits = ReplicaWaits(node, self)
+        #: Leads, but must not write before one that was in sync has confirmed it.
+        self.unconfirmed = False
+        self._wishes: list[Callable[[], None]] = []
+        self._dialled: list[Peer] = []
+        self._owners: dict[Peer, Following | Canvass] = {}
+        self._remember_at = node.now + _REMEMBER_SECONDS
+
+    @staticmethod
+    def begins_following(store: ReplicationStore, replicaof: tuple[str, int] | None) -> bool:
+        """Whether a node with this memory and setting starts as a follower."""
+        return store.state.leader is not None if store.state is not None else bool(replicaof)
+
+    def start(self) -> None:
+        """The keyspace is open: take the part that was played before, or that the settings ask for."""
+        state = self.state
+        if not self.is_remembered:
+            if self._node.settings.replicaof:
+                self._follow(*self._node.settings.replicaof)
+        elif state.leader is not None:
+            self._follow(*state.leader)
+        elif state.in_sync or (state.members and self._node.settings.min_insync_replicas > 1):
+            self.unconfirmed = True
+            self._adopt_role()
+            self.canvass = Canvass(self._node, self, confirm=True)
+        else:
+            self.lead(state.history.next_epoch())
+
+    # -- what the node asks ------------------------------------------------------------------------------------------
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to do here: the node leads and never had a follower."""
+        return self.leading is None and self.following is None and self.canvass is None and not self._wishes
+
+    @property
+    def follows(self) -> bool:
+        """Whether the node is a follower: it changes nothing by itself."""
+        return self.following is not None
+
+    @property
+    def refusal(self) -> ReplyError | None:
+        """Why no write is taken; None if writes are."""
+        return ReadOnlyReplica() if self.following is not None or self.unconfirmed else None
+
+    def refuse(self, client: Client, command: Command, words: list[bytes]) -> None:
+        """Raise what stands against a command: no leader, no copy of its data yet, too few in-sync replicas."""
+        if self.follows and not self.state.complete and Flag.LOADING not in command.flags:
+            raise Loading
+        if command.name == "exec" and client.transaction is not None:
+            for queued, queued_words in client.transaction.queue:
+                self.refuse(client, queued, queued_words)
+        if not command.is_write:
+            return
+        if (refusal := self.refusal) is not None:
+            raise refusal
+        leading = self.leading
+        if leading is None or command.spec.keys is None:
+            return
+        present = leading.in_sync.size()
+        for key in command.spec.keys.of(words):
+            entry = self.gate.entry_of(client.db, key)
+            if self.wants_all(entry) and present < self._minimum(entry):
+                raise NoReplicas
+
+    @property
+    def is_short(self) -> bool:
+        """Whether writes may have to be refused for want of in-sync replicas."""
+        if self.leading is None:
+            return False
+        size = self.leading.in_sync.size()
+        keys = (entry for database in self._node.keyspace.databases for entry in database.keys.values())
+        return size < self._minimum(None) or any(
+            entry.settings is not None and size < self._minimum(entry) for entry in keys
+        )
+
+    def begin_tick(self) -> None:
+        """Take what peers said, and change roles."""
+        while self._wishes:
+            self._wishes.pop(0)()
+        if self.following is not None:
+            self.following.work()
+            if self._node.unfinished:  # what the leader changed serves those who wait
+                self._node.finish_command()
+        if self.canvass is not None:
+            self.canvass.work()
+        if self._node.now >= self._remember_at:
+            self._remember()
+
+    def end_tick(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
+        """Everything is appended: send it on, tell what has come, and let replies go that may."""
+        if self.leading is not None:
+            self.leading.ship()
+        elif self.following is not None:
+            self.following.acknowledge()
+        self.waits.look()
+        self.gate.pass_on(batch, served, others)
+
+    def next_deadline(self) -> float:
+        """Monotonic seconds until when nothing happens by itself."""
+        parts = [part for part in (self.leading, self.following, self.canvass) if part is not None]
+        deadline = min((part.next_deadline() for part in parts), default=float("inf"))
+        return self._node.now if self._wishes else deadline
+
+    def gone(self, client: Client) -> None:
+        """A client is gone."""
+        self.gate.forget(client)
+        self.waits.forget(client)
+        if client.replica and self.leading is not None:
+            self.leading.gone(client)
+
+    def stop(self) -> None:
+        """A clean stop: remember how far the node has come."""
+        if self.is_remembered:
+            self._remember()
+
+    # -- peers -------------------------------------------------------------------------------------------------------
+
+    def dial(self, peer: Peer, owner: Following | Canvass) -> None:
+        """Have the edge connect to a peer, and let ``owner`` hear of it."""
+        self._dialled.append(peer)
+        self._owners[peer] = owner
+
+    def take_peers(self) -> list[Peer]:
+        """Peers that the edge is to connect to."""
+        dialled, self._dialled = self._dialled, []
+        return [peer for peer in dialled if not peer.closing]
+
+    def owner_of(self, peer: Peer, *, forget: bool = False) -> Following | Canvass | None:
+        """Who wanted the connection; None once nobody does."""
+        if peer.closing:
+            self._owners.pop(peer, None)
+            return None
+        return self._owners.pop(peer, None) if forget else self._owners.get(peer)
+
+    # -- positions ---------------------------------------------------------------------------------------------------
+
+    def follow_to(self, position: int, high_watermark: int, touched: Iterable[int]) -> None:
+        """The follower has everything up to a position of its leader's order."""
+        self.position = position
+        self.high_watermark = high_watermark
+        self.changed |= dict.fromkeys(touched, position)
+        if self.tracked_since is None:
+            assert self.state.history.last is not None
+            self.tracked_since = self.state.history.last.epoch, position
+        assert self.state.history.last is not None
+        epoch, was_complete = self.state.history.last.epoch, self.state.complete
+        if self.state.level != epoch or not was_complete:
+            self.save(complete=True, level=epoch)
+        if not was_complete:
+            self._node.housekeeping.report("notice", "the copy of the leader's data is complete")
+            self._node.settings_changed()
+
+    # -- what a session with the leader changes ----------------------------------------------------------------------
+
+    def begin_copy(self, dataset: str, history: History) -> None:
+        """This node's data is another history: it goes, and the leader's comes."""
+        self._node.housekeeping.report("warning", "this node's data goes: a copy of the leader's comes in its place")
+        self._node.keyspace.wipe()
+        self._node.group_sessions = type(self._node.group_sessions)()
+        self.position = self.synced_position = self.high_watermark = 0
+        self.changed.clear()
+        self.tracked_since = None
+        self.save(dataset=dataset, history=history, position=0, position_epoch=0, level=0, complete=False)
+        self._node.settings_changed()
+
+    def may_lack_logs(self) -> None:
+        """The catalog may name logs that are not here: this node cannot lead, or be read, before it is level."""
+        self.save(complete=False)
+        self._node.settings_changed()
+
+    def session_began(self, history: History) -> None:
+        """Whatever the leader does not have is cut off: from here on its history is this node's."""
+        assert history.last is not None
+        if self.canvass is not None:
+            self.canvass.end()
+            self.canvass = None
+        if history != self.state.history:
+            end = self.state.history.common(history) and history.end_of(self.state.history.common(history))
+            if end is not None:
+                self.position = min(self.position, end)
+                self.high_watermark = min(self.high_watermark, self.position)
+                self.synced_position = min(self.synced_position, self.position)
+            self.save(history=history, promised=history.last.epoch, promised_to=history.last.leader)
+
+    def sync_ended(self, ticket: int) -> None:
+        """All syncs up to ``ticket`` are done."""
+        super().sync_ended(ticket)
+        if self.following is not None:
+            self.following.was_synced()
+
+    # -- roles -------------------------------------------------------------------------------------------------------
+
+    def wish(self, change: Callable[[], None]) -> None:
+        """Change the role at the beginning of the next tick."""
+        self._wishes.append(change)
+
+    def enable(self) -> None:
+        """A first follower has come to a node that led alone."""
+        if self.leading is None and self.following is None and not self.unconfirmed:
+            self.lead(self.state.history.next_epoch())
+
+    def lead(self, epoch: int) -> None:
+        """This node leads from now on."""
+        node = self._node
+        if self.following is not None:
+            self.following.give_up("this node leads now")
+            touched = self.following.touched
+            self.following = None
+        else:
+            touched = set()
+        self.unconfirmed = False
+        self.position += 1
+        self.changed |= dict.fromkeys(touched, self.position)
+        if self.tracked_since is None:
+            self.tracked_since = epoch, self.position
+        expected = self.state.in_sync
+        self.save(
+            leader=None,
+            history=self.state.history.begin(epoch, self.state.node, self.position),
+            promised=epoch,
+            promised_to=self.state.node,
+            position=min(self.synced_position, self.position),
+            position_epoch=epoch,
+            level=epoch,
+            was_leading=True,
+            complete=True,
+        )
+        if self.leading is not None:
+            self.leading.end()
+        self.leading = Leading(node, self)
+        self.leading.in_sync.expect([member.node for member in expected], node.now)
+        node.keyspace.leader_epoch = epoch
+        node.keyspace.on_append = self.leading.appended
+        self._adopt_role()
+        node.housekeeping.report("notice", f"this node leads, in epoch {epoch}")
+
+    def follow(self, host: str, port: int) -> None:
+        """REPLICAOF: follow another node, unless that is done already."""
+        if self.following is not None and (self.following.host, self.following.port) == (host, port):
+            return
+        self._follow(host, port)
+
+    def _follow(self, host: str, port: int) -> None:
+        node = self._node
+        node.lingering.hurry()
+        node.lingering.append_due()
+        node.durability.flush(midway=True)
+        if self.following is not None:
+            self.following.give_up(f"this node follows {host}:{port} now")
+        if self.canvass is not None:
+            self.canvass.end()
+            self.canvass = None
+        self.unconfirmed = False
+        self.save(leader=(host, port), in_sync=(), was_leading=False)
+        if self.leading is not None:
+            self.leading.end()
+            self.leading = None
+            node.keyspace.on_append = None
+            self.gate.close_all()
+        self._let_go_of_waiters()
+        self.following = Following(node, self, host, port)
+        self._adopt_role()
+        node.housekeeping.report("notice", f"this node follows {host}:{port}")
+
+    def _let_go_of_waiters(self) -> None:
+        """Clients that wait for what a follower does not do are told so, as Redis tells them."""
+        node = self._node
+        for client in list(node.clients.values()):
+            if client.blocked and not client.lingering:
+                node.unblock(client, replies.error(Unblocked(_ROLE_CHANGED)))
+        node.group_sessions = type(node.group_sessions)()
+
+    def _adopt_role(self) -> None:
+        node = self._node
+        node.keyspace.following = self.follows
+        node.keyspace.on_key_changed = node.key_replicated if self.follows else None
+        node.keyspace.frozen = self.follows or self.unconfirmed or bool(node.durability.refusal)
+        node.settings_changed()
+
+    # -- promotion ---------------------------------------------------------------------------------------------------
+
+    def promote(self, *, epoch: int = 0, granted: Iterable[str] = ()) -> None:
+        """REPLICAOF NO ONE: lead, as soon as enough of the others agree."""
+        if self.following is None and not self.unconfirmed:
+            return
+        if not self.state.complete:
+            self._node.housekeeping.report("error", "this node cannot lead: its copy of the leader's data is not whole")
+            return
+        if self.unconfirmed:  # said by an operator or by sentinel: that is the confirmation
+            if self.canvass is not None:
+                self.canvass.end()
+            self.unconfirmed = False
+        if self.canvass is not None and not self.canvass.is_decided:
+            return
+        self.canvass = Canvass(self._node, self, epoch=epoch, granted=granted)
+
+    def handed_over(self, epoch: int) -> None:
+        """The leader asks this node to lead, for it has everything."""
+        last = self.state.history.last
+        leader = [last.leader] if last is not None else []
+        self.wish(lambda: self.promote(epoch=epoch, granted=leader))
+
+    def renew(self, promised: int) -> None:
+        """A follower has agreed to an epoch above this leader's: take one above that, if those agree who must."""
+        if self.leading is not None and (self.canvass is None or self.canvass.is_decided):
+            epoch = max(promised + 1, self.state.history.next_epoch(), self.state.promised + 1)
+            self.wish(lambda: self._stand(epoch))
+
+    def _stand(self, epoch: int) -> None:
+        if self.leading is not None:
+            if self.canvass is not None:
+                self.canvass.end()
+            self.canvass = Canvass(self._node, self, epoch=epoch)
+
+    def follows_node(self, host: str, port: int) -> bool:
+        """Whether this node follows the one at an address."""
+        return self.following is not None and (self.following.host, self.following.port) == (host, port)
+
+    def reach(self) -> Reach:
+        """Everything this node has."""
+        keyspace, last = self._node.keyspace, self.state.history.last
+        if not self.state.complete:
+            return Reach.incomplete(last.epoch if last else 0)
+        logs = ((number, keyspace.log_of(number)) for number in keyspace.numbers())
+        ends = {number: log.end_offset for number, log in logs if log is not None}
+        return Reach(self.state.level, ends.get(_CATALOG, 0), ends)
+
+    def promise(self, epoch: int, node: str) -> None:
+        """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""
+        self.save(promised=epoch, promised_to=node)
+        if self.following is not None:
+            self.following.give_up(f"this node has agreed to epoch {epoch}", AGREED_SECONDS)
+
+    # -- the file ----------------------------------------------------------------------------------------------------
+
+    def _remember(self) -> None:
+        """Write down how far the node has come, so that a restart need not ask for everything."""
+        self._remember_at = self._node.now + _REMEMBER_SECONDS
+        if self.is_remembered and self.state.position != self.synced_position:
+            self.save(position=self.synced_position, position_epoch=self.state.level)
+
+
+_ROLE_CHANGED: Final = "force unblock from blocking operation, instance state changed (master -> replica?)"

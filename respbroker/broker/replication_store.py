@@ -1,0 +1,45 @@
+"""DIR/replication: what a node remembers of replication; read at the start, replaced and synced at each change."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from respbroker.replication.state import ReplicationState
+from storage import CorruptLog, FileSystem
+from storage.files import disk_error, replace
+
+_NAME: Final = "replication"
+
+
+class ReplicationStore:
+    """Owns the file; ``state`` is what it says, None where this directory never took part in replication."""
+
+    def __init__(self, filesystem: FileSystem, directory: str) -> None:
+        self._filesystem = filesystem
+        self._directory = directory
+        self.state = self._load()
+
+    @property
+    def path(self) -> str:
+        return f"{self._directory}/{_NAME}"
+
+    def _load(self) -> ReplicationState | None:
+        try:
+            return ReplicationState.decode(self._filesystem.read(self.path))
+        except FileNotFoundError:
+            return None
+        except ValueError as problem:
+            raise CorruptLog(f"the file cannot be read: {problem}", file=self.path) from None
+
+    def save(self, state: ReplicationState) -> None:
+        """Remember ``state``; it is on the disk when this returns.
+
+        Raises:
+            StorageError: it is not.
+        """
+        try:
+            replace(self._filesystem, self.path, state.encode()).sync()
+            self._filesystem.sync_directory(self._directory)
+        except OSError as error:
+            raise disk_error(error, self.path, "remember the part this node plays") from error
+        self.state = state

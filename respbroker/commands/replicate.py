@@ -1,0 +1,106 @@
+"""REPLICATE: what other servers of the same data say to this one; docs/replication.md has the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from respbroker.commands.help import help_reply, never_run
+from respbroker.commands.table import CommandSpec, Flag, Handler
+from respbroker.errors import ReplyError
+from respbroker.replication.messages import BadMessage, Candidacy, Hello, Leads, parse_listing
+from respbroker.resp.replies import OK, bulk_array
+
+if TYPE_CHECKING:
+    from respbroker.commands.context import Context
+    from respbroker.sessions.client import Reply
+
+
+def hello(ctx: Context, words: list[bytes]) -> Reply:
+    """A follower presents itself, and is told what to list."""
+    try:
+        said = Hello.parse(words[2:])
+    except BadMessage as problem:
+        raise ReplyError(str(problem)) from None
+    return bulk_array(ctx.replicas.hello(ctx.client, said).words())
+
+
+def logs(ctx: Context, words: list[bytes]) -> Reply:
+    """It lists its logs, and is told what to forget; frames follow."""
+    try:
+        listed = parse_listing(words[2:])
+    except BadMessage as problem:
+        raise ReplyError(str(problem)) from None
+    return bulk_array(ctx.replicas.listed(ctx.client, listed))
+
+
+def ack(ctx: Context, words: list[bytes]) -> Reply:
+    """It has taken what it was sent; nothing is answered."""
+    try:
+        received, position, synced = map(int, words[2:])
+    except ValueError:
+        raise ReplyError("value is not an integer or out of range") from None
+    ctx.replicas.acknowledged(ctx.client, received, position, synced)
+    return None
+
+
+def vote(ctx: Context, words: list[bytes]) -> Reply:
+    """Another node wants to lead: ``1``, or ``0`` and why not."""
+    try:
+        granted, reason = ctx.replicas.vote(Candidacy.parse(words[2:]))
+    except BadMessage as problem:
+        raise ReplyError(str(problem)) from None
+    return bulk_array([b"%d" % granted, reason.encode()])
+
+
+def leads(ctx: Context, words: list[bytes]) -> Reply:
+    """Another node tells that it leads."""
+    try:
+        ctx.replicas.hear_of(Leads.parse(words[2:]))
+    except BadMessage as problem:
+        raise ReplyError(str(problem)) from None
+    return OK
+
+
+_HELP: Final = """\
+HELLO <version> <dataset> <node> <history> <position> <exact> <promised> <promised-to> <host> <port>
+    A follower presents itself.
+LOGS [<log> <end> <epoch> ...]
+    It lists what it has; frames follow.
+ACK <received> <position> <synced>
+    It has taken what it was sent.
+VOTE <dataset> <epoch> <node> <host> <port> <last-epoch> [<log> <end> ...]
+    A node asks to lead.
+LEADS <dataset> <node> <host> <port> <history>
+    A node tells that it leads."""
+
+_PEER: Final = Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.NO_MULTI
+
+
+def _row(name: str, arity: int, handler: Handler, summary: str, syntax: str, flags: Flag = _PEER) -> CommandSpec:
+    return CommandSpec(
+        name, arity, flags, handler, summary=summary, syntax=syntax, since="8.2.0", group="server",
+        categories=("admin", "dangerous"),
+    )  # fmt: skip
+
+
+COMMANDS: Final = (
+    CommandSpec(
+        "REPLICATE", -2, Flag.NONE, never_run,
+        summary="A container for what the servers of a replicated broker say to each other.", since="8.2.0",
+        group="server",
+        subcommands=(
+            _row("HELLO", 12, hello, "A follower presents itself.",
+                 "version dataset node history position exact promised promised-to host port"),
+            _row("LOGS", -2, logs, "A follower lists its logs.", "[log end-offset epoch [log end-offset epoch ...]]"),
+            _row("ACK", 5, ack, "A follower has taken what it was sent.", "received position synced",
+                 _PEER | Flag.SKIP_MONITOR | Flag.SKIP_SLOWLOG | Flag.FAST),
+            _row("VOTE", -8, vote, "A node asks to lead.",
+                 "dataset epoch node host port last-epoch [log end-offset [log end-offset ...]]"),
+            _row("LEADS", 7, leads, "A node tells that it leads.", "dataset node host port history"),
+            CommandSpec(
+                "HELP", 2, Flag.LOADING | Flag.STALE, help_reply("REPLICATE", _HELP),
+                summary="Returns helpful text about the different subcommands.", since="8.2.0", group="server",
+            ),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,261 @@
+"""What a leader and a follower say to each other, as values and as the words that stand on the wire.
+
+`docs/replication.md` has the same with an example. A follower is a client: it sends requests, ``REPLICATE HELLO`` and
+``REPLICATE LOGS``, and gets an answer to each; after that the leader sends frames and the follower acknowledges them
+by ``REPLICATE ACK``, which has no answer. Every word is a bulk string, numbers in decimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import attrs
+
+VERSION: Final = 1
+
+# Kinds of frames: the first word of each.
+TICK: Final = b"tick"  # position, high watermark, flags, then for each append: log, flags, batches
+CHUNK: Final = b"chunk"  # log, flags, batches: of a log that is behind
+COPY: Final = b"copy"  # log, first offset, first ordinal, ms, seq and epoch before them: the log comes anew
+COPIED: Final = b"copied"  # log, offset of the snapshot or -1, snapshot: it has come
+LEAD: Final = b"lead"  # epoch: the leader hands over
+MEMBERS: Final = b"members"  # for each member, the leader too: node, host, port
+
+# Flags of a tick.
+IN_SYNC: Final = 1  # the follower is in the in-sync set
+ATOMIC: Final = 2  # an EXEC wrote to several logs: all of it or nothing
+LEVEL: Final = 4  # nothing is behind: the follower has all up to the position
+
+# Flags of batches.
+ROLL: Final = 1  # the leader began a segment with them
+
+# What a follower is to list when it has said hello.
+FRESH: Final = b"fresh"  # nothing: it has another history, and begins empty
+ALL: Final = b"all"  # every log it has
+SOME: Final = b"some"  # these logs; it has all of the others
+
+
+class BadMessage(Exception):
+    """What a peer said cannot be understood; the connection to it ends."""
+
+
+@attrs.frozen
+class Hello:
+    """A follower presents itself. ``position`` holds in the order of its last epoch; ``exact`` unless it may have more.
+
+    ``promised`` is the highest epoch that it has agreed to, for the node ``promised_to``: it acknowledges to no older
+    one, and in that to nobody else. ``host`` may be empty: it is found where it calls from.
+    """
+
+    dataset: str
+    node: str
+    history: bytes
+    position: int
+    exact: bool
+    promised: int
+    promised_to: str
+    host: str
+    port: int
+
+    def words(self) -> list[bytes]:
+        names = (self.dataset, self.node, self.promised_to, self.host)
+        dataset, node, promised_to, host = (name.encode() for name in names)
+        return [
+            b"REPLICATE", b"HELLO", b"%d" % VERSION, dataset, node, self.history, b"%d" % self.position,
+            b"%d" % self.exact, b"%d" % self.promised, promised_to, host, b"%d" % self.port,
+        ]  # fmt: skip
+
+    @classmethod
+    def parse(cls, words: Sequence[bytes]) -> Hello:
+        """From the words behind ``REPLICATE HELLO``. Raises BadMessage."""
+        try:
+            version, dataset, node, history, position, exact, promised, promised_to, host, port = words
+            if int(version) != VERSION:
+                raise BadMessage(f"version {int(version)} of the protocol is not spoken here, only {VERSION}")
+            names = (dataset, node, promised_to, host)
+            dataset_, node_, promised_to_, host_ = (name.decode("ascii") for name in names)
+            return cls(
+                dataset_, node_, history, int(position), exact == b"1", int(promised), promised_to_, host_, int(port)
+            )
+        except ValueError as error:
+            raise BadMessage(f"a hello that cannot be read: {error}") from None
+
+
+@attrs.frozen
+class Welcome:
+    """A leader's answer: who it is, and what the follower is to list (`FRESH`, `ALL`, or `SOME` with ``numbers``)."""
+
+    dataset: str
+    node: str
+    history: bytes
+    position: int
+    wanted: bytes
+    numbers: tuple[int, ...] = ()
+
+    def words(self) -> list[bytes]:
+        return [
+            b"%d" % VERSION, self.dataset.encode(), self.node.encode(), self.history, b"%d" % self.position,
+            self.wanted, *(b"%d" % number for number in self.numbers),
+        ]  # fmt: skip
+
+    @classmethod
+    def parse(cls, words: Sequence[bytes]) -> Welcome:
+        """Raises BadMessage."""
+        try:
+            version, dataset, node, history, position, wanted, *numbers = words
+            if int(version) != VERSION:
+                raise BadMessage(f"the leader speaks version {int(version)} of the protocol, this is {VERSION}")
+            return cls(
+                dataset.decode("ascii"), node.decode("ascii"), history, int(position), wanted, tuple(map(int, numbers))
+            )
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BadMessage(f"a welcome that cannot be read: {error}") from None
+
+
+@attrs.frozen
+class Listed:
+    """One log as a follower has it: where it ends and in which epoch it was last written. -1: to be copied anew."""
+
+    number: int
+    end_offset: int
+    last_epoch: int
+
+
+def listing_words(logs: Iterable[Listed]) -> list[bytes]:
+    """``REPLICATE LOGS``: what the follower has of the logs that it was asked for."""
+    words = [b"REPLICATE", b"LOGS"]
+    for log in logs:
+        words += b"%d" % log.number, b"%d" % log.end_offset, b"%d" % log.last_epoch
+    return words
+
+
+def parse_listing(words: Sequence[bytes]) -> list[Listed]:
+    """From the words behind ``REPLICATE LOGS``. Raises BadMessage."""
+    try:
+        numbers = list(map(int, words))
+        return [Listed(*each) for each in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)]
+    except ValueError as error:
+        raise BadMessage(f"a list of logs that cannot be read: {error}") from None
+
+
+CUT: Final = b"cut"  # log, offset: the follower forgets what it has from there on
+DROP: Final = b"drop"  # log, 0: the leader does not have it
+
+
+def parse_verdicts(words: Sequence[bytes]) -> list[tuple[bytes, int, int]]:
+    """The leader's answer to a listing: what is to be done with logs before frames come. Raises BadMessage."""
+    try:
+        return [
+            (kind, int(number), int(offset))
+            for kind, number, offset in zip(words[::3], words[1::3], words[2::3], strict=True)
+        ]
+    except (ValueError, TypeError) as error:
+        raise BadMessage(f"an answer to the list of logs that cannot be read: {error}") from None
+
+
+@attrs.frozen
+class Append:
+    """Raw batches for one log; with ``roll`` they begin a segment."""
+
+    number: int
+    roll: bool
+    raw: bytes
+
+    def words(self) -> tuple[bytes, bytes, bytes]:
+        return b"%d" % self.number, b"%d" % self.roll, self.raw
+
+
+@attrs.frozen
+class Tick:
+    """What one tick of the leader appended, or nothing (a heartbeat)."""
+
+    position: int
+    high_watermark: int
+    flags: int
+    appends: Sequence[Append]
+
+    def words(self) -> list[bytes]:
+        words = [TICK, b"%d" % self.position, b"%d" % self.high_watermark, b"%d" % self.flags]
+        for append in self.appends:
+            words += append.words()
+        return words
+
+    @classmethod
+    def parse(cls, words: Sequence[bytes]) -> Tick:
+        """From the words of the frame. Raises BadMessage."""
+        try:
+            _, position, high_watermark, flags, *rest = words
+            appends = [
+                Append(int(number), roll == b"1", raw)
+                for number, roll, raw in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+            ]
+            return cls(int(position), int(high_watermark), int(flags), appends)
+        except (ValueError, TypeError) as error:
+            raise BadMessage(f"a tick that cannot be read: {error}") from None
+
+
+def acknowledgement(received: int, position: int, synced: int) -> list[bytes]:
+    """``REPLICATE ACK``: bytes of batches taken in this session, and the positions appended and synced."""
+    return [b"REPLICATE", b"ACK", b"%d" % received, b"%d" % position, b"%d" % synced]
+
+
+@attrs.frozen
+class Candidacy:
+    """A node asks to lead in ``epoch``. ``ends`` are the ends of all its logs, the catalog's under 0."""
+
+    dataset: str
+    epoch: int
+    node: str
+    host: str
+    port: int
+    last_epoch: int
+    ends: dict[int, int]
+
+    def words(self) -> list[bytes]:
+        words = [
+            b"REPLICATE", b"VOTE", self.dataset.encode(), b"%d" % self.epoch, self.node.encode(), self.host.encode(),
+            b"%d" % self.port, b"%d" % self.last_epoch,
+        ]  # fmt: skip
+        for number, end in self.ends.items():
+            words += b"%d" % number, b"%d" % end
+        return words
+
+    @classmethod
+    def parse(cls, words: Sequence[bytes]) -> Candidacy:
+        """From the words behind ``REPLICATE VOTE``. Raises BadMessage."""
+        try:
+            dataset, epoch, node, host, port, last_epoch, *ends = words
+            pairs = zip(map(int, ends[::2]), map(int, ends[1::2]), strict=True)
+            return cls(
+                dataset.decode("ascii"), int(epoch), node.decode("ascii"), host.decode("ascii"), int(port),
+                int(last_epoch), dict(pairs),
+            )  # fmt: skip
+        except ValueError as error:
+            raise BadMessage(f"a candidacy that cannot be read: {error}") from None
+
+
+@attrs.frozen
+class Leads:
+    """A node tells that it leads, so that older leaders step down and followers follow it."""
+
+    dataset: str
+    node: str
+    host: str
+    port: int
+    history: bytes
+
+    def words(self) -> list[bytes]:
+        return [
+            b"REPLICATE", b"LEADS", self.dataset.encode(), self.node.encode(), self.host.encode(), b"%d" % self.port,
+            self.history,
+        ]  # fmt: skip
+
+    @classmethod
+    def parse(cls, words: Sequence[bytes]) -> Leads:
+        """From the words behind ``REPLICATE LEADS``. Raises BadMessage."""
+        try:
+            dataset, node, host, port, history = words
+            return cls(dataset.decode("ascii"), node.decode("ascii"), host.decode("ascii"), int(port), history)
+        except ValueError as error:
+            raise BadMessage(f"news of a leader that cannot be read: {error}") from None

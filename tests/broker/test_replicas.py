@@ -1,0 +1,169 @@
+"""A leader and its followers: what is copied, what is held back, what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster, Member
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+@pytest.fixture
+def leader(cluster: Cluster) -> Member:
+    return cluster.add(7001)
+
+
+def follower_of(cluster: Cluster, leader: Member, port: int = 7002, **settings: object) -> Member:
+    """A follower that has everything."""
+    follower = cluster.add(port, replicaof=f"127.0.0.1 {leader.port}", **settings)
+    cluster.settle()
+    cluster.advance(100)
+    return follower
+
+
+def logs_of(member: Member) -> dict[str, bytes]:
+    """The bytes of every log below a member's directory."""
+    root = Path(member.directory)
+    found = [*root.glob("catalog/*.log"), *root.glob("streams/*/*.log")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+def test_a_follower_has_what_was_there_before_it_came_and_what_comes_after(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    follower = follower_of(cluster, leader)
+    cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "w")
+    cluster.ask(leader, writer, "XADD", "t", "1-1", "f", "v")
+    reader = follower.client()
+    assert cluster.ask(follower, reader, "XLEN", "s") == b":2\r\n"
+    assert cluster.ask(follower, reader, "XLEN", "t") == b":1\r\n"
+    assert logs_of(leader) == logs_of(follower)
+
+
+def test_a_follower_refuses_writes(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    refused = b"-READONLY You can't write against a read only replica.\r\n"
+    assert cluster.ask(follower, follower.client(), "XADD", "s", "*", "f", "v") == refused
+
+
+def test_a_blocked_reader_of_a_follower_is_served(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    reader = follower.client()
+    assert cluster.ask(follower, reader, "XREAD", "BLOCK", "0", "STREAMS", "s", "0") == b""
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    assert b"1-1" in cluster.take(reader)
+
+
+def test_groups_and_pending_entries_are_copied(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    follower = follower_of(cluster, leader)
+    for line in ("XADD s 1-1 f v", "XADD s 2-1 f v", "XGROUP CREATE s g 0", "XREADGROUP GROUP g c COUNT 1 STREAMS s >"):
+        cluster.ask(leader, writer, *line.split())
+    reader = follower.client()
+    assert cluster.ask(follower, reader, "XPENDING", "s", "g") == cluster.ask(leader, writer, "XPENDING", "s", "g")
+    assert cluster.ask(follower, reader, "XINFO", "GROUPS", "s") == cluster.ask(leader, writer, "XINFO", "GROUPS", "s")
+
+
+def test_a_write_with_acks_all_is_answered_when_the_follower_has_it(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    cluster.ask(leader, writer, "XTOPIC", "CREATE", "s", "PARTITIONS", "1", "CONFIG", "acks", "all")
+    follower = follower_of(cluster, leader)
+    follower.paused = True
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b""
+    follower.paused = False
+    cluster.settle()
+    assert cluster.take(writer) == b"$3\r\n1-1\r\n"
+
+
+def test_a_read_waits_until_the_followers_have_what_it_reads(cluster: Cluster, leader: Member) -> None:
+    writer, reader, other = leader.client(), leader.client(), leader.client()
+    cluster.ask(leader, writer, "XADD", "old", "1-1", "f", "v")
+    follower = follower_of(cluster, leader)
+    follower.paused = True
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    assert cluster.ask(leader, reader, "XLEN", "s") == b""
+    assert cluster.ask(leader, other, "XLEN", "old") == b":1\r\n"
+    follower.paused = False
+    cluster.settle()
+    assert cluster.take(reader) == b":1\r\n"
+
+
+def test_a_follower_that_hangs_leaves_the_in_sync_set_and_reads_go_on(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    follower.paused = True
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    reader = leader.client()
+    assert cluster.ask(leader, reader, "XLEN", "s") == b""
+    cluster.advance(3100)
+    assert cluster.take(reader) == b":1\r\n"
+
+
+def test_wait_counts_the_followers_that_have_the_writes(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    follower = follower_of(cluster, leader)
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    assert cluster.ask(leader, writer, "WAIT", "1", "1000") == b":1\r\n"
+    follower.paused = True
+    cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "v")
+    assert cluster.ask(leader, writer, "WAIT", "1", "1000") == b""
+    cluster.advance(1100)
+    assert cluster.take(writer) == b":0\r\n"
+
+
+def test_too_few_in_sync_replicas_refuse_a_write_that_wants_all(cluster: Cluster) -> None:
+    leader = cluster.add(7001, acks="all", **{"min.insync.replicas": 2})
+    follower = follower_of(cluster, leader)
+    writer = leader.client()
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    cluster.kill(follower)
+    cluster.advance(3100)
+    refusal = cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "v")
+    assert refusal.startswith(b"-NOREPLICAS Not enough good replicas to write.")
+    assert b"OOM command not allowed when used memory" in refusal
+
+
+def test_a_promoted_follower_takes_writes_and_the_old_leader_follows_it(cluster: Cluster, leader: Member) -> None:
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    follower = follower_of(cluster, leader)
+    assert cluster.ask(follower, follower.client(), "REPLICAOF", "NO", "ONE") == b"+OK\r\n"
+    cluster.advance(1100)
+    cluster.advance(1100)
+    assert cluster.ask(follower, follower.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "3-1", "f", "v").startswith(b"-READONLY")
+    assert cluster.ask(leader, leader.client(), "XLEN", "s") == b":2\r\n"
+
+
+def test_what_a_dead_leader_alone_had_is_cut_off_when_it_returns(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    follower = follower_of(cluster, leader)
+    follower.paused = True
+    cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "lost")
+    cluster.ask(leader, writer, "XADD", "only-there", "2-1", "f", "lost")
+    cluster.kill(leader)
+    follower.paused = False
+    cluster.ask(follower, follower.client(), "REPLICAOF", "NO", "ONE")
+    cluster.ask(follower, follower.client(), "XADD", "s", "3-1", "f", "kept")
+    cluster.start(leader)
+    for _ in range(4):
+        cluster.advance(1100)
+    assert b"lost" not in cluster.ask(leader, leader.client(), "XRANGE", "s", "-", "+")
+    assert cluster.ask(leader, leader.client(), "EXISTS", "only-there") == b":0\r\n"
+    assert logs_of(leader) == logs_of(follower)
+    assert any("does not have" in sentence for sentence in leader.reports)
+
+
+def test_failover_hands_over_and_loses_nothing(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    assert cluster.ask(leader, leader.client(), "FAILOVER") == b"+OK\r\n"
+    cluster.advance(1100)
+    assert cluster.ask(follower, follower.client(), "ROLE").startswith(b"*3\r\n$6\r\nmaster")
+    assert cluster.ask(leader, leader.client(), "ROLE").startswith(b"*5\r\n$5\r\nslave")
+    assert cluster.ask(follower, follower.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
