@@ -68,11 +68,11 @@ def _part_of(fields: list[Any]) -> LogPart:
 
 
 class Journal:
-    """Owns ``DIR/journal``. ``ticks`` counts what was recorded since the start."""
+    """Owns ``DIR/journal``. ``ticks`` counts what was recorded since the start; a reopening goes on counting."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, ticks: int) -> None:
         self.log = log
-        self.ticks = 0
+        self.ticks = ticks
 
     @property
     def is_empty(self) -> bool:
@@ -124,7 +124,7 @@ class Journal:
             targets = [(open_log(part), part) for part in map(_part_of, parts)]
             for log, _ in targets:
                 if log is not None:
-                    log.leader_epoch = epoch[0] if epoch else 0
+                    log.leader_epoch = max([log.leader_epoch, *epoch])
             completed += _complete(targets, now_ms)
         return completed
 

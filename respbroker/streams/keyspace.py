@@ -28,6 +28,7 @@ from respbroker.streams.catalog import (
 from respbroker.streams.catalog_changes import CatalogChanges
 from respbroker.streams.copying import copy_stream
 from respbroker.streams.directories import never_synced, remove_tree
+from respbroker.streams.flushing import Flushing
 from respbroker.streams.journal import CATALOG, Journal
 from respbroker.streams.keyspace_topics import KeyspaceTopics
 from respbroker.streams.opening import (
@@ -61,7 +62,7 @@ def log_config_of(settings: Settings) -> LogConfig:
     )
 
 
-class Keyspace(KeyspaceTopics, CatalogChanges, Roles, Replica, WholeLogs, KeyspaceUpkeep):
+class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLogs, KeyspaceUpkeep):
     """All databases of a node. Owns the catalog and every open stream.
 
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
@@ -87,12 +88,10 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Roles, Replica, WholeLogs, Keyspa
         #: Bounds what all logs together keep open and in memory.
         self.caches = Caches()
         self.dirty: list[Stream] = []
-        #: Set when the tick holds an EXEC that writes to several keys: all of the tick is then written as one.
-        self.atomic = False
+        self.atomic = self.journaled = False
         self._snapshot_bytes = min(_SNAPSHOT_BYTES, self.log_config.segment_bytes // 8)
         self._grown: list[Stream] = []  # streams flushed whose next snapshot is due
-        #: Set while the journal's last record is the tick that is being flushed.
-        self.journaled = False
+        self._journal_ticks = 0
         self.open_streams: dict[int, Stream] = {}
         #: Logs that are open without a stream, by number: of keys about to come, or that nobody has looked up.
         self.loose: dict[int, Log] = {}
@@ -127,7 +126,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Roles, Replica, WholeLogs, Keyspa
         if self._following:
             finish_removals(self.filesystem, self.directory)
         log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
-        self.journal = Journal(journal_log)
+        self.journal = Journal(journal_log, self._journal_ticks)
         recover_journal(self.journal, log, self._open_part)
         self.catalog = Catalog(self.settings.databases, self._equip(CATALOG, log), self.now_ms)
         self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
@@ -320,79 +319,3 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Roles, Replica, WholeLogs, Keyspa
     def flush_databases(self, db: int | None) -> None:
         """Drop every key of one database or of all."""
         self.commit([FLUSHED, db])
-
-    # -- durability --------------------------------------------------------------------------------------------
-
-    @property
-    def is_dirty(self) -> bool:
-        """Whether anything is staged."""
-        return bool(self.dirty) or self.catalog.is_dirty
-
-    def flush(self, now_ms: int) -> list[Log]:
-        """Append what is staged, one write for each stream, the catalog last; the logs written to.
-
-        Raises:
-            StorageError: not all of it was; the caller must `take_back`.
-        """
-        assert not self._following, "a follower writes what it is sent"
-        if self.atomic:
-            self._journal(now_ms)
-        for stream in self.dirty:
-            stream.flush(now_ms)
-        written = [stream.log for stream in self.dirty]
-        if self.catalog.is_dirty:
-            self.catalog.flush(now_ms)
-            written.append(self.catalog.log)
-        self._grown = [stream for stream in self.dirty if stream.log.appended > stream.snapshot_due]
-        self.dirty.clear()
-        self.atomic = self.journaled = False
-        return written
-
-    def _journal(self, now_ms: int) -> None:
-        """Record the tick before it is appended. The catalog is part of it always: without keys there is no stream."""
-        if len(self.dirty) + self.catalog.is_dirty > 1:
-            parts = [*(stream.staged() for stream in self.dirty), self.catalog.staged()]
-            self.journal.record(parts, now_ms, epoch=self._leader_epoch, sync=self.settings.appendfsync != "no")
-            self.journaled = True
-
-    def take_back(self) -> None:
-        """The tick is refused: what was appended of it goes, and everything that it changed is again as the logs say.
-
-        Raises:
-            StorageError: it is not, for the disk fails.
-        """
-        for stream in self.dirty:
-            if not stream.is_dirty:  # this one was flushed
-                stream.log.take_back()
-        if self.journaled:
-            self.journal.take_back()
-        self.atomic = self.journaled = False
-        if self.catalog.is_dirty or any(stream.log.end_offset == 0 for stream in self.dirty):
-            self.reopen()
-            return
-        for stream in self.dirty:
-            stream.reload()
-        self.dirty.clear()
-
-    def reopen(self) -> None:
-        """Forget memory: read the catalog again, what waits for a sync, and every other stream when it is next used."""
-        unsynced = self.unsynced_numbers()
-        self.close()
-        self._open_catalog(settle=True)
-        self.open_numbers(unsynced)
-
-    def close(self) -> None:
-        """Close all files; what is staged is forgotten."""
-        self.dirty.clear()
-        self._grown.clear()
-        for stream in self.opened():
-            stream.log.close()
-            if stream.topic is not None:
-                stream.topic.groups.clear()  # whoever still knows them sees that they are over
-        for log in self.loose.values():
-            log.close()
-        self.open_streams.clear()
-        self.loose.clear()
-        self.live_logs.clear()
-        self.catalog.log.close()
-        self.journal.close()

@@ -76,6 +76,16 @@ _COME: Final = frozenset({CREATED, LOG_REPLACED, TOPIC_CREATED, TOPIC_GROWN})
 _MANY: Final = frozenset({SWAPPED, FLUSHED})
 
 
+def databases_of(effect: list[Any]) -> list[int]:
+    """The numbers of the databases of which an effect of the catalog speaks; none for all."""
+    code, *values = effect
+    if code == MOVED:
+        return [values[0], values[2]]
+    if code in _MANY:
+        return [db for db in values if db is not None]
+    return [] if code == ON_DISK else values[:1]
+
+
 def names_concerned(databases: list[Database], effect: list[Any]) -> list[tuple[int, bytes]]:
     """The databases and names of what comes, goes or changes by an effect of the catalog, partitions too.
 
@@ -85,11 +95,9 @@ def names_concerned(databases: list[Database], effect: list[Any]) -> list[tuple[
     if code == ON_DISK:
         return []
     if code in _MANY:
-        chosen = databases if values == [None] else [databases[index] for index in values]
+        chosen = [databases[index] for index in databases_of(effect)] or databases
         return [(each.index, name) for each in chosen for key in each.keys for name in _names(each, key)]
-    keys = [(values[0], values[1])]
-    if code == MOVED:
-        keys.append((values[2], values[3]))
+    keys = zip(databases_of(effect), values[1::2], strict=False)
     return [(db, name) for db, key in keys for name in _names(databases[db], key)]
 
 

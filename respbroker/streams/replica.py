@@ -15,7 +15,7 @@ import attrs
 from respbroker.streams.catalog import Catalog, Database, KeyEntry
 from respbroker.streams.directories import never_synced
 from respbroker.streams.journal import CATALOG, BatchesPart, Journal, LogPart, Part
-from respbroker.streams.places import Places, names_concerned
+from respbroker.streams.places import Places, databases_of, names_concerned
 from storage import FileSystem, Log, StorageError, end_of_batches
 
 if TYPE_CHECKING:
@@ -174,6 +174,9 @@ class Replica:
         self.on_unsynced(self.catalog.log)
         before = self.catalog.next_number
         for effect in effects:
+            if any(db >= len(self.databases) for db in databases_of(effect)):
+                problem = f"the leader has databases beyond the {len(self.databases)} of the setting databases"
+                raise StorageError(problem, file=self.directory)
             concerned = names_concerned(self.databases, effect) if self.on_key_changed else []
             self.follow(effect)
             if self.on_key_changed:

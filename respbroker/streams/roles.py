@@ -78,7 +78,7 @@ class Roles:
             self._equip(number, stream.log)
 
     def _equip(self, number: int, log: Log) -> Log:
-        log.leader_epoch = self._leader_epoch
+        log.leader_epoch = max(log.leader_epoch, self._leader_epoch)
         log.on_append = None if self._on_append is None else partial(self._appended, number)
         return log
 

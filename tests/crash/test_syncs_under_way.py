@@ -39,6 +39,21 @@ def test_the_journal_keeps_what_a_sync_under_way_has_not_confirmed(seed: int, mo
     assert lost_power == state_of(open_node(disk.killed(), TestClock()))
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_journal_keeps_what_came_after_a_reload_when_a_sync_from_before_is_done(seed: int) -> None:
+    disk, clock = MemoryFileSystem(), TestClock()
+    disk.mkdir("/data")
+    disk.sync_all()
+    node = open_node(disk, clock, appendfsync="everysec")
+    run(node, clock, *transaction(1))
+    request = _performed(node)
+    run(node, clock, "DEBUG RELOAD")
+    run(node, clock, *transaction(2))
+    node.durability.synced(request)
+    lost_power = state_of(open_node(disk.powered_off(seed), TestClock()))
+    assert lost_power == state_of(open_node(disk.killed(), TestClock()))
+
+
 def _performed(node: Node):  # type: ignore[no-untyped-def]
     request = node.durability.take_syncs()
     for file in request.files:

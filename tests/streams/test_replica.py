@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 
+import attrs
 import pytest
 
 from respbroker.errors import NoSuchPartition
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.replica import RawPart
 from respbroker.streams.stream import Stream
-from storage import DiskFull, NotContiguous
+from storage import DiskFull, NotContiguous, StorageError
 from tests.crash.cuts import new_disk
 from tests.crash.driver import DIRECTORY, Driver
 from tests.crash.state import state_of, state_of_keyspace
@@ -181,6 +182,18 @@ def test_a_tick_that_does_not_continue_a_log_changes_nothing(pair: Pair) -> None
     assert state_of_keyspace(pair.keyspace) == before
     pair.follower.follow([missed, tick])
     assert (pair.at(b"s").length, pair.at(b"t").length) == (2, 3)
+
+
+def test_a_leader_with_more_databases_is_not_followed(pair: Pair) -> None:
+    pair.run("XADD s 1-1 f v")
+    pair.follower.keyspace.close()
+    pair.follower.settings = attrs.evolve(pair.follower.settings, databases=1)
+    pair.follower.open()
+    before = state_of_keyspace(pair.keyspace)
+    [tick] = pair.lead("XADD t 1-1 f v;MOVE s 1")
+    with pytest.raises(StorageError, match="beyond the 1 of the setting databases"):
+        pair.follower.follow([tick])
+    assert state_of_keyspace(pair.keyspace) == before
 
 
 @pytest.mark.parametrize("atomic", [False, True])

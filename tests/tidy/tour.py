@@ -144,7 +144,7 @@ CHAPTERS: Final = (
         "__init__ stream* effects* trimming topic_trimming retention deletions compacted cleaning merged group"
         " consumer references pending* pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic"
         " topic_group* ownership membership group_sessions schemas schema_keywords catalog catalog_changes places"
-        " roles replica whole_logs opening directories journal copying key_order",
+        " flushing roles replica whole_logs opening directories journal copying key_order",
     ),
     Chapter(
         "The node: replication",
