@@ -118,7 +118,7 @@ class Canvass:
         if wanted and node.now >= asked.retry_at and asked.member.host:
             asked.peer = Peer(asked.member.host, asked.member.port)
             asked.dialled_at = node.now
-            self._replication.dial(asked.peer, self)
+            self._replication.peers.dial(asked.peer, self)
 
     def connected(self, peer: Peer) -> None:
         """The connection stands: log in, then ask or tell."""

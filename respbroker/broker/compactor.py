@@ -43,6 +43,8 @@ class _Round:
     result: SurveyResult | None = None
     #: The decision is durable when the log is synced up to here.
     offset: int = 0
+    #: It is known to the replicas when the high watermark has come so far; -1 until the tick of the decision is over.
+    position: int = -1
     gone: Deletions = attrs.field(factory=Deletions)
     hollow: Deletions = attrs.field(factory=Deletions)
     jobs: Iterator[RewriteJob] | None = None
@@ -58,6 +60,7 @@ class Compactor:
         self._round: _Round | None = None
         self._look_at = 0.0
         self._not_before: dict[int, float] = {}  # streams whose last round failed
+        self._rewritten: dict[int, int] = {}  # on a follower: up to which ordinal each stream's files are
         self._opened: set[int] = set()  # streams opened for a look; a closed one does not change
 
     @property
@@ -79,12 +82,21 @@ class Compactor:
             self._round = None
         elif not each.offset:
             self._decide(each)
-        elif each.jobs is None and each.stream.log.durability.synced.offset >= each.offset:
+        elif each.jobs is None and self._is_for_good(each):
             each.jobs = iter(self._rewrites(each))
             self._rewrite(each)
 
     def _is_live(self, stream: Stream) -> bool:
         return stream.log in self._node.keyspace.live_logs and stream.settings.is_compacted
+
+    def _is_for_good(self, each: _Round) -> bool:
+        """Whether the decision is on the disk, and known to every in-sync replica: no failover takes it back."""
+        if each.stream.log.durability.synced.offset < each.offset:
+            return False
+        replication = self._node.replication
+        if each.position < 0:
+            each.position = replication.position
+        return replication.high_watermark >= each.position and (not replication.follows or replication.is_settled)
 
     # -- the steps of a round ------------------------------------------------------------------------------------
 
@@ -92,13 +104,15 @@ class Compactor:
         """Survey the stream that is most in need of it."""
         node = self._node
         self._look_at = node.now + LOOK_SECONDS
-        if node.write_refusal:
+        if node.write_refusal or node.replication.unconfirmed:
             return
         self._open_closed()
         due = [
             stream
             for stream in node.keyspace.opened()
-            if is_due(stream, node.now_ms) and self._not_before.get(stream.number, 0.0) <= node.now
+            if self._is_due(stream)
+            and self._not_before.get(stream.number, 0.0) <= node.now
+            and not node.replication.is_sent(stream.number)
         ]
         if not due:
             return
@@ -110,6 +124,13 @@ class Compactor:
             self._housekeeping.next_at = node.now
 
         self._submit(each, "survey", each.request, surveyed)
+
+    def _is_due(self, stream: Stream) -> bool:
+        """On a follower the leader has decided what is gone, and the files are still to be rewritten."""
+        if not self._node.replication.follows:
+            return is_due(stream, self._node.now_ms)
+        decided = stream.compacted.end_ordinal
+        return stream.settings.is_compacted and decided > self._rewritten.get(stream.number, 0)
 
     def _open_closed(self) -> None:
         """Open some compacted streams that nobody has used since the start; there may be more at the next look."""
@@ -138,8 +159,11 @@ class Compactor:
             self._round = None
             return
         found = result.found
-        stream.compact(result.superseded, found.end_ordinal, found.next_tombstone_ms, each.request.now_ms)
-        node.durability.flush(midway=True)
+        if node.replication.follows:
+            self._rewritten[stream.number] = stream.compacted.end_ordinal
+        else:
+            stream.compact(result.superseded, found.end_ordinal, found.next_tombstone_ms, each.request.now_ms)
+            node.durability.flush(midway=True)
         if node.write_refusal:
             self._round = None
             return

@@ -10,7 +10,7 @@ import attrs
 from respbroker.replication.messages import CHUNK, COPIED, COPY, Append
 from respbroker.resp.replies import bulk_array
 from respbroker.sessions.client import Client
-from storage import CorruptLog, Log, NotABatchBorder, OutOfRange, RawReader
+from storage import CorruptLog, Log, NotABatchBorder, Outdated, OutOfRange, RawReader
 
 if TYPE_CHECKING:
     from respbroker.streams.keyspace import Keyspace
@@ -88,7 +88,14 @@ class FollowerSession:
             if log is None:  # dropped meanwhile: the catalog tells
                 self._is_read(number)
                 continue
-            chunk = self._reader(number, log).read(CHUNK_BYTES)
+            try:
+                chunk = self._reader(number, log).read(CHUNK_BYTES)
+            except Outdated:  # its segment was rewritten or dropped meanwhile
+                self._readers.pop(number, None)
+                continue
+            except (NotABatchBorder, OutOfRange):  # and there is no way to go on from there
+                self.behind[number] = -1
+                continue
             if chunk is None:
                 self._finish(number, log)
                 continue

@@ -117,7 +117,7 @@ class Following:
         self.peer = Peer(self.host, self.port)
         self.stage = Stage.DIALLING
         self.heard_at = self._node.now
-        self._replication.dial(self.peer, self)
+        self._replication.peers.dial(self.peer, self)
 
     def connected(self, peer: Peer) -> None:
         """The connection stands: log in and say hello."""

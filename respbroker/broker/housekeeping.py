@@ -66,8 +66,7 @@ class Housekeeping:
             self._retention.look_at_closed()
         if node.unfinished:
             node.finish_command()
-        if changes:
-            self.compactor.run()
+        self.compactor.run()
 
     def submit(self, job: Job) -> None:
         """Have something done elsewhere."""
@@ -122,8 +121,9 @@ class Housekeeping:
             try:
                 if not node.replication.follows:
                     self._retention.apply(stream)
-                for merge in node.keyspace.maintain(stream):
-                    self._start_merge(stream.log, merge)
+                if not node.replication.is_sent(stream.number):
+                    for merge in node.keyspace.maintain(stream):
+                        self._start_merge(stream.log, merge)
             except StorageError as error:
                 self.report("error", str(error))
             if stream.log.unsynced():

@@ -28,7 +28,7 @@ class NodeReplicas:
 
     def take_peers(self) -> list[Peer]:
         """Servers to connect to."""
-        return self.replication.take_peers()
+        return self.replication.peers.take()
 
     def take_frames(self) -> list[Client]:
         """Followers with something to be sent, which waits for no sync of this node's."""
@@ -37,19 +37,19 @@ class NodeReplicas:
 
     def peer_connected(self, peer: Peer, now: Now) -> None:
         """The connection stands."""
-        owner = self.replication.owner_of(peer)
+        owner = self.replication.peers.of(peer)
         if owner is not None:
             owner.connected(peer)
 
     def peer_received(self, peer: Peer, replies: Sequence[Any], now: Now) -> None:
         """The peer has said something."""
-        owner = self.replication.owner_of(peer)
+        owner = self.replication.peers.of(peer)
         if owner is not None:
             owner.received(peer, replies)
 
     def peer_lost(self, peer: Peer, reason: str, now: Now) -> None:
         """The connection has ended, or could not be made."""
-        owner = self.replication.owner_of(peer, forget=True)
+        owner = self.replication.peers.of(peer, forget=True)
         if owner is not None:
             owner.lost(peer, reason)
 

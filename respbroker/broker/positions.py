@@ -30,6 +30,11 @@ class Positions:
         """How far this node's own log counts: synced, where replies wait for syncs."""
         return self.synced_position if self._node.settings.appendfsync == "always" else self.position
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing that was appended here can be taken back by a failover any more."""
+        return self.position <= self.high_watermark
+
     def moved(self, size: int, numbers: Iterable[int]) -> None:
         """The leader has appended ``size`` bytes to these logs."""
         self.position += size

@@ -14,6 +14,7 @@ from respbroker.broker.following import Following
 from respbroker.broker.gate import Batch, Gate
 from respbroker.broker.leading import Leading
 from respbroker.broker.members import Members
+from respbroker.broker.peer_owners import PeerOwners
 from respbroker.broker.positions import Positions
 from respbroker.broker.replica_waits import ReplicaWaits
 from respbroker.commands.table import Command, Flag
@@ -23,7 +24,6 @@ from respbroker.replication.history import History
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.resp import replies
 from respbroker.sessions.client import Client
-from respbroker.sessions.peer import Peer
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -52,8 +52,7 @@ class Replication(Members, Positions):
         #: Leads, but must not write before one that was in sync has confirmed it.
         self.unconfirmed = False
         self._wishes: list[Callable[[], None]] = []
-        self._dialled: list[Peer] = []
-        self._owners: dict[Peer, Following | Canvass] = {}
+        self.peers = PeerOwners()
         self._remember_at = node.now + _REMEMBER_SECONDS
 
     @staticmethod
@@ -114,6 +113,14 @@ class Replication(Members, Positions):
                 raise NoReplicas
 
     @property
+    def is_settled(self) -> bool:
+        return super().is_settled and (self.following is None or self.following.level)
+
+    def is_sent(self, number: int) -> bool:
+        """Whether a log is being read for a follower: its segments are to stay as they are."""
+        return self.leading is not None and any(number in each.behind for each in self.leading.sessions.values())
+
+    @property
     def is_short(self) -> bool:
         """Whether writes may have to be refused for want of in-sync replicas."""
         if self.leading is None:
@@ -163,25 +170,6 @@ class Replication(Members, Positions):
         """A clean stop: remember how far the node has come."""
         if self.is_remembered:
             self._remember()
-
-    # -- peers -------------------------------------------------------------------------------------------------------
-
-    def dial(self, peer: Peer, owner: Following | Canvass) -> None:
-        """Have the edge connect to a peer, and let ``owner`` hear of it."""
-        self._dialled.append(peer)
-        self._owners[peer] = owner
-
-    def take_peers(self) -> list[Peer]:
-        """Peers that the edge is to connect to."""
-        dialled, self._dialled = self._dialled, []
-        return [peer for peer in dialled if not peer.closing]
-
-    def owner_of(self, peer: Peer, *, forget: bool = False) -> Following | Canvass | None:
-        """Who wanted the connection; None once nobody does."""
-        if peer.closing:
-            self._owners.pop(peer, None)
-            return None
-        return self._owners.pop(peer, None) if forget else self._owners.get(peer)
 
     # -- positions ---------------------------------------------------------------------------------------------------
 
@@ -260,6 +248,7 @@ class Replication(Members, Positions):
         else:
             touched = set()
         self.unconfirmed = False
+        node.settings.replicaof = None
         self.position += 1
         self.changed |= dict.fromkeys(touched, self.position)
         if self.tracked_since is None:
@@ -303,6 +292,7 @@ class Replication(Members, Positions):
             self.canvass = None
         self.unconfirmed = False
         self.save(leader=(host, port), in_sync=(), was_leading=False)
+        node.settings.replicaof = (host, port)
         if self.leading is not None:
             self.leading.end()
             self.leading = None

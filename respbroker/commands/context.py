@@ -157,7 +157,7 @@ class Context(Protocol):
         """SHUTDOWN: ask the edge to stop."""
 
     def apply_setting(self, name: str) -> None:
-        """A setting was changed by CONFIG SET: let the node act on it (watchers of notifications, slow log …)."""
+        """A setting was changed by CONFIG SET, or those of a ``topic``: let the node act on it."""
 
     def wait_for_sync(self, numlocal: int, timeout_ms: int) -> Reply:
         """WAITAOF: answer once everything this client wrote has been synced to the local disk."""

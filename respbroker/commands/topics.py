@@ -37,7 +37,7 @@ class TopicOptions:
     config: tuple[bytes, ...] = ()
 
 
-def parse_topic_options(words: list[bytes]) -> TopicOptions:
+def parse_topic_options(words: list[bytes], servers: int) -> TopicOptions:
     """``[PARTITIONS n] [REPLICAS r] [CONFIG setting value ...]``; CONFIG takes all that follows it."""
     partitions: int | None = None
     config: tuple[bytes, ...] = ()
@@ -49,8 +49,9 @@ def parse_topic_options(words: list[bytes]) -> TopicOptions:
                 if not 1 <= partitions <= PARTITIONS_MAX:
                     raise ReplyError(f"PARTITIONS must be between 1 and {PARTITIONS_MAX}")
             case b"REPLICAS":
-                if parse_int(options.value(), "REPLICAS is not an integer or out of range") != 1:
-                    raise ReplyError("REPLICAS must be 1: this server keeps no copies on others")
+                replicas = parse_int(options.value(), "REPLICAS is not an integer or out of range")
+                if not 1 <= replicas <= servers:
+                    raise ReplyError(f"REPLICAS must be between 1 and {servers}: every server has all topics")
             case b"CONFIG":
                 config = tuple(options.rest())
                 if not config or len(config) % 2:
@@ -85,19 +86,20 @@ def _changed(key: bytes, settings: TopicSettings, config: tuple[bytes, ...]) -> 
 
 
 def create(ctx: Context, words: list[bytes]) -> Reply:
-    options = parse_topic_options(words)
+    options = parse_topic_options(words, 1 + len(ctx.replicas.followers))
     key = words[2]
     settings = _changed(key, DEFAULTS, options.config) if options.config else DEFAULTS
     if ctx.keyspace.exists(ctx.client.db, key, ctx.now_ms):
         raise BusyKey
     ctx.keyspace.create_topic(ctx.client.db, key, options.partitions or 1, settings)
+    ctx.apply_setting("topic")
     ctx.came_or_went(key, "xtopic-create", ctx.keyspace.parts_count(ctx.client.db, key))
     return replies.OK
 
 
 def alter(ctx: Context, words: list[bytes]) -> Reply:
     """OK; where entries of a key go to another partition from now on, the reply says so."""
-    options = parse_topic_options(words)
+    options = parse_topic_options(words, 1 + len(ctx.replicas.followers))
     key = words[2]
     entry = _entry(ctx, key)
     settings = _changed(key, entry.settings or DEFAULTS, options.config) if options.config else None
@@ -109,6 +111,7 @@ def alter(ctx: Context, words: list[bytes]) -> Reply:
     moves = options.partitions is not None and options.partitions > count
     if settings is not None:
         ctx.keyspace.alter_topic(ctx.client.db, key, settings)
+        ctx.apply_setting("topic")
     if moves:
         assert options.partitions is not None
         ctx.keyspace.grow_topic(ctx.client.db, key, options.partitions)
@@ -148,7 +151,7 @@ def info(ctx: Context, words: list[bytes]) -> Reply:
     fields = {
         "name": words[2],
         "partitions": len(streams),
-        "replicas": 1,
+        "replicas": 1 + len(ctx.replicas.followers),
         "entries": sum(stream.length for stream in streams),
         "bytes": sum(stream.log.size for stream in streams),
         "last-generated-id": _id(found.last_id),

@@ -1,0 +1,119 @@
+"""What a leader does to its logs while followers come and go: compaction, trims, merges, EXEC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.state import state_of
+from tests.support.cluster import Cluster, Member
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+def start_two(cluster: Cluster, **settings: object) -> tuple[Member, Member]:
+    """A leader, and a follower that has everything."""
+    leader = cluster.add(7001, **settings)
+    follower = cluster.add(7002, replicaof="127.0.0.1 7001", **settings)
+    cluster.settle()
+    cluster.advance(100)
+    return leader, follower
+
+
+def pass_time(cluster: Cluster, seconds: int) -> None:
+    """So that what is due is done."""
+    for _ in range(seconds * 2):
+        cluster.advance(500)
+
+
+def same(one: Member, other: Member) -> bool:
+    """Whether two servers are in the same state."""
+    assert one.node is not None
+    assert other.node is not None
+    return state_of(one.node) == state_of(other.node)
+
+
+def fill(cluster: Cluster, member: Member, key: str, first: int, end: int, *, keys: int = 5) -> None:
+    client = member.client()
+    for number in range(first, end):
+        cluster.ask(member, client, "XADD", key, f"{number}-1", "key", f"k{number % keys}", "value", f"v{number}" * 20)
+
+
+def size_of(member: Member) -> int:
+    return sum(path.stat().st_size for path in Path(member.directory).glob("streams/*/*.log"))
+
+
+def test_a_follower_gives_back_the_space_of_what_the_leader_compacts(cluster: Cluster) -> None:
+    leader, follower = start_two(cluster)
+    words = "XTOPIC CREATE t PARTITIONS 1 CONFIG cleanup.policy compact key.field key segment.bytes 2048"
+    cluster.ask(leader, leader.client(), *words.split())
+    fill(cluster, leader, "t", 1, 100)
+    full = size_of(follower)
+    pass_time(cluster, 40)
+    assert same(leader, follower)
+    assert size_of(follower) < full / 3
+    assert size_of(leader) < full / 3
+
+
+def test_a_follower_that_comes_after_compaction_and_trims_has_what_is_left(cluster: Cluster) -> None:
+    leader = cluster.add(7001, **{"segment.bytes": 2048})
+    words = "XTOPIC CREATE t PARTITIONS 1 CONFIG cleanup.policy compact key.field key segment.bytes 2048"
+    cluster.ask(leader, leader.client(), *words.split())
+    fill(cluster, leader, "t", 1, 100)
+    fill(cluster, leader, "s", 1, 100)
+    for line in ("XGROUP CREATE s g 0", "XREADGROUP GROUP g c COUNT 10 STREAMS s >", "XTRIM s MAXLEN 5", "SAVE"):
+        cluster.ask(leader, leader.client(), *line.split())
+    pass_time(cluster, 60)
+    assert leader.node is not None
+    stream = leader.node.keyspace.lookup(0, b"s", leader.node.now_ms)
+    assert stream is not None
+    assert stream.log.start_offset > 0
+    follower = cluster.add(7002, replicaof="127.0.0.1 7001")
+    cluster.settle()
+    assert same(leader, follower)
+    cluster.kill(follower)
+    cluster.start(follower)
+    assert same(leader, follower)
+
+
+def test_a_follower_that_was_away_while_the_leader_merged_and_trimmed_catches_up(cluster: Cluster) -> None:
+    leader, follower = start_two(cluster, **{"segment.bytes": 2048})
+    fill(cluster, leader, "s", 1, 30)
+    cluster.kill(follower)
+    fill(cluster, leader, "s", 30, 130)
+    cluster.ask(leader, leader.client(), "XTRIM", "s", "MAXLEN", "40")
+    pass_time(cluster, 60)
+    cluster.start(follower)
+    pass_time(cluster, 2)
+    assert same(leader, follower)
+
+
+def test_an_exec_over_two_streams_arrives_whole(cluster: Cluster) -> None:
+    leader, follower = start_two(cluster)
+    client = leader.client()
+    for line in ("MULTI", "XADD a 1-1 f v", "XADD b 1-1 f v", "EXEC"):
+        cluster.ask(leader, client, *line.split())
+    assert same(leader, follower)
+
+
+def test_expiry_and_deletion_follow_the_leader(cluster: Cluster) -> None:
+    leader, follower = start_two(cluster)
+    fill(cluster, leader, "s", 1, 3)
+    cluster.ask(leader, leader.client(), "PEXPIRE", "s", "1000")
+    assert cluster.ask(follower, follower.client(), "PTTL", "s") == b":1000\r\n"
+    cluster.clock.advance(1500)
+    assert cluster.ask(follower, follower.client(), "EXISTS", "s") == b":0\r\n"
+    pass_time(cluster, 1)
+    assert same(leader, follower)
+
+
+def test_a_topic_with_a_minimum_of_its_own_is_refused_when_too_few_are_in_sync(cluster: Cluster) -> None:
+    leader, _ = start_two(cluster)
+    words = "XTOPIC CREATE t PARTITIONS 1 CONFIG acks all min.insync.replicas 3"
+    cluster.ask(leader, leader.client(), *words.split())
+    assert cluster.ask(leader, leader.client(), "XADD", "t", "*", "f", "v").startswith(b"-NOREPLICAS")
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
