@@ -55,7 +55,7 @@ def test_a_topic_of_one_partition_is_an_ordinary_stream(ask):
         ("XTOPIC CREATE t PARTITIONS 4097", "-ERR PARTITIONS must be between 1 and 4096"),
         ("XTOPIC CREATE t PARTITIONS x", "-ERR PARTITIONS is not an integer or out of range"),
         ("XTOPIC CREATE t PARTITIONS", "-ERR syntax error"),
-        ("XTOPIC CREATE t REPLICAS 3", "-ERR REPLICAS must be 1: this server keeps no copies on others"),
+        ("XTOPIC CREATE t REPLICAS 3", "-ERR REPLICAS must be between 1 and 1: every server has all topics"),
         ("XTOPIC CREATE t COLOUR red", "-ERR syntax error"),
         ("XTOPIC CREATE t CONFIG", "-ERR wrong number of arguments for 'xtopic|create' command"),
         ("XTOPIC CREATE t CONFIG colour red", "-ERR unknown topic setting 'colour'. Try XTOPIC HELP."),
