@@ -47,14 +47,14 @@ class Canvass:
 
     def __init__(
         self, node: Node, replication: Replication, *, epoch: int = 0, granted: Iterable[str] = (),
-        confirm: bool = False,
+        confirm: bool = False, pause: float = 0.0,
     ) -> None:  # fmt: skip
         self._node = node
         self._replication = replication
         state = replication.state
         self.epoch = epoch or max(state.history.next_epoch(), state.promised + 1)
         self._confirm = confirm
-        self._asked = {member.node: _Asked(member, retry_at=node.now) for member in state.members}
+        self._asked = {member.node: _Asked(member, retry_at=node.now + pause) for member in state.members}
         minimum = node.settings.min_insync_replicas
         self.ballot = Ballot([state.node, *self._asked], minimum, state.node, self.epoch)
         for name in granted:
@@ -164,12 +164,23 @@ class Canvass:
 
     def _voted(self, asked: _Asked, answer: Any) -> None:
         name = asked.member.node
-        if isinstance(answer, list) and len(answer) == 2 and answer[0] == b"1":
+        if not (isinstance(answer, list) and len(answer) == 3 and answer[2].isdigit()):
+            self._refused(asked, "vote", "its answer cannot be read")
+        elif answer[0] == b"1":
             asked.voted = True
             self.ballot.granted(name)
         else:
-            reason = answer[1].decode("utf-8", "replace") if isinstance(answer, list) and len(answer) == 2 else "?"
-            self._refused(asked, "vote", reason)
+            self._refused(asked, "vote", answer[1].decode("utf-8", "replace"))
+            if int(answer[2]) >= self.epoch and not self.is_decided:
+                self._outbid(int(answer[2]))
+
+    def _outbid(self, epoch: int) -> None:
+        """Another node stands in this epoch, or did: ask again for a later one, a random moment on, lest two do so
+        for ever."""
+        self.end()
+        self._replication.canvass = Canvass(
+            self._node, self._replication, epoch=epoch + 1, confirm=self._confirm, pause=self._node.random.random()
+        )
 
     def _refused(self, asked: _Asked, kind: str, reason: str) -> None:
         where = f"{asked.member.host}:{asked.member.port}"

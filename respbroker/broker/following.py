@@ -157,6 +157,10 @@ class Following:
             self._over(reason)
         self._retry_at = self._node.now + pause
 
+    def hurry(self) -> None:
+        """Connect again at once, if there is no connection."""
+        self._retry_at = self._node.now
+
     def _over(self, reason: str) -> None:
         node = self._node
         if self.stage is Stage.FRAMES:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from respbroker.broker.replication import Replication
 
 HEARTBEAT_SECONDS: Final = 0.5  # a follower hears from its leader at least this often
+SILENT_SECONDS: Final = 60.0  # of a follower, which acknowledges each of these: then its connection is given up
 
 
 class Leading:
@@ -89,6 +90,10 @@ class Leading:
         self.count()
         for session in list(self.sessions.values()):
             if not session.listed:
+                continue
+            if node.now - session.heard_at > SILENT_SECONDS:
+                node.housekeeping.report("warning", f"replica {self._name(session)} has said nothing for a minute")
+                node.close(session.client, at_once=True)
                 continue
             try:
                 self._ship_to(session, tick, starts, flags)

@@ -129,10 +129,10 @@ class ReplicaDesk:
         """Where a peer is that speaks of itself: the address it calls from, if it named none."""
         return said or self._node.client.address.rpartition(":")[0]
 
-    def vote(self, candidacy: Candidacy) -> tuple[bool, str]:
+    def vote(self, candidacy: Candidacy) -> tuple[bool, str, int]:
         replication, state = self._replication, self._replication.state
         if candidacy.dataset != state.dataset:
-            return False, "it has other data"
+            return False, "this server has other data", 0
         ours = replication.reach()
         theirs = type(ours)(candidacy.last_epoch, candidacy.ends.get(0, 0), candidacy.ends)
         last = state.history.last
@@ -145,15 +145,18 @@ class ReplicaDesk:
                 replication.wish(lambda: replication.follow(host, candidacy.port))
         elif last is not None and last.leader == candidacy.node and candidacy.epoch > promised:
             replication.wish(replication.promote)  # it led, and has lost what is here
-        return granted, reason
+        return granted, reason, max(promised, candidacy.epoch) if granted else promised
 
     def hear_of(self, leads: Leads) -> None:
         replication, state = self._replication, self._replication.state
         if leads.dataset != state.dataset:
             raise ReplyError("this server has other data")
         theirs, ours = History.parse(leads.history).last, state.history.last
-        if theirs is None or (ours is not None and theirs.epoch < max(ours.epoch, state.promised)):
-            raise ReplyError("a newer epoch is known here")
+        newest = max(ours.epoch if ours else 0, 0 if state.promised_to == state.node else state.promised)
+        if theirs is None or theirs.epoch < newest:
+            raise ReplyError(f"epoch {newest} is known or promised here")
+        if theirs.epoch == (ours.epoch if ours else 0) and replication.leading is not None and leads.node < state.node:
+            raise ReplyError("this server leads in the same epoch, and stays: its node id is the higher one")
         host = self._host_of(leads.host)
         if leads.node != state.node and not (ours == theirs and replication.follows_node(host, leads.port)):
             replication.wish(lambda: replication.follow(host, leads.port))

@@ -276,7 +276,8 @@ class Replication(Members, Positions):
 
     def follow(self, host: str, port: int) -> None:
         """REPLICAOF: follow another node, unless that is done already."""
-        if self.following is not None and (self.following.host, self.following.port) == (host, port):
+        if self.following is not None and self.follows_node(host, port):
+            self.following.hurry()
             return
         self._follow(host, port)
 

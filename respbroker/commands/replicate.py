@@ -44,12 +44,12 @@ def ack(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def vote(ctx: Context, words: list[bytes]) -> Reply:
-    """Another node wants to lead: ``1``, or ``0`` and why not."""
+    """Another node wants to lead: ``1``, or ``0`` and why not; and the highest epoch that is known here."""
     try:
-        granted, reason = ctx.replicas.vote(Candidacy.parse(words[2:]))
+        granted, reason, promised = ctx.replicas.vote(Candidacy.parse(words[2:]))
     except BadMessage as problem:
         raise ReplyError(str(problem)) from None
-    return bulk_array([b"%d" % granted, reason.encode()])
+    return bulk_array([b"%d" % granted, reason.encode(), b"%d" % promised])
 
 
 def leads(ctx: Context, words: list[bytes]) -> Reply:

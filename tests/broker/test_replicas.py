@@ -167,3 +167,69 @@ def test_failover_hands_over_and_loses_nothing(cluster: Cluster, leader: Member)
     assert cluster.ask(follower, follower.client(), "ROLE").startswith(b"*3\r\n$6\r\nmaster")
     assert cluster.ask(leader, leader.client(), "ROLE").startswith(b"*5\r\n$5\r\nslave")
     assert cluster.ask(follower, follower.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+
+
+def test_a_leader_that_comes_back_goes_on_when_a_follower_confirms_it(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    cluster.kill(leader)
+    cluster.start(leader)
+    cluster.advance(100)
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+    cluster.advance(1100)
+    assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":2\r\n"
+    assert logs_of(leader) == logs_of(follower)
+
+
+def test_a_leader_that_comes_back_alone_takes_no_write_until_it_is_told_to(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    cluster.kill(leader)
+    cluster.kill(follower)
+    cluster.start(leader)
+    cluster.advance(5000)
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v").startswith(b"-READONLY")
+    assert cluster.ask(leader, leader.client(), "REPLICAOF", "NO", "ONE") == b"+OK\r\n"
+    cluster.advance(100)
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+
+
+def test_of_two_that_were_promoted_at_once_one_stays(cluster: Cluster, leader: Member) -> None:
+    one, other = follower_of(cluster, leader), follower_of(cluster, leader, 7003)
+    cluster.advance(600)
+    cluster.kill(leader)
+    for follower in (one, other):
+        follower.arrived.append((follower.client(), [[b"REPLICAOF", b"NO", b"ONE"]]))
+    cluster.settle()
+    for _ in range(4):
+        cluster.advance(1100)
+    roles = [cluster.ask(each, each.client(), "ROLE").split()[2] for each in (one, other)]
+    assert sorted(roles) == [b"master", b"slave"]
+    cluster.start(leader)
+    for _ in range(4):
+        cluster.advance(1100)
+    assert cluster.ask(leader, leader.client(), "ROLE").split()[2] == b"slave"
+
+
+def test_three_servers_with_a_minimum_of_two_elect_only_who_has_everything(cluster: Cluster) -> None:
+    settings = {"acks": "all", "min.insync.replicas": 2}
+    leader = cluster.add(7001, **settings)
+    one, other = (follower_of(cluster, leader, port, **settings) for port in (7002, 7003))
+    cluster.advance(600)
+    other.paused = True
+    writer = leader.client()
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    cluster.advance(3100)
+    assert cluster.take(writer) == b"$3\r\n1-1\r\n"
+    cluster.kill(leader)
+    other.paused = False
+    cluster.settle()
+    cluster.ask(other, other.client(), "REPLICAOF", "NO", "ONE")
+    for _ in range(3):
+        cluster.advance(1100)
+    assert cluster.ask(other, other.client(), "ROLE").split()[2] == b"slave"
+    assert any("refused this node as leader" in sentence for sentence in other.reports)
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    for _ in range(8):
+        cluster.advance(1100)
+    assert cluster.ask(one, one.client(), "ROLE").split()[2] == b"master"
+    assert cluster.ask(other, other.client(), "XLEN", "s") == b":1\r\n"
