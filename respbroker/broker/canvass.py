@@ -141,7 +141,7 @@ class Canvass:
             asked.awaits.append("leads")
         elif not self.is_decided and not asked.voted and "vote" not in asked.awaits:
             if self._candidacy is None:
-                reach = self._replication.reach()
+                reach = self._replication.reach_of_candidate()
                 self._candidacy = Candidacy(
                     state.dataset, self.epoch, state.node, host, port, reach.epoch, dict(reach.ends)
                 )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _REMEMBER_SECONDS: Final = 30.0  # how old the position may be that a restart begins from
 _CATALOG: Final = 0
+I64_MAX: Final = 2**63 - 1
 AGREED_SECONDS: Final = 5.0  # who has agreed to a new leader waits so long for it before asking the old one again
 
 
@@ -366,6 +367,12 @@ class Replication(Members, Positions):
         logs = ((number, keyspace.log_of(number)) for number in keyspace.numbers())
         ends = {number: log.end_offset for number, log in logs if log is not None}
         return Reach(self.state.level, ends.get(_CATALOG, 0), ends)
+
+    def reach_of_candidate(self) -> Reach:
+        """What this node has if it stands. One that leads without a break has all there is of its epoch, and writes on
+        meanwhile: a follower may hear of that before it is asked.
+        """
+        return self.reach() if self.leading is None else Reach(self.state.level, I64_MAX, {_CATALOG: I64_MAX})
 
     def promise(self, epoch: int, node: str) -> None:
         """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""

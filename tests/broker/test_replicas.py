@@ -233,3 +233,24 @@ def test_three_servers_with_a_minimum_of_two_elect_only_who_has_everything(clust
         cluster.advance(1100)
     assert cluster.ask(one, one.client(), "ROLE").split()[2] == b"master"
     assert cluster.ask(other, other.client(), "XLEN", "s") == b":1\r\n"
+
+
+def test_a_leader_that_takes_another_epoch_may_write_on_meanwhile(cluster: Cluster) -> None:
+    """A follower that has the newest writes when it is asked agrees nevertheless, and does not stand itself."""
+    settings = {"min_insync_replicas": "2"}
+    leader = cluster.add(7001, **settings)
+    followers = [follower_of(cluster, leader, port, **settings) for port in (7002, 7003)]
+    assert leader.node is not None
+    for follower in followers:
+        follower.paused = True
+    leader.node.replication.renew(7)
+    while not all(follower.arrived for follower in followers):  # the question is on its way
+        cluster.tick(leader)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    for follower in followers:
+        follower.paused = False
+    cluster.settle()
+    assert not any("refused this node as leader" in sentence for sentence in leader.reports)
+    assert b"leader_epoch:8" in cluster.ask(leader, leader.client(), "INFO", "replication")
+    for follower in followers:
+        assert b"slave_in_sync:1" in cluster.ask(follower, follower.client(), "INFO", "replication")
