@@ -82,7 +82,7 @@ class ReplicaDesk:
         if leading is not None:
             facts["in_sync_replicas"] = leading.in_sync.size()
         if following is not None:
-            is_safe = state.complete and following.in_sync
+            is_safe = state.complete and following.in_sync and not following.stopped
             facts["slave_priority"] = self._node.settings.replica_priority if is_safe else 0
             facts["slave_in_sync"] = int(following.in_sync)
         return facts

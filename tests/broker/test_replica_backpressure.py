@@ -1,0 +1,99 @@
+"""A follower that is slow, dead or out of disk costs its leader nothing but a few bytes, and others nothing at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from respbroker.broker import follower_session
+from tests.broker.test_replicas import follower_of, logs_of
+from tests.support.cluster import Cluster, Member
+from tests.support.memory_filesystem import MemoryFileSystem
+
+WINDOW = 64 << 10
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr(follower_session, "WINDOW", WINDOW)
+    monkeypatch.setattr(follower_session, "CHUNK_BYTES", WINDOW // 4)
+    return Cluster(tmp_path)
+
+
+def write(cluster: Cluster, leader: Member, first: int, end: int, size: int = 4000) -> None:
+    client = leader.client()
+    for number in range(first, end):
+        cluster.ask(leader, client, "XADD", f"s{number % 3}", f"{number}-1", "f", "v" * size)
+
+
+def on_the_way(leader: Member) -> int:
+    """Bytes that the leader holds for its followers."""
+    assert leader.node is not None
+    assert leader.node.replication.leading is not None
+    sessions = leader.node.replication.leading.sessions.values()
+    return sum(sum(len(piece) for piece in each.client.out) for each in sessions)  # type: ignore[arg-type]
+
+
+def follower_on_memory(cluster: Cluster) -> tuple[Member, MemoryFileSystem]:
+    """A follower whose disk can be broken."""
+    disk, path = MemoryFileSystem(), ""
+    for name in f"{cluster.directory}/7002".split("/")[1:]:
+        path += f"/{name}"
+        disk.mkdir(path)
+    follower = cluster.add(7002, disk, replicaof="127.0.0.1 7001")
+    cluster.settle()
+    return follower, disk
+
+
+def test_a_follower_that_takes_nothing_is_owed_no_more_than_a_window(cluster: Cluster) -> None:
+    leader = cluster.add(7001)
+    follower = follower_of(cluster, leader)
+    follower.paused = True
+    write(cluster, leader, 1, 200)
+    assert on_the_way(leader) == 0  # all was taken by the network of the test
+    assert leader.node is not None
+    assert leader.node.replication.leading is not None
+    (session,) = leader.node.replication.leading.sessions.values()
+    assert session.sent - session.received <= WINDOW
+    assert session.behind
+    follower.paused = False
+    cluster.settle()
+    assert logs_of(leader) == logs_of(follower)
+    assert not session.behind
+
+
+def test_writes_are_answered_at_once_however_far_behind_a_follower_is(cluster: Cluster) -> None:
+    leader = cluster.add(7001)
+    follower = follower_of(cluster, leader)
+    follower.paused = True
+    client = leader.client()
+    for number in range(1, 100):
+        assert cluster.ask(leader, client, "XADD", "s", f"{number}-1", "f", "v" * 4000).startswith(b"$")
+
+
+def test_a_full_disk_stops_the_follower_alone_and_it_goes_on_when_there_is_room(cluster: Cluster) -> None:
+    leader = cluster.add(7001)
+    follower, disk = follower_on_memory(cluster)
+    other = follower_of(cluster, leader, 7003)
+    disk.room = 1000
+    write(cluster, leader, 1, 20)
+    cluster.advance(3100)
+    assert cluster.ask(other, other.client(), "XLEN", "s1") == b":7\r\n"
+    assert any("room" in sentence for sentence in follower.reports)
+    disk.room = None
+    for _ in range(4):
+        cluster.advance(1100)
+    assert cluster.ask(follower, follower.client(), "XLEN", "s1") == b":7\r\n"
+
+
+def test_a_follower_whose_disk_fails_stops_and_its_leader_goes_on(cluster: Cluster) -> None:
+    leader = cluster.add(7001)
+    follower, disk = follower_on_memory(cluster)
+    disk.failing_writes.add("*")
+    write(cluster, leader, 1, 3)
+    cluster.advance(3500)
+    reader = leader.client()
+    assert cluster.ask(leader, reader, "XLEN", "s1") == b":1\r\n"
+    assert b"master_link_status:down" in cluster.ask(follower, follower.client(), "INFO", "replication")
+    assert b"slave_priority:0" in cluster.ask(follower, follower.client(), "INFO", "replication")
