@@ -22,6 +22,7 @@ class KeyspaceUpkeep:
     catalog: Catalog
     journal: Journal
     settled: bool
+    frozen: bool
     databases: list[Database]
     live_logs: set[Log]
     on_unsynced: Callable[[Log], None]
@@ -92,7 +93,7 @@ class KeyspaceUpkeep:
 
     def directories_synced(self, below: int) -> None:
         """The directories of all streams numbered below are on disk: to be remembered with the next change."""
-        if self.settled and not self.following and below > self.catalog.on_disk_below:
+        if self.settled and not (self.following or self.frozen) and below > self.catalog.on_disk_below:
             self.catalog.commit([ON_DISK, below])
 
     def take_trash(self) -> list[int]:

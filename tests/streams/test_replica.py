@@ -306,3 +306,16 @@ def test_a_leader_that_follows_stages_nothing(pair: Pair) -> None:
     stream.append((9, 0), b"x")
     with pytest.raises(AssertionError):
         keyspace.flush(0)
+
+
+def test_a_leader_that_may_not_write_remembers_no_synced_directories_meanwhile(pair: Pair) -> None:
+    """They are named by a later sync; a change staged between two ticks would be in the way of the next role."""
+    pair.run("XADD s 1-1 f v")
+    pair.driver.settle()
+    keyspace = pair.driver.node.keyspace
+    keyspace.frozen = True
+    keyspace.directories_synced(9)
+    assert not keyspace.is_dirty
+    keyspace.frozen = False
+    keyspace.directories_synced(9)
+    assert keyspace.is_dirty
