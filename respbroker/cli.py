@@ -38,6 +38,8 @@ def serve(words: tuple[str, ...]) -> None:
     --host ADDRESS   listen there (default 127.0.0.1)
     --port PORT      6379; 0 takes any free port
     --dir DIR        directory of all data
+    --replicaof HOST PORT
+                     follow that server; --masterauth PASSWORD if it asks for one
 
     Any other setting can be given the same way (--appendfsync always); `respbroker settings` lists them. Options win
     over the configuration file, which is written as redis.conf is.

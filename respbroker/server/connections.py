@@ -82,6 +82,16 @@ class Connections:
                 self._settle(connection, client.closing, now)
         self._node.statistics.net_output_bytes += sent
 
+    def ship(self, replicas: list[Client], now: float) -> None:
+        """Send frames: no sync holds them up, for a follower may have what its leader has not synced."""
+        sent = 0
+        for client in replicas:
+            if client.connection is not None:
+                pieces, client.out = client.out, []
+                sent += self._deliver(client.connection, pieces, client.closing, now)
+        self._node.statistics.net_output_bytes += sent
+        self._node.statistics.net_repl_output_bytes += sent
+
     def collect(self, clients: list[Client]) -> list[Sending]:
         """What the tick says, to be sent later."""
         sendings = []

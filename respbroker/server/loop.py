@@ -23,6 +23,7 @@ from respbroker.server.apart import Apart, Stopped
 from respbroker.server.commit import OutputCommit
 from respbroker.server.connection import Connection
 from respbroker.server.connections import Connections
+from respbroker.server.peers import Peers
 from respbroker.server.poller import READ, best_poller
 from respbroker.server.syncs import Syncs, sync_files
 from respbroker.server.worker import Worker, run_job
@@ -41,7 +42,7 @@ SWEEP_SECONDS: Final = 1.0  # how often idle connections and soft limits are loo
 
 
 class Loop:
-    """Owns the poller, the connections, the worker threads, and the only calls into the node."""
+    """Owns the poller, the connections, the peers, the worker threads, and nearly all calls into the node."""
 
     def __init__(self, node: Node, listeners: list[socket.socket], clients_max: int) -> None:
         self.node = node
@@ -58,6 +59,7 @@ class Loop:
             self._poller.register(fd, READ)
         self._syncs = Syncs(self.wake)
         self._jobs = Worker("respbroker-jobs", run_job, self.wake)
+        self.peers = Peers(node, self._poller, self._jobs.submit)
         self._apart = Apart()
         self._long_jobs = Worker("respbroker-long-jobs", self._apart.perform, self.wake)
         self.commit = OutputCommit(node.durability, self._syncs.start, self._syncs.pace)
@@ -113,7 +115,8 @@ class Loop:
     def _patience(self, now: float) -> float:
         """Seconds until something is due by itself."""
         deadline = now + SWEEP_SECONDS
-        for due in (self.node.next_deadline(), self.commit.next_deadline(self.node.settings.appendfsync)):
+        policy = self.node.settings.appendfsync
+        for due in (self.node.next_deadline(), self.commit.next_deadline(policy), self.peers.next_deadline()):
             if due is not None and due < deadline:
                 deadline = due
         return max(0.0, deadline - now)
@@ -127,9 +130,12 @@ class Loop:
         now = Now(time.time_ns() // 1_000_000, time.monotonic())
         self._limits.bulk_bytes_max = settings.proto_max_bulk_len
         batch = self._read(events, now)
+        self.peers.before_tick(now)
         node.tick(batch, now)
         if self._violations:
             self._report_violations()
+        if frames := node.take_frames():
+            self.connections.ship(frames, now.seconds)
         clients = node.take_outputs()
         if self.commit.holds_back(settings.appendfsync):
             self._commit(clients, batch, now.seconds)
@@ -138,6 +144,7 @@ class Loop:
             self.connections.answer(clients, now.seconds)
         if self.connections.paused:
             self.connections.resume()
+        self.peers.after_tick(now.seconds)
         self._serve_node(now.seconds)
         if now.seconds >= self._sweep_at:
             self._sweep(now.seconds)
@@ -164,7 +171,7 @@ class Loop:
         for fd, mask in events:
             connection = connections.get(fd)
             if connection is None:
-                self._serve_own(fd, now)
+                self._serve_own(fd, mask, now)
                 continue
             client = connection.client
             if (mask != READ or not client.plain or client.backlog) and not self.connections.may_read(
@@ -239,14 +246,16 @@ class Loop:
 
     # -- new connections -----------------------------------------------------------------------------------------
 
-    def _serve_own(self, fd: int, now: Now) -> None:
-        """A descriptor of our own is ready: a listener, or the pipe that wakes us."""
+    def _serve_own(self, fd: int, mask: int, now: Now) -> None:
+        """A descriptor that is no client's is ready: a listener, the pipe that wakes us, or a peer."""
         listener = self._listeners.get(fd)
         if listener is not None:
             self._accept(listener, now)
         elif fd == self._wake_read:
             os.read(self._wake_read, 4096)
             self._take_finished()
+        else:
+            self.peers.serve(fd, mask, now)
 
     def _accept(self, listener: socket.socket, now: Now) -> None:
         settings = self.node.settings
@@ -324,6 +333,7 @@ class Loop:
         self._take_finished()
         self.node.end_waiting()
         self.node.tick([], now)
+        self.connections.ship(self.node.take_frames(), now.seconds)
         self.node.durability.checkpoint()
         request = self.node.durability.take_syncs()
         sync_files(request)
@@ -333,6 +343,7 @@ class Loop:
         self.connections.answer(self.node.take_outputs(), now.seconds)
 
     def _close_all(self) -> None:
+        self.peers.close()
         for connection in self.connections:
             self.connections.drop(connection)
         self._poller.close()

@@ -17,6 +17,8 @@ from respbroker.model.settings import SettingsError
         ("--port 1 --dir D a.conf", "a.conf", [("port", "1"), ("dir", "D")]),
         ("--port=1 a.conf", "a.conf", [("port", "1")]),
         ("--save 60 100 --port 1", "", [("save", "60 100"), ("port", "1")]),
+        ("--replicaof 127.0.0.1 7000 --port 1", "", [("replicaof", "127.0.0.1 7000"), ("port", "1")]),
+        ("a.conf --slaveof no one", "a.conf", [("slaveof", "no one")]),
         ("--bind 127.0.0.1 127.0.0.2", "", [("bind", "127.0.0.1 127.0.0.2")]),
     ],
 )

@@ -10,7 +10,7 @@ from respbroker.server.commit import OutputCommit, Sending
 from respbroker.server.connection import Connection
 from respbroker.sessions.client import Client
 from tests.server.edge import ask, edge, receive, receive_all
-from tests.server.toy_node import ToyDurability, ToyNode
+from tests.server.toy_node import FRAME, ToyDurability, ToyNode
 
 
 class Disk:
@@ -237,6 +237,24 @@ def test_replies_are_held_on_the_socket_until_the_sync_is_done():
         disk.may_end.release()
         assert receive(writer, 5) == b"+OK\r\n"
         assert receive(reader, 7) == b"+PONG\r\n"
+        for _ in range(10):
+            disk.may_end.release()
+
+
+def test_frames_leave_before_the_sync_and_before_the_replies_that_wait_for_it():
+    """A follower may have what its leader has not synced: both disks work at the same time."""
+    disk = Disk()
+    node = ToyNode(sync=disk.sync)
+    with edge(("appendfsync", "always"), node=node) as server, server.connect() as writer, server.connect() as replica:
+        ask(replica, b"REPLICA\r\n", b"+OK\r\n")
+        for _ in range(3):
+            writer.sendall(b"WRITE\r\n")
+            disk.started.acquire()
+            assert receive(replica, len(FRAME)) == FRAME
+            ask(replica, b"PING\r\n", b"+PONG\r\n")
+            disk.may_end.release()
+            assert receive(writer, 5) == b"+OK\r\n"
+        assert node.statistics.net_repl_output_bytes == 3 * len(FRAME + b"+PONG\r\n") + len(b"+OK\r\n")
         for _ in range(10):
             disk.may_end.release()
 

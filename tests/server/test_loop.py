@@ -9,7 +9,9 @@ import threading
 import pytest
 
 from respbroker.server import connection, listener
-from tests.server.edge import ask, edge, receive, receive_all
+from respbroker.sessions.peer import Peer
+from tests.server.edge import TIMEOUT, ask, edge, receive, receive_all
+from tests.server.peer_bench import listening, port_of
 from tests.server.toy_node import CHUNK, ToyNode
 
 
@@ -131,6 +133,37 @@ def test_a_replica_that_reads_slowly_is_kept_and_heard_beyond_all_limits(monkeyp
         assert receive(replica, 5 * len(reply)) == reply * 5
         ask(replica, b"PING\r\n", b"+PONG\r\n")
         assert server.node.statistics.output_limit_disconnections == 0
+
+
+def test_frames_of_any_size_arrive_whole_and_are_counted():
+    with edge() as server, server.connect(SO_RCVBUF=65536) as replica, server.connect() as writer:
+        ask(replica, b"REPLICA\r\n", b"+OK\r\n")
+        before = server.node.statistics.net_repl_output_bytes
+        large = [bytes([n]) * 5_000_000 for n in range(1, 5)]
+        (client,) = [client for client in server.node.clients.values() if client.replica]
+        client.out += large
+        ask(writer, b"PING\r\n", b"+PONG\r\n")
+        assert receive(replica, 20_000_000) == b"".join(large)
+        while server.node.statistics.net_repl_output_bytes < before + 20_000_000:
+            ask(writer, b"PING\r\n", b"+PONG\r\n")
+
+
+def test_the_node_talks_to_another_server_in_the_turns_of_the_loop():
+    with edge() as server, server.connect() as client, listening() as leader:
+        told = server.node.told_of_peers
+        server.node.wanted_peers = [Peer("127.0.0.1", port_of(leader)), Peer("localhost", port_of(leader))]
+        ask(client, b"PING\r\n", b"+PONG\r\n")
+        for _ in range(2):  # nobody else asks for anything from here on
+            other, _ = leader.accept()
+            other.settimeout(TIMEOUT)
+            with other:
+                assert receive(other, 6) == b"PING\r\n"
+                other.sendall(b"+PONG\r\n")
+        while len(told) < 6:
+            ask(client, b"PING\r\n", b"+PONG\r\n")
+        assert told.count("connected") == told.count(b"PONG") == 2
+        assert f"127.0.0.1:{port_of(leader)} closed the connection" in told
+        assert f"localhost:{port_of(leader)} closed the connection" in told
 
 
 def test_a_query_over_its_limit_closes_the_connection():

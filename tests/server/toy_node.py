@@ -1,7 +1,8 @@
 """A node of a few commands with the border of the real one: what the edge needs, and nothing else.
 
 PING, ECHO, QUIT; WAIT blocks until somebody says GO; WRITE is answered +OK and asks for a sync; BIG n answers n bytes;
-LAZY n answers n pieces of 64 KB one by one. REPLICA makes the client one: what it is sent from then on are frames.
+LAZY n answers n pieces of 64 KB one by one. REPLICA makes the client one: what it is sent from then on are frames;
+each WRITE sends one to all replicas.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from respbroker.resp import replies
 from respbroker.sessions.client import Client
 
 CHUNK = b"x" * 65536
+FRAME = b"+frame\r\n"
 
 
 class Request:
@@ -70,6 +72,7 @@ class ToyNode:
         self.statistics = SimpleNamespace(
             net_input_bytes=0,
             net_output_bytes=0,
+            net_repl_input_bytes=0,
             net_repl_output_bytes=0,
             connections_rejected=0,
             query_limit_disconnections=0,
@@ -78,6 +81,7 @@ class ToyNode:
         self.shutdown_requested = None
         self.clients: dict[int, Client] = {}
         self.deadline = None
+        self.wanted_peers, self.told_of_peers = [], []
         self.ticks = 0
         self._speaking: dict[int, Client] = {}
 
@@ -125,6 +129,8 @@ class ToyNode:
         if name == b"WRITE":
             self.durability.needs_sync = True
             out.append(replies.OK)
+            for replica in self._replicas():
+                replica.out.append(FRAME)
         elif name == b"WAIT":
             client.blocked = True
         elif name == b"GO":
@@ -167,6 +173,26 @@ class ToyNode:
 
     def go_on(self, client):
         client.lagging = False
+
+    def _replicas(self):
+        return [client for client in self.clients.values() if client.replica]
+
+    def take_frames(self):
+        return [client for client in self._replicas() if client.out]
+
+    def take_peers(self):
+        wanted, self.wanted_peers = self.wanted_peers, []
+        return wanted
+
+    def peer_connected(self, peer, now):
+        self.told_of_peers.append("connected")
+        peer.out.append(b"PING\r\n")
+
+    def peer_received(self, peer, replies, now):
+        self.told_of_peers += replies
+
+    def peer_lost(self, peer, reason, now):
+        self.told_of_peers.append(reason)
 
     def take_outputs(self):
         speaking, self._speaking = self._speaking, {}
