@@ -75,6 +75,13 @@ def remove_whole(filesystem: FileSystem, parent: str, names: Iterable[str]) -> N
         remove_tree(filesystem, path + GONE)
 
 
+def sync_files(filesystem: FileSystem, path: str) -> None:
+    """Sync a directory of files, names and bytes; what is on the disk already costs nothing."""
+    for name, _ in filesystem.files(path):
+        filesystem.open(f"{path}/{name}").sync()
+    filesystem.sync_directory(path)
+
+
 def remove_leftovers(filesystem: FileSystem, parent: str) -> None:
     """Remove what a crash left of `remove_whole`, and copies that were not finished."""
     for name in filesystem.directories(parent):

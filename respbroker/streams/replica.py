@@ -69,11 +69,17 @@ class Replica:
         return db, b"%b/%d" % (key, index) if entry.parts else key
 
     def numbers(self) -> list[int]:
-        """All logs that there are: the catalog, and every directory of a stream that was not dropped."""
+        """All logs that there are: the catalog, and every stream's that was not dropped."""
         names = self.filesystem.directories(f"{self.directory}/streams")
         present = sorted(int(name) for name in names if name.isdigit())
-        coming = self.catalog.next_number
-        return [CATALOG, *(number for number in present if number >= coming or self.places.of(number) is not None)]
+        return [CATALOG, *filter(self._is_there, present)]
+
+    def _is_there(self, number: int) -> bool:
+        if number in self.open_streams or number in self.loose:
+            return True
+        if self.places.of(number) is None and not (self.following and number >= self.catalog.next_number):
+            return False  # it was dropped, and is about to be removed
+        return not never_synced(self.filesystem, self.path_of(number))
 
     def log_of(self, number: int) -> Log | None:
         """The log with that number, opened if need be; None if there is none.
@@ -86,9 +92,7 @@ class Replica:
         stream = self.open_streams.get(number)
         if stream is not None:
             return stream.log
-        if number not in self.loose and never_synced(self.filesystem, self.path_of(number)):
-            return None
-        return self._loose_log(number)
+        return self._loose_log(number) if self._is_there(number) else None
 
     def _loose_log(self, number: int) -> Log:
         """A log without its stream, made if there is none."""

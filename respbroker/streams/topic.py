@@ -84,6 +84,7 @@ class Topic:
         """Another stream takes the place of a partition."""
         stream.topic, stream.partition, stream.settings = self, index, self.settings
         self.partitions[index] = stream
+        self.last_id = max(self.last_id, stream.last_id)
         self.forget_fronts()
 
     def forget_fronts(self) -> None:

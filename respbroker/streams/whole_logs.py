@@ -7,13 +7,14 @@ they speak of may be neither cut nor removed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from respbroker.streams.catalog import Catalog, KeyEntry
-from respbroker.streams.directories import COPY, remove_whole, wipe
+from respbroker.streams.directories import COPY, remove_whole, sync_files, wipe
 from respbroker.streams.journal import CATALOG, Journal
-from storage import FileSystem, Log, MissingLog, NotABatchBorder, OutOfRange
+from storage import DiskFailed, FileSystem, Log, MissingLog, NotABatchBorder, OutOfRange
 
 if TYPE_CHECKING:
     from respbroker.streams.places import Places
@@ -65,11 +66,8 @@ class WholeLogs:
         """
         assert self.following
         self._settle_journal()
-        log = self._open_log_in(log_directory, False)
-        pending = log.unsynced()
-        pending.sync()
-        log.synced(pending)
-        log.close()
+        with _disk_failures(log_directory):
+            sync_files(self.filesystem, log_directory)
         if number == CATALOG:
             self.close()
             self._replace(number, log_directory)
@@ -92,12 +90,15 @@ class WholeLogs:
     def _replace(self, number: int, log_directory: str) -> None:
         path = self._log_path(number)
         parent, _, name = path.rpartition("/")
-        remove_whole(self.filesystem, parent, [name])
-        self.filesystem.rename(log_directory, path)
-        self.filesystem.sync_directory(parent)
+        with _disk_failures(path):
+            remove_whole(self.filesystem, parent, [name])
+            self.filesystem.rename(log_directory, path)
+            self.filesystem.sync_directory(parent)
 
     def _remove(self, numbers: list[int]) -> None:
-        remove_whole(self.filesystem, f"{self.directory}/streams", [f"{number:010d}" for number in numbers])
+        parent = f"{self.directory}/streams"
+        with _disk_failures(parent):
+            remove_whole(self.filesystem, parent, [f"{number:010d}" for number in numbers])
 
     def _release(self, number: int) -> Stream | None:
         """Close a log; its stream, if that was open."""
@@ -142,8 +143,6 @@ class WholeLogs:
         except MissingLog:
             return False
         try:
-            if not _has_state_at(log, end_offset):
-                return False
             log.truncate(end_offset)
         except (NotABatchBorder, OutOfRange):
             return False
@@ -163,11 +162,15 @@ class WholeLogs:
         """Everything goes; the keyspace is empty, and on the disk, when this returns."""
         assert self.following
         self.close()
-        wipe(self.filesystem, self.directory)
+        with _disk_failures(self.directory):
+            wipe(self.filesystem, self.directory)
         self._open_catalog(settle=True)
 
 
-def _has_state_at(log: Log, end_offset: int) -> bool:
-    """Whether the state there is known: by effects from the first on, or by a snapshot and those behind it."""
-    start = log.start_offset
-    return not start or any(start <= offset <= end_offset for offset in log.snapshots.offsets)
+@contextmanager
+def _disk_failures(directory: str) -> Iterator[None]:
+    """Name the directory where the disk fails in changing it."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskFailed(f"cannot change the logs: {error}", file=directory) from error

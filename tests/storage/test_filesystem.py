@@ -92,3 +92,20 @@ def test_a_lock_is_held_once(disk: tuple[FileSystem, str]) -> None:
         filesystem.lock(f"{root}/LOCK")
     lock.release()
     filesystem.lock(f"{root}/LOCK").release()
+
+
+def test_names_changed_in_a_directory_before_it_was_renamed_do_not_come_back_in_one_of_its_old_name() -> None:
+    disk = MemoryFileSystem()
+    for directory in ("/data", "/data/a"):
+        disk.mkdir(directory)
+    disk.sync_directory("")
+    disk.sync_directory("/data")
+    disk.open("/data/a/file", create=True).sync()  # its name is not synced
+    disk.rename("/data/a", "/data/b")
+    disk.sync_directory("/data")
+    disk.mkdir("/data/a")
+    disk.sync_directory("/data")
+    for seed in range(8):
+        assert disk.powered_off(seed).files("/data/a") == []
+    disk.sync_directory("/data/b")
+    assert disk.powered_off().files("/data/b") == [("file", 0)]

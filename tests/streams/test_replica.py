@@ -10,46 +10,10 @@ import pytest
 from respbroker.errors import NoSuchPartition
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.replica import RawPart
-from respbroker.streams.stream import Stream
 from storage import DiskFull, NotContiguous, StorageError
-from tests.crash.cuts import new_disk
-from tests.crash.driver import DIRECTORY, Driver
+from tests.crash.driver import DIRECTORY
 from tests.crash.state import state_of, state_of_keyspace
-from tests.support.memory_filesystem import MemoryFileSystem
-from tests.support.replicas import Follower, Leader, Tick
-
-
-class Pair:
-    """A leader and its follower."""
-
-    def __init__(self) -> None:
-        self.driver = Driver(new_disk(), "everysec", 1)
-        self.leader = Leader(self.driver, epoch=1)
-        self.follower = Follower(MemoryFileSystem())
-
-    def lead(self, *lines: str) -> list[Tick]:
-        """One tick for each line; requests of a line are parted by ``;``."""
-        for line in lines:
-            self.driver.tick([(0, [request.split() for request in line.encode().split(b";")])])
-        return self.leader.take()
-
-    def run(self, *lines: str) -> list[tuple[int, Stream | None]]:
-        """The same, followed; what changed in the last tick."""
-        changed: list[tuple[int, Stream | None]] = []
-        for tick in self.lead(*lines):
-            [changed] = self.follower.follow([tick])
-        assert state_of_keyspace(self.keyspace) == state_of(self.driver.node)
-        return changed
-
-    @property
-    def keyspace(self) -> Keyspace:
-        return self.follower.keyspace
-
-    def at(self, key: bytes, now_ms: int = 0) -> Stream:
-        """The follower's stream at a key."""
-        stream = self.keyspace.lookup(0, key, now_ms)
-        assert stream is not None
-        return stream
+from tests.support.replicas import Follower, Pair
 
 
 @pytest.fixture

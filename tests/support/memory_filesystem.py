@@ -237,7 +237,10 @@ class MemoryFileSystem:
     def rename(self, source: str, target: str) -> None:
         if source not in self.names:
             raise FileNotFoundError(errno.ENOENT, "no such file", source)
-        self._change("rename", {source: "gone", target: self.names[source]})
+        entry = self.names[source]
+        self._change("rename", {source: "gone", target: entry})
+        if entry is None:  # what was changed in a directory stays in it, synced or not
+            self._changes = [{_moved(path, source, target): to for path, to in each.items()} for each in self._changes]
 
     def remove(self, path: str) -> None:
         if self.names.get(path) is None:
@@ -290,6 +293,11 @@ def _apply(names: dict[str, Entry], change: dict[str, Entry | str]) -> None:
             names.pop(path, None)
         else:
             names[path] = entry
+
+
+def _moved(path: str, source: str, target: str) -> str:
+    """Where a path leads to that went through a renamed directory."""
+    return target + path[len(source) :] if path.startswith(f"{source}/") else path
 
 
 def _copy(_: Inode, content: bytes) -> Inode:

@@ -11,9 +11,10 @@ from respbroker.streams.directories import remove_tree
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.replica import RawPart
 from respbroker.streams.stream import Stream
-from storage import FileSystem, Log, end_of_batches
+from storage import FileSystem, Log, NotABatchBorder, OutOfRange, end_of_batches
 from storage.batch import parse_header
 from tests.crash.driver import DIRECTORY, SETTINGS, Driver
+from tests.crash.state import state_of, state_of_keyspace
 from tests.support.memory_filesystem import MemoryFileSystem
 
 
@@ -138,8 +139,101 @@ class Follower:
                 keyspace.on_unsynced(stream.log)
 
 
+class Pair:
+    """A leader and its follower."""
+
+    def __init__(self) -> None:
+        disk = MemoryFileSystem()
+        disk.mkdir(DIRECTORY)
+        disk.sync_directory("")
+        self.driver = Driver(disk, "everysec", 1)
+        self.leader = Leader(self.driver, epoch=1)
+        self.follower = Follower(MemoryFileSystem())
+
+    def lead(self, *lines: str) -> list[Tick]:
+        """One tick for each line; requests of a line are parted by ``;``."""
+        for line in lines:
+            self.driver.tick([(0, [request.split() for request in line.encode().split(b";")])])
+        return self.leader.take()
+
+    def run(self, *lines: str) -> list[tuple[int, Stream | None]]:
+        """The same, followed; what changed in the last tick."""
+        changed: list[tuple[int, Stream | None]] = []
+        for tick in self.lead(*lines):
+            [changed] = self.follower.follow([tick])
+        assert state_of_keyspace(self.keyspace) == state_of(self.driver.node)
+        return changed
+
+    @property
+    def keyspace(self) -> Keyspace:
+        return self.follower.keyspace
+
+    def at(self, key: bytes, now_ms: int = 0) -> Stream:
+        """The follower's stream at a key."""
+        stream = self.keyspace.lookup(0, key, now_ms)
+        assert stream is not None
+        return stream
+
+
 def segments_on(disk: FileSystem, number: int) -> dict[int, bytes]:
     """The bytes of a log's segments by base offset."""
     path = f"{DIRECTORY}/catalog" if number == 0 else f"{DIRECTORY}/streams/{number:010d}"
     names = [name for name, _ in disk.files(path) if name.endswith(".log")]
     return {int(name.partition(".")[0]): disk.read(f"{path}/{name}") for name in names}
+
+
+def resync(follower: Follower, leader: Keyspace) -> None:
+    """Bring a follower to where its leader is: cut what the leader does not have, copy what cannot be had otherwise,
+    and read the rest from the leader's logs, the catalog last."""
+    keyspace = follower.keyspace
+    ends = {number: _common_end(keyspace, leader, number) for number in keyspace.numbers()}
+    anew = set(keyspace.cut({number: end for number, end in ends.items() if end is not None}))
+    for number in keyspace.numbers():
+        if leader.log_of(number) is None:
+            keyspace.remove_log(number)
+    for number in (*leader.numbers()[1:], 0):
+        log, source = keyspace.log_of(number), leader.log_of(number)
+        assert source is not None
+        end = log.end_offset if log is not None else 0
+        if number in anew or end < source.replay_floor:
+            end = copy_log(follower, number, source)
+        reader = source.raw_reader(end)
+        while (chunk := reader.read(700)) is not None:
+            keyspace.replicate([RawPart(number, chunk.raw, chunk.begins_segment)], 0, atomic=False)
+
+
+def _common_end(keyspace: Keyspace, leader: Keyspace, number: int) -> int | None:
+    """Where to cut a log so that the leader's goes on from there; None if it does already, or the leader has none."""
+    log, source = keyspace.log_of(number), leader.log_of(number)
+    assert log is not None
+    if source is None:
+        return None
+    end = min(log.end_offset, source.epoch_end(log.last_epoch))
+    try:
+        source.raw_reader(end)
+    except NotABatchBorder as border:
+        end = border.restart_offset
+    except OutOfRange:
+        pass
+    return end if end < log.end_offset else None
+
+
+def copy_log(follower: Follower, number: int, source: Log) -> int:
+    """Copy a log anew, with its newest snapshot; where it ends."""
+    keyspace = follower.keyspace
+    origin, newest = source.origin, source.newest_snapshot()
+    path = keyspace.copy_path(number)
+    remove_tree(follower.disk, path)
+    start = origin.base_offset, origin.first_ordinal, origin.last_id
+    copy = Log.create_at(
+        follower.disk, path, *start, keyspace.log_config, keyspace.caches, last_epoch=origin.last_epoch
+    )
+    reader = source.raw_reader(origin.base_offset)
+    while (chunk := reader.read(700)) is not None:
+        copy.append_batches(chunk.raw, roll=chunk.begins_segment)
+    if newest is not None:
+        offset, state = newest
+        copy.write_snapshot(state, offset)
+    copy.close()
+    keyspace.adopt_copy(number, path)
+    return source.end_offset
