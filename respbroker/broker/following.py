@@ -56,14 +56,18 @@ SILENCE_SECONDS: Final = 10.0  # of the leader, which sends a sign of life twice
 
 
 class Stage(enum.Enum):
-    """How far the connection to the leader has come; the value is what ROLE calls it."""
+    """How far the connection to the leader has come; ``word`` is what ROLE calls it."""
 
-    WAITING = "connect"  #: for the next try
-    DIALLING = "connecting"
-    AUTH = "connecting"  # noqa: PIE796  # for ROLE the same
-    HELLO = "handshake"
-    LISTING = "sync"
-    FRAMES = "connected"
+    WAITING = 0  #: for the next try
+    DIALLING = 1
+    AUTH = 2
+    HELLO = 3
+    LISTING = 4
+    FRAMES = 5
+
+    @property
+    def word(self) -> str:
+        return ("connect", "connecting", "connecting", "handshake", "sync", "connected")[self.value]
 
 
 class Following:

@@ -26,6 +26,7 @@ _READING_WRITES: Final = frozenset({"xreadgroup", "xclaim", "xautoclaim"})
 #: What speaks of no key though it has none among its words is answered at once, but for these.
 _WHOLE: Final = frozenset({"exec", "keys", "scan", "dbsize", "randomkey", "xtopic|list"})
 _CATALOG: Final = 0
+_UNKNOWN: Final = 1 << 63  # a position that will be known when the follower is level
 #: Ticks whose replies to one client are held, and bytes of one, before nothing more is read from it.
 HELD_MAX: Final = 256
 HELD_BYTES_MAX: Final = 1 << 20
@@ -53,7 +54,7 @@ class Gate:
         """
         replication = self._node.replication
         high_watermark, position = replication.high_watermark, replication.position
-        if position <= high_watermark and not self._held:
+        if position <= high_watermark and not self._held and not self._is_ahead:
             return
         for client in served:
             self._hold(client, position, high_watermark)
@@ -75,6 +76,19 @@ class Gate:
         if len(held) > HELD_MAX or weight(client.out) > HELD_BYTES_MAX:
             client.awaiting = True
         client.out = []
+
+    @property
+    def _is_ahead(self) -> bool:
+        """Whether this node follows, and is sent what it lacks: some of that may lie above the high watermark."""
+        following = self._node.replication.following
+        return following is not None and bool(following.touched)
+
+    def learn(self, position: int) -> None:
+        """What was read of logs that were being brought to where the leader is lies before this position."""
+        for held in self._held.values():
+            for place, (need, pieces) in enumerate(held):
+                if need == _UNKNOWN:
+                    held[place] = position, pieces
 
     def _release(self, high_watermark: int) -> None:
         for client, held in list(self._held.items()):
@@ -136,8 +150,8 @@ class Gate:
 
     def _last_change(self, entry: KeyEntry | None) -> int:
         """Of what is at a key, its absence included."""
-        changed = self._node.replication.changed
-        last = changed.get(_CATALOG, 0)
-        if entry is not None:
-            last = max([changed.get(leaf.number, 0) for leaf in entry.leaves], default=last)
-        return last
+        replication = self._node.replication
+        numbers = [_CATALOG] if entry is None else [leaf.number for leaf in entry.leaves]
+        if replication.following is not None and not replication.following.touched.isdisjoint(numbers):
+            return _UNKNOWN
+        return max(map(replication.last_change, numbers))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
 
+SAVE_SECONDS: Final = 1.0  # between tries to write down the in-sync set on a disk that refuses
 HEARTBEAT_SECONDS: Final = 0.5  # a follower hears from its leader at least this often
 SILENT_SECONDS: Final = 60.0  # of a follower, which acknowledges each of these: then its connection is given up
 
@@ -57,6 +58,7 @@ class Leading:
         self._tick_starts: list[int] = []
         self._atomic = False
         self._speaking: dict[int, Client] = {}
+        self._save_at = 0.0  # not before this is it tried again to remember the in-sync set
 
     # -- what the tick appends -----------------------------------------------------------------------------------
 
@@ -159,6 +161,9 @@ class Leading:
         node, replication, state = self._node, self._replication, self._replication.state
         for other in list(self.sessions.values()):
             if other.node == hello.node and other.client is not client:  # it has come back on another connection
+                if (other.host, other.port) != (host, hello.port):
+                    twins = f"{other.host}:{other.port} and {host}:{hello.port}"
+                    node.housekeeping.notices.add(1, f"times {twins} came as one node: is one's directory a copy?")
                 self.gone(other.client)
                 node.close(other.client, at_once=True)
         client.replica = True
@@ -250,8 +255,15 @@ class Leading:
                 "warning", f"replica {replication.name_of(name)} is not in sync any more: it lags {lag_max:g} s behind"
             )
         if in_sync.changed:
+            if node.now < self._save_at:
+                return
+            try:
+                replication.in_sync_changed(in_sync.members)
+            except StorageError as error:  # nothing is answered that rests on it
+                self._save_at = node.now + SAVE_SECONDS
+                node.housekeeping.report("error", str(error))
+                return
             in_sync.changed = False
-            replication.in_sync_changed(in_sync.members)
         replication.high_watermark = in_sync.high_watermark
 
     def _name(self, session: FollowerSession) -> str:

@@ -22,6 +22,7 @@ class Positions:
     def __init__(self, position: int) -> None:
         self.position = self.synced_position = self.high_watermark = position
         self.changed: dict[int, int] = {}
+        self.begun_at = 0
         self.tracked_since: tuple[int, int] | None = None
         self._sync_marks: dict[int, int] = {}  # ticket of a sync to the position that it covers
 
@@ -29,6 +30,17 @@ class Positions:
     def local_position(self) -> int:
         """How far this node's own log counts: synced, where replies wait for syncs."""
         return self.synced_position if self._node.settings.appendfsync == "always" else self.position
+
+    def begin_epoch(self, epoch: int) -> None:
+        """This node leads: what it has is behind the watermark when the replicas have all of it."""
+        self.position += 1
+        self.begun_at = self.position
+        if self.tracked_since is None:
+            self.tracked_since = epoch, self.position
+
+    def last_change(self, number: int) -> int:
+        """The position of a log's last change, as far as that is known; what is older is no later than it says."""
+        return self.changed.get(number, self.begun_at)
 
     @property
     def is_settled(self) -> bool:

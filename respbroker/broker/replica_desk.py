@@ -43,7 +43,7 @@ class ReplicaDesk:
         return LeaderFacts(
             following.host,
             following.port,
-            following.stage.value,
+            following.stage.word,
             is_up,
             is_up and not following.level,
             int(now - following.heard_at) if is_up else -1,

@@ -24,6 +24,7 @@ from respbroker.replication.history import History
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.resp import replies
 from respbroker.sessions.client import Client
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -135,7 +136,10 @@ class Replication(Members, Positions):
     def begin_tick(self) -> None:
         """Take what peers said, and change roles."""
         while self._wishes:
-            self._wishes.pop(0)()
+            try:
+                self._wishes.pop(0)()
+            except StorageError as error:
+                self._node.housekeeping.report("error", f"cannot change the part this node plays: {error}")
         if self.following is not None:
             self.following.work()
             if self._node.unfinished:  # what the leader changed serves those who wait
@@ -143,7 +147,10 @@ class Replication(Members, Positions):
         if self.canvass is not None:
             self.canvass.work()
         if self._node.now >= self._remember_at:
-            self._remember()
+            try:
+                self._remember()
+            except StorageError as error:
+                self._node.housekeeping.report("error", str(error))
 
     def end_tick(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
         """Everything is appended: send it on, tell what has come, and let replies go that may."""
@@ -179,6 +186,7 @@ class Replication(Members, Positions):
         self.position = position
         self.high_watermark = high_watermark
         self.changed |= dict.fromkeys(touched, position)
+        self.gate.learn(position)
         if self.tracked_since is None:
             assert self.state.history.last is not None
             self.tracked_since = self.state.history.last.epoch, position
@@ -241,35 +249,29 @@ class Replication(Members, Positions):
 
     def lead(self, epoch: int) -> None:
         """This node leads from now on."""
-        node = self._node
-        if self.following is not None:
-            self.following.give_up("this node leads now")
-            touched = self.following.touched
-            self.following = None
-        else:
-            touched = set()
-        self.unconfirmed = False
-        node.settings.replicaof = None
-        self.position += 1
-        self.changed |= dict.fromkeys(touched, self.position)
-        if self.tracked_since is None:
-            self.tracked_since = epoch, self.position
-        expected = self.state.in_sync
+        node, before = self._node, self.state
         self.save(
             leader=None,
-            history=self.state.history.begin(epoch, self.state.node, self.position),
+            history=before.history.begin(epoch, before.node, self.position + 1),
             promised=epoch,
-            promised_to=self.state.node,
+            promised_to=before.node,
             position=min(self.synced_position, self.position),
             position_epoch=epoch,
             level=epoch,
             was_leading=True,
             complete=True,
         )
+        if self.following is not None:
+            self.following.give_up("this node leads now")
+            self.changed |= dict.fromkeys(self.following.touched, self.position + 1)
+            self.following = None
+        self.begin_epoch(epoch)
+        self.unconfirmed = False
+        node.settings.replicaof = None
         if self.leading is not None:
             self.leading.end()
         self.leading = Leading(node, self)
-        self.leading.in_sync.expect([member.node for member in expected], node.now)
+        self.leading.in_sync.expect([member.node for member in before.in_sync], node.now)
         node.keyspace.leader_epoch = epoch
         node.keyspace.on_append = self.leading.appended
         self._adopt_role()
