@@ -95,6 +95,8 @@ class Canvass:
         node.housekeeping.report("warning", f"this node does not lead in epoch {self.epoch}: {reasons}")
         self.end()
         self._replication.canvass = None
+        if self._replication.following is not None:  # its leader takes an epoch above that which was agreed to
+            self._replication.following.hurry()
 
     def end(self) -> None:
         """Nobody is asked any more."""

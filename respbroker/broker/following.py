@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from respbroker.broker.handover import WANTED_SECONDS
 from respbroker.broker.log_copies import LogCopies
 from respbroker.replication.election import may_follow
 from respbroker.replication.history import History
@@ -23,6 +24,7 @@ from respbroker.replication.messages import (
     CUT,
     DROP,
     FRESH,
+    HANDOVER_WORDS,
     IN_SYNC,
     LEAD,
     LEVEL,
@@ -85,6 +87,7 @@ class Following:
         self.in_sync = False
         #: ``position`` is exactly what this node has; not after a start, when it may have more.
         self.exact = False
+        self.lead_at: float | None = None  #: it was asked to hand over; without it then
         self.stopped = False  #: the disk failed: nothing is asked of the leader any more
         self.heard_at = node.now
         self.down_since = node.now
@@ -108,6 +111,8 @@ class Following:
     def work(self) -> None:
         """At the beginning of a tick: take what the leader said; connect again when it is time to."""
         node = self._node
+        if self.lead_at is not None and node.now >= self.lead_at:
+            self._replication.wish(self._replication.promote)
         if self.peer is None:
             if node.now >= self._retry_at and not self.stopped:
                 self._dial()
@@ -165,10 +170,24 @@ class Following:
         """Connect again at once, if there is no connection."""
         self._retry_at = self._node.now
 
+    def ask_to_lead(self) -> bool:
+        """This node was told to lead: have its leader hand over. False: that one is not there, or took too long."""
+        now = self._node.now
+        if self.lead_at is None:
+            if self.peer is None or not self.in_sync or not self.is_up or now - self.heard_at > WANTED_SECONDS:
+                return False
+            self.peer.out.append(bulk_array(HANDOVER_WORDS))
+            self.lead_at = now + WANTED_SECONDS
+        elif now >= self.lead_at:
+            self.lead_at = None
+        return self.lead_at is not None
+
     def _over(self, reason: str) -> None:
         node = self._node
         if self.stage is Stage.FRAMES:
             self.down_since = node.now
+        if self.lead_at is not None:
+            self.lead_at = node.now
         node.housekeeping.notices.add(1, f"times without a connection to the leader {self.host}:{self.port}: {reason}")
         self.peer = None
         self.stage = Stage.WAITING
@@ -358,4 +377,6 @@ class Following:
         """Monotonic seconds until when nothing happens by itself."""
         if self.stopped:
             return float("inf")
+        if self.lead_at is not None:
+            return self.lead_at
         return self._retry_at if self.peer is None else self.heard_at + SILENCE_SECONDS

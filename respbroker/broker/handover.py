@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: How long the other may take to lead once it has been asked to; then this node takes a new epoch and goes on.
 ANSWER_SECONDS: Final = 5.0
+#: How long a follower that was told to lead lets its leader hand over; then it asks the others without it.
+WANTED_SECONDS: Final = 1.0
 
 
 @attrs.define(eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from respbroker.broker.handover import Handover
+from respbroker.broker.handover import WANTED_SECONDS, Handover
 from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
 from respbroker.errors import NotLeader, ReplyError
 from respbroker.replication.election import vote
@@ -179,6 +179,12 @@ class ReplicaDesk:
         if leading is None or not leading.sessions:
             raise ReplyError("FAILOVER requires connected replicas.")
         self._handover = Handover.to(self._node, self._replication, leading, target, timeout_ms)
+
+    def asked_to_hand_over(self, client: Client) -> None:
+        leading = self._replication.leading
+        session = None if leading is None else leading.sessions.get(client.id)
+        if session is not None and self._handover is None:
+            self.hand_over((session.host, session.port), int(WANTED_SECONDS * 1000))
 
     def stay(self) -> None:
         if self._handover is None:

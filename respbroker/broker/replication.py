@@ -331,6 +331,8 @@ class Replication(Members, Positions):
         if not self.state.complete:
             self._node.housekeeping.report("error", "this node cannot lead: its copy of the leader's data is not whole")
             return
+        if self.following is not None and not epoch and self.following.ask_to_lead():
+            return
         if self.unconfirmed:  # said by an operator or by sentinel: that is the confirmation
             if self.canvass is not None:
                 self.canvass.end()
@@ -380,6 +382,7 @@ class Replication(Members, Positions):
         """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""
         self.save(promised=epoch, promised_to=node)
         if self.following is not None:
+            self.following.lead_at = None
             self.following.give_up(f"this node has agreed to epoch {epoch}", AGREED_SECONDS)
 
     # -- the file ----------------------------------------------------------------------------------------------------

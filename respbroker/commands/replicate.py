@@ -43,6 +43,12 @@ def ack(ctx: Context, words: list[bytes]) -> Reply:
     return None
 
 
+def handover(ctx: Context, words: list[bytes]) -> Reply:
+    """A follower was told to lead; a frame says when it may."""
+    ctx.replicas.asked_to_hand_over(ctx.client)
+    return None
+
+
 def vote(ctx: Context, words: list[bytes]) -> Reply:
     """Another node wants to lead: ``1``, or ``0`` and why not; and the highest epoch that is known here."""
     try:
@@ -68,6 +74,8 @@ LOGS [<log> <end> <epoch> ...]
     It lists what it has; frames follow.
 ACK <received> <position> <synced>
     It has taken what it was sent.
+HANDOVER
+    It was told to lead: its leader is to hand over.
 VOTE <dataset> <epoch> <node> <host> <port> <last-epoch> [<log> <end> ...]
     A node asks to lead.
 LEADS <dataset> <node> <host> <port> <history>
@@ -94,6 +102,7 @@ COMMANDS: Final = (
             _row("LOGS", -2, logs, "A follower lists its logs.", "[log end-offset epoch [log end-offset epoch ...]]"),
             _row("ACK", 5, ack, "A follower has taken what it was sent.", "received position synced",
                  _PEER | Flag.SKIP_MONITOR | Flag.SKIP_SLOWLOG | Flag.FAST),
+            _row("HANDOVER", 2, handover, "A follower was told to lead: its leader is to hand over.", ""),
             _row("VOTE", -8, vote, "A node asks to lead.",
                  "dataset epoch node host port last-epoch [log end-offset [log end-offset ...]]"),
             _row("LEADS", 7, leads, "A node tells that it leads.", "dataset node host port history"),

@@ -200,6 +200,10 @@ def acknowledgement(received: int, position: int, synced: int) -> list[bytes]:
     return [b"REPLICATE", b"ACK", b"%d" % received, b"%d" % position, b"%d" % synced]
 
 
+#: A follower that was told to lead asks its leader to hand over; not answered, but by the frame `LEAD`.
+HANDOVER_WORDS: Final = (b"REPLICATE", b"HANDOVER")
+
+
 @attrs.frozen
 class Candidacy:
     """A node asks to lead in ``epoch``. ``ends`` are the ends of all its logs, the catalog's under 0."""

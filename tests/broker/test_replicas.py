@@ -254,3 +254,34 @@ def test_a_leader_that_takes_another_epoch_may_write_on_meanwhile(cluster: Clust
     assert b"leader_epoch:8" in cluster.ask(leader, leader.client(), "INFO", "replication")
     for follower in followers:
         assert b"slave_in_sync:1" in cluster.ask(follower, follower.client(), "INFO", "replication")
+
+
+def test_a_follower_told_to_lead_has_its_leader_hand_over(cluster: Cluster) -> None:
+    """Under load it always lacks what is on the way to it: asked at once, the others would refuse it for that."""
+    settings = {"acks": "all", "min_insync_replicas": "2"}
+    leader = cluster.add(7001, **settings)
+    first, second = (follower_of(cluster, leader, port, **settings) for port in (7002, 7003))
+    cluster.held.add((leader.port, first.port))
+    writer = leader.client()
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b""
+    assert cluster.ask(first, first.client(), "REPLICAOF", "NO", "ONE") == b"+OK\r\n"
+    cluster.held.clear()
+    cluster.settle()
+    assert cluster.take(writer) == b"$3\r\n1-1\r\n"
+    cluster.advance(600)
+    assert cluster.ask(first, first.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+    for other in (leader, second):
+        assert b"slave_in_sync:1" in cluster.ask(other, other.client(), "INFO", "replication")
+    assert not any("refused" in sentence for sentence in first.reports)
+
+
+def test_a_follower_told_to_lead_does_not_wait_long_for_a_leader_that_hangs(cluster: Cluster) -> None:
+    leader = cluster.add(7001, min_insync_replicas="2")
+    first, second = (follower_of(cluster, leader, port, min_insync_replicas="2") for port in (7002, 7003))
+    leader.paused = True
+    assert cluster.ask(first, first.client(), "REPLICAOF", "NO", "ONE") == b"+OK\r\n"
+    cluster.advance(900)
+    assert b"role:slave" in cluster.ask(first, first.client(), "INFO", "replication")
+    cluster.advance(200)
+    assert b"role:master" in cluster.ask(first, first.client(), "INFO", "replication")
+    assert b"slave_in_sync:1" in cluster.ask(second, second.client(), "INFO", "replication")

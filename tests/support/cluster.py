@@ -66,6 +66,7 @@ class Cluster:
         self.members: dict[int, Member] = {}
         self.links: list[Link] = []
         self.unreachable: set[tuple[int, int]] = set()  #: (from, to): cannot connect, and connections are cut
+        self.held: set[tuple[int, int]] = set()  #: (from, to): what is said that way stays under way
         self._seed = 0
 
     def add(self, port: int, filesystem: FileSystem | None = None, **settings: object) -> Member:
@@ -165,6 +166,8 @@ class Cluster:
                     link.target.node.disconnect(link.client)
             elif (link.source.port, link.target.port) in self.unreachable:
                 self._cut(link, "Connection timed out")
+            elif (member.port, (link.target if link.source is member else link.source).port) in self.held:
+                continue
             elif link.source is member:
                 moved = self._to_target(link) or moved
             elif link.target is member:
