@@ -43,9 +43,9 @@ class Gate:
     def holds_some(self) -> bool:
         return bool(self._held)
 
-    def holds(self, client: Client) -> bool:
-        """Whether replies to the client are held, so that nothing else may be sent to it."""
-        return client in self._held
+    def lets_go(self, client: Client) -> bool:
+        """Whether what the client has in ``out`` now may leave; where some is held, that is what came before it."""
+        return client not in self._held or bool(client.out)
 
     def pass_on(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
         """Hold back replies of this tick that may not leave yet, and let go of those that may now.
@@ -92,6 +92,8 @@ class Gate:
 
     def _release(self, high_watermark: int) -> None:
         for client, held in list(self._held.items()):
+            if client.closing and held[-1][0] > high_watermark:  # it is closed behind what is sent next
+                continue
             while held and held[0][0] <= high_watermark:
                 client.out += held.popleft()[1]
             if client.out:

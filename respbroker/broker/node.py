@@ -207,7 +207,7 @@ class Node(NodeKeys, NodeReplicas):
             clients = list(({client.id: client for client in clients} | self._speaking).values())
             self._speaking = {}
         if self.replication.gate.holds_some:
-            clients = [client for client in clients if client.kill or not self.replication.gate.holds(client)]
+            clients = [client for client in clients if client.kill or self.replication.gate.lets_go(client)]
         return [client for client in clients if client.out or client.closing or client.kill]
 
     def next_deadline(self) -> float:

@@ -29,6 +29,9 @@ class Positions:
     @property
     def local_position(self) -> int:
         """How far this node's own log counts: synced, where replies wait for syncs."""
+        durability = self._node.durability
+        if not (durability.needs_sync or durability.syncs_outstanding) and self._node.keyspace.settled:
+            self.synced_position = self.position  # a position may rise by nothing that has to be synced
         return self.synced_position if self._node.settings.appendfsync == "always" else self.position
 
     def begin_epoch(self, epoch: int) -> None:

@@ -245,6 +245,7 @@ class Replication(Members, Positions):
     def enable(self) -> None:
         """A first follower has come to a node that led alone."""
         if self.leading is None and self.following is None and not self.unconfirmed:
+            self._node.durability.flush(midway=True)  # what this tick has done so far is not sent, but read by it
             self.lead(self.state.history.next_epoch())
 
     def lead(self, epoch: int) -> None:

@@ -94,6 +94,26 @@ def test_a_read_waits_until_the_followers_have_what_it_reads(cluster: Cluster, l
     assert cluster.take(reader) == b":1\r\n"
 
 
+def test_replies_that_wait_for_followers_keep_their_order(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    cluster.ask(leader, writer, "XTOPIC", "CREATE", "s", "PARTITIONS", "1", "CONFIG", "acks", "all")
+    follower = follower_of(cluster, leader)
+    leader.arrived.append((writer, [[b"XADD", b"s", b"1-1", b"f", b"v"]]))
+    cluster.tick(leader)
+    cluster.tick(follower)  # its acknowledgement and the next write come in one tick
+    leader.arrived.append((writer, [[b"XADD", b"s", b"2-1", b"f", b"v"]]))
+    cluster.tick(leader)
+    assert cluster.take(writer) == b"$3\r\n1-1\r\n"
+    cluster.settle()
+    assert cluster.take(writer) == b"$3\r\n2-1\r\n"
+
+
+def test_a_follower_counts_though_it_has_nothing_to_sync(cluster: Cluster) -> None:
+    leader = cluster.add(7001, appendfsync="always")
+    follower_of(cluster, leader, appendfsync="always")
+    assert b"in_sync_replicas:2" in cluster.ask(leader, leader.client(), "INFO", "replication")
+
+
 def test_a_follower_that_hangs_leaves_the_in_sync_set_and_reads_go_on(cluster: Cluster, leader: Member) -> None:
     follower = follower_of(cluster, leader)
     follower.paused = True

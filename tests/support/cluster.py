@@ -16,7 +16,7 @@ from respbroker.broker.node import Node
 from respbroker.model.settings import Settings
 from respbroker.resp.decoder import Decoder, Limits
 from respbroker.resp.reply_decoder import ReplyDecoder
-from respbroker.sessions.client import Client
+from respbroker.sessions.client import Client, Output
 from respbroker.sessions.peer import Peer
 from storage import FileSystem, OsFileSystem
 from tests.support.nodes import TestClock, _flat, _word
@@ -67,6 +67,7 @@ class Cluster:
         self.links: list[Link] = []
         self.unreachable: set[tuple[int, int]] = set()  #: (from, to): cannot connect, and connections are cut
         self.held: set[tuple[int, int]] = set()  #: (from, to): what is said that way stays under way
+        self._sent: dict[Client, list[Output]] = {}
         self._seed = 0
 
     def add(self, port: int, filesystem: FileSystem | None = None, **settings: object) -> Member:
@@ -107,8 +108,7 @@ class Cluster:
 
     def take(self, client: Client) -> bytes:
         """What was sent to the client since it was last asked for."""
-        out, client.out = client.out, []
-        return b"".join(_flat(out))
+        return b"".join(_flat(self._sent.pop(client, [])))
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -156,7 +156,9 @@ class Cluster:
             self._connect(member, peer)
             moved = True
         for client in (*node.take_frames(), *node.take_outputs()):
-            if client.kill or (client.closing and not client.out):
+            self._sent.setdefault(client, []).extend(client.out)
+            client.out = []
+            if client.kill or (client.closing and not self._sent.get(client)):
                 for link in [each for each in self.links if each.client is client]:
                     self._cut(link, "Connection closed by peer")
         for link in list(self.links):
