@@ -375,6 +375,8 @@ class Following:
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
+        if self._acknowledge:  # what was synced since the last tick
+            return self._node.now
         if self.stopped:
             return float("inf")
         if self.lead_at is not None:

@@ -271,6 +271,8 @@ class Leading:
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
+        if self._replication.local_position > self.in_sync.local:  # what was synced since the last tick
+            return self._node.now
         deadline = min(
             (session.frame_at + HEARTBEAT_SECONDS for session in self.sessions.values() if session.listed),
             default=float("inf"),
