@@ -2,7 +2,7 @@
 
 One turn takes every connection that is readable, reads each once, runs one tick over all complete requests and sends
 each client its replies. While there is work, turns follow each other directly; Trio gets a checkpoint every few
-milliseconds (signals), and waits for the poller itself when nothing happens. Only this file calls the node.
+milliseconds (signals), and waits for the poller itself when nothing happens. Only this file runs ticks.
 """
 
 from __future__ import annotations
