@@ -100,8 +100,8 @@ class Durability:
         """Write everything staged, or refuse the tick. ``midway``: more of the tick is to come."""
         keyspace = self._node.keyspace
         if keyspace.is_dirty:
-            if keyspace.atomic and keyspace.journal.size > _JOURNAL_BYTES:
-                self._sync_now()
+            if keyspace.atomic:
+                self.bound_journal()
             leading, atomic = self._node.replication.leading, keyspace.atomic
             try:
                 written = keyspace.flush(self._node.now_ms)
@@ -257,7 +257,7 @@ class Durability:
         if keyspace.journal.is_empty:
             self._node.housekeeping.remove(request.trash)
         else:  # it may speak of these streams
-            keyspace.trash += request.trash
+            keyspace.keep_trash(request.trash)
         self._answer_waiting()
 
     def _clear_journal(self) -> None:
@@ -265,6 +265,11 @@ class Durability:
             self._node.keyspace.journal.clear()
         except StorageError as error:  # nothing is lost: what it holds is done
             self._node.housekeeping.report("error", f"cannot empty the journal: {error}")
+
+    def bound_journal(self) -> None:
+        """A tick is about to be recorded: the journal is not to grow for ever while one sync follows another."""
+        if self._node.keyspace.journal.size > _JOURNAL_BYTES:
+            self._sync_now()
 
     def _sync_now(self) -> None:
         """Sync in this thread, for once: what other syncs are at as well, so that the journal can be emptied."""

@@ -355,6 +355,8 @@ class Following:
     def _append(self, appends: Sequence[Append], *, atomic: bool) -> None:
         node = self._node
         parts = [RawPart(append.number, append.raw, append.roll) for append in appends]
+        if atomic:
+            node.durability.bound_journal()
         changed = node.keyspace.replicate(parts, node.now_ms, atomic=atomic)
         self._received += sum(len(append.raw) for append in appends)
         self.touched.update(append.number for append in appends)

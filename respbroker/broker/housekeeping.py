@@ -102,13 +102,18 @@ class Housekeeping:
 
     def remove(self, numbers: list[int]) -> None:
         """Remove the directories of dropped streams, once it has been synced that they are dropped."""
-        if not numbers:
-            return
         keyspace = self._node.keyspace
+        try:
+            paths = keyspace.set_trash_aside(numbers)
+        except StorageError as error:
+            self.report("error", str(error))
+            return
+        if not paths:
+            return
 
         def run() -> None:
-            for number in numbers:
-                remove_tree(keyspace.filesystem, keyspace.path_of(number))
+            for path in paths:
+                remove_tree(keyspace.filesystem, path)
 
         self._jobs.append(Job("remove dropped streams", run))
 

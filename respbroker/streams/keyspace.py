@@ -97,6 +97,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
         self.loose: dict[int, Log] = {}
         #: Numbers of dropped streams whose directories may go once everything flushed so far is synced.
         self.trash: list[int] = []
+        self._set_aside = 0  # how many directories were
         #: Set while the disk refuses writes: keys whose time has come are hidden then, not dropped.
         self.frozen = False
         #: Logs that are open: syncs that come back for others are late.
@@ -112,6 +113,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
         self._leader_epoch = 0
         self._on_append = None
         self.on_key_changed = None
+        finish_removals(filesystem, directory, following=following)
         self._open_catalog(settle=settle)
 
     def settings_changed(self) -> None:
@@ -123,8 +125,6 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
             stream.log.config = self.config_for(stream.settings)
 
     def _open_catalog(self, *, settle: bool) -> None:
-        if self._following:
-            finish_removals(self.filesystem, self.directory)
         log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
         self.journal = Journal(journal_log, self._journal_ticks)
         recover_journal(self.journal, log, self._open_part)
@@ -143,6 +143,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
         if not self._following:
             drop_lost_streams(self.catalog, self._open_part)
         self.trash = list(self.catalog.leftovers)
+        self._trash_taken = set()
 
     def _open_part(self, number: int, create: bool) -> Log | None:
         """The log of a stream whose directory may not have reached the disk whole; None if it is missing."""

@@ -28,10 +28,10 @@ def open_first_logs(filesystem: FileSystem, directory: str, open_log: Callable[[
     return logs
 
 
-def finish_removals(filesystem: FileSystem, directory: str) -> None:
-    """Go on where a crash cut removals short. Streams without a catalog are what it left of `wipe`."""
+def finish_removals(filesystem: FileSystem, directory: str, *, following: bool) -> None:
+    """Go on where a crash cut removals short. Streams without a catalog are what it left of a follower's `wipe`."""
     names = filesystem.directories(directory)
-    if "streams" in names and "catalog" not in names:
+    if following and "streams" in names and "catalog" not in names:
         wipe(filesystem, directory)
     elif "streams" in names:
         remove_leftovers(filesystem, f"{directory}/streams")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from respbroker.model.topic_settings import DEFAULTS, TopicSettings
 from respbroker.streams.catalog import ON_DISK, Catalog
+from respbroker.streams.directories import GONE
 from respbroker.streams.journal import Journal
 from respbroker.streams.stream import Stream
-from storage import Log, LogConfig, RewriteJob
+from storage import DiskFailed, FileSystem, Log, LogConfig, RewriteJob
 
 if TYPE_CHECKING:
     from respbroker.streams.catalog import Database, KeyEntry
@@ -27,6 +28,10 @@ class KeyspaceUpkeep:
     live_logs: set[Log]
     on_unsynced: Callable[[Log], None]
     trash: list[int]
+    _trash_taken: set[int]
+    _set_aside: int
+    filesystem: FileSystem
+    path_of: Callable[[int], str]
     _grown: list[Stream]
     open_key: Callable[[int, bytes, KeyEntry], Stream | Topic]
     _snapshot_bytes: int
@@ -99,7 +104,35 @@ class KeyspaceUpkeep:
     def take_trash(self) -> list[int]:
         """Numbers of directories to remove, once what was flushed so far is synced."""
         trash, self.trash = self.trash, []
+        self._trash_taken.update(trash)
         return trash
+
+    def keep_trash(self, numbers: list[int]) -> None:
+        """Directories that were taken cannot be removed yet."""
+        self.trash += self._still_trash(numbers)
+
+    def set_trash_aside(self, numbers: list[int]) -> list[str]:
+        """Give directories that were taken names of their own, under which a thread may remove them whatever comes in
+        their places; those names. Raises DiskFailed."""
+        paths = []
+        for number in self._still_trash(numbers):
+            path = self.path_of(number)
+            self._set_aside += 1
+            aside = f"{path}-{self._set_aside}{GONE}"
+            try:
+                self.filesystem.rename(path, aside)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise DiskFailed(f"cannot rename: {error}", file=path) from error
+            paths.append(aside)
+        return paths
+
+    def _still_trash(self, numbers: list[int]) -> list[int]:
+        """Those taken since the keyspace was opened: of others it was looked then what they are."""
+        still = [number for number in numbers if number in self._trash_taken]
+        self._trash_taken.difference_update(still)
+        return still
 
     def write_due_snapshots(self) -> None:
         """Snapshots where much has gathered behind the last. Raises StorageError; nothing is lost by that."""

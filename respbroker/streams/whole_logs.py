@@ -34,6 +34,7 @@ class WholeLogs:
     loose: dict[int, Log]
     open_streams: dict[int, Stream]
     trash: list[int]
+    _trash_taken: set[int]
     path_of: Callable[[int], str]
     close: Callable[[], None]
     reopen: Callable[[], None]
@@ -157,6 +158,7 @@ class WholeLogs:
         present = [int(name) for name in names if name.isdigit()]
         self._remove([number for number in present if number < coming and self.places.of(number) is None])
         self.trash.clear()
+        self._trash_taken.clear()
 
     def wipe(self) -> None:
         """Everything goes; the keyspace is empty, and on the disk, when this returns."""

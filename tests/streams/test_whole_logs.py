@@ -7,6 +7,7 @@ import random
 import attrs
 import pytest
 
+from respbroker.streams.directories import remove_tree
 from respbroker.streams.keyspace import Keyspace
 from storage import MissingLog
 from tests.crash.compacted_workload import CompactedWorkload
@@ -186,6 +187,28 @@ def test_a_key_whose_drop_is_cut_off_comes_back_empty(removed: bool) -> None:
     assert not pair.keyspace.trash
     resync(pair.follower, pair.leader.keyspace)
     pair.run("XADD s 2-1 f v")
+
+
+def test_what_was_to_be_removed_before_a_cut_is_not_removed_behind_it() -> None:
+    pair = Pair()
+    pair.run("XADD s 1-1 f v", "XADD t 1-1 f v")
+    pair.driver.settle()
+    end = pair.keyspace.catalog.log.end_offset
+    pair.keyspace.following = False
+    pair.keyspace.flush_databases(0)
+    pair.keyspace.flush(0)
+    pair.keyspace.following = True
+    taken = pair.keyspace.take_trash()
+    assert taken == [1, 2]
+    [aside] = pair.keyspace.set_trash_aside([1])  # a thread is about to remove it
+    pair.keyspace.cut({0: end})
+    resync(pair.follower, pair.leader.keyspace)
+    remove_tree(pair.follower.disk, aside)
+    assert pair.keyspace.set_trash_aside(taken) == []
+    pair.keyspace.keep_trash(taken)
+    assert not pair.keyspace.trash
+    pair.follower.restart()
+    pair.run("XADD s 2-1 f v;XADD t 2-1 f v")
 
 
 def test_a_log_cannot_be_cut_where_nothing_tells_its_state() -> None:

@@ -124,8 +124,8 @@ class Follower:
             log.synced(pending)
         keyspace.directories_synced(keyspace.catalog.next_number)
         keyspace.journal.clear()
-        for number in keyspace.take_trash():
-            remove_tree(self.disk, keyspace.path_of(number))
+        for path in keyspace.set_trash_aside(keyspace.take_trash()):
+            remove_tree(self.disk, path)
 
     def maintain(self) -> None:
         """Snapshots, dropping and merging."""
