@@ -329,7 +329,7 @@ class Dispatcher:
         node = self._node
         if command.is_write and node.write_refusal:
             raise MisConf(node.write_refusal)
-        if not node.replication.is_idle:
+        if node.replication.is_short or not node.replication.is_idle:
             node.replication.refuse(client, command, words)
         if node.housekeeping.out_of_memory and Flag.DENYOOM in command.flags:
             raise OutOfMemory

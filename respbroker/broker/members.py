@@ -48,6 +48,11 @@ class Members:
         acks = None if entry is None or entry.settings is None else entry.settings.acks
         return (acks or self._node.settings.acks) == "all"
 
+    @property
+    def _present(self) -> int:
+        """How many replicas are in sync, this one included; one that nobody has ever followed is alone."""
+        return 1 if self.leading is None else self.leading.in_sync.size()
+
     def _minimum(self, entry: KeyEntry | None) -> int:
         own = None if entry is None or entry.settings is None else entry.settings.min_insync_replicas
         return own or self._node.settings.min_insync_replicas

@@ -335,6 +335,7 @@ class Node(NodeKeys, NodeReplicas):
         self.slowlog.resize(settings.slowlog_max_len)
         self.statistics.tracking = settings.latency_tracking
         self.latency_threshold_seconds = settings.latency_monitor_threshold / 1e3
+        self.replication.settings_changed()
         self.dispatcher.disturbed = bool(
             self.monitors
             or self.paused_until > self.now

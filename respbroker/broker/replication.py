@@ -53,6 +53,8 @@ class Replication(Members, Positions):
         self.waits = ReplicaWaits(node, self)
         #: Leads, but must not write before one that was in sync has confirmed it.
         self.unconfirmed = False
+        #: Some writes may have to be refused for want of in-sync replicas.
+        self.is_short = False
         self._wishes: list[Callable[[], None]] = []
         self.peers = PeerOwners()
         self._remember_at = node.now + _REMEMBER_SECONDS
@@ -105,10 +107,9 @@ class Replication(Members, Positions):
             return
         if (refusal := self.refusal) is not None:
             raise refusal
-        leading = self.leading
-        if leading is None or command.spec.keys is None:
+        if command.spec.keys is None:
             return
-        present = leading.in_sync.size()
+        present = self._present
         for key in command.spec.keys.of(words):
             entry = self.gate.entry_of(client.db, key)
             if self.wants_all(entry) and present < self._minimum(entry):
@@ -122,15 +123,13 @@ class Replication(Members, Positions):
         """Whether a log is being read for a follower: its segments are to stay as they are."""
         return self.leading is not None and any(number in each.behind for each in self.leading.sessions.values())
 
-    @property
-    def is_short(self) -> bool:
-        """Whether writes may have to be refused for want of in-sync replicas."""
-        if self.leading is None:
-            return False
-        size = self.leading.in_sync.size()
+    def settings_changed(self) -> None:
+        """Work out ``is_short`` again: settings, the in-sync set or the role are others."""
+        size = self._present
         keys = (entry for database in self._node.keyspace.databases for entry in database.keys.values())
-        return size < self._minimum(None) or any(
-            entry.settings is not None and size < self._minimum(entry) for entry in keys
+        self.is_short = not self.follows and (
+            size < self._minimum(None)
+            or any(entry.settings is not None and size < self._minimum(entry) for entry in keys)
         )
 
     def begin_tick(self) -> None:

@@ -148,6 +148,16 @@ def test_too_few_in_sync_replicas_refuse_a_write_that_wants_all(cluster: Cluster
     assert b"OOM command not allowed when used memory" in refusal
 
 
+def test_a_server_that_nobody_ever_followed_is_one_replica(cluster: Cluster) -> None:
+    alone = cluster.add(7001, acks="all", **{"min.insync.replicas": 2})
+    writer = alone.client()
+    assert cluster.ask(alone, writer, "XADD", "s", "1-1", "f", "v").startswith(b"-NOREPLICAS")
+    cluster.ask(alone, writer, "CONFIG", "SET", "acks", "1")
+    assert cluster.ask(alone, writer, "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    cluster.ask(alone, writer, "XTOPIC", "ALTER", "s", "CONFIG", "acks", "all")
+    assert cluster.ask(alone, writer, "XADD", "s", "2-1", "f", "v").startswith(b"-NOREPLICAS")
+
+
 def test_a_promoted_follower_takes_writes_and_the_old_leader_follows_it(cluster: Cluster, leader: Member) -> None:
     cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
     follower = follower_of(cluster, leader)
