@@ -29,6 +29,8 @@ class Server:
     directory: Path
     port: int = attrs.Factory(lambda: free_port())
     process: subprocess.Popen[bytes] | None = None
+    options: tuple[str, ...] = ()
+    _started: float = 0.0
 
     @property
     def url(self) -> str:
@@ -40,18 +42,27 @@ class Server:
 
     def start(self) -> float:
         """Start it and wait until it answers; the seconds that took."""
-        started = time.monotonic()
+        self.launch()
+        return self.wait()
+
+    def launch(self) -> None:
+        """Start it."""
+        self._started = time.monotonic()
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "respbroker", "serve", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--dir", str(self.directory / "data")], cwd=ROOT, stdout=log, stderr=log
+                [*command, "--dir", str(self.directory / "data"), *self.options], cwd=ROOT, stdout=log, stderr=log
             )
+
+    def wait(self) -> float:
+        """Until it answers; the seconds since it was started."""
+        assert self.process is not None
         while not self._answers():
-            if self.process.poll() is not None or time.monotonic() - started > START_SECONDS:
+            if self.process.poll() is not None or time.monotonic() - self._started > START_SECONDS:
                 raise SystemExit(f"The server did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
-        return time.monotonic() - started
+        return time.monotonic() - self._started
 
     def _answers(self) -> bool:
         try:
