@@ -62,12 +62,16 @@ class FollowerSession:
         """Send a frame."""
         self.client.out.append(bulk_array(words))
 
+    def miss(self, appends: Sequence[Append], starts: Sequence[int]) -> None:
+        """These are not sent: their logs are behind from there on, if they are not behind already."""
+        for append, start in zip(appends, starts, strict=True):
+            self.behind.setdefault(append.number, start)
+
     def take(self, appends: Sequence[Append], starts: Sequence[int]) -> list[Append]:
         """What of a tick goes out with it; the rest is behind from now on (``starts``: where each append began)."""
         size = sum(len(append.raw) for append in appends)
         if size > self.room and size:
-            for append, start in zip(appends, starts, strict=True):
-                self.behind.setdefault(append.number, start)
+            self.miss(appends, starts)
             self.level = False
             return []
         taken = [append for append in appends if append.number not in self.behind] if self.behind else list(appends)

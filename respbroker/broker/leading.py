@@ -92,6 +92,7 @@ class Leading:
         self.count()
         for session in list(self.sessions.values()):
             if not session.listed:
+                session.miss(tick, starts)
                 continue
             if node.now - session.heard_at > SILENT_SECONDS:
                 node.housekeeping.report("warning", f"replica {self._name(session)} has said nothing for a minute")
@@ -210,6 +211,7 @@ class Leading:
             start = -1 if log.end_offset < 0 else starting_point(ours, log.end_offset, log.last_epoch)
             if 0 <= start < log.end_offset:
                 verdicts += CUT, b"%d" % log.number, b"%d" % start
+            session.behind.pop(log.number, None)
             if start != ours.end_offset:
                 session.behind[log.number] = start
         if session.lists_all:

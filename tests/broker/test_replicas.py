@@ -315,3 +315,20 @@ def test_a_follower_told_to_lead_does_not_wait_long_for_a_leader_that_hangs(clus
     cluster.advance(200)
     assert b"role:master" in cluster.ask(first, first.client(), "INFO", "replication")
     assert b"slave_in_sync:1" in cluster.ask(second, second.client(), "INFO", "replication")
+
+
+def test_what_is_written_while_a_follower_presents_itself_is_not_missed(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    follower = follower_of(cluster, leader)
+    cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "v")
+    cluster.unreachable.add((follower.port, leader.port))
+    cluster.settle()
+    cluster.unreachable.clear()
+    cluster.clock.advance(1100)
+    cluster.tick(follower)  # it connects
+    cluster.tick(follower)  # and says hello
+    leader.arrived.append((writer, [[b"XADD", b"s", b"3-1", b"f", b"v"], [b"XADD", b"new", b"3-1", b"f", b"v"]]))
+    cluster.settle()
+    assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":3\r\n"
+    assert cluster.ask(follower, follower.client(), "XLEN", "new") == b":1\r\n"
