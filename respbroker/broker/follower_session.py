@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from respbroker.replication.messages import CHUNK, COPIED, COPY, Append
-from respbroker.resp.replies import bulk_array
+from respbroker.replication.messages import APPEND_WORDS, CHUNK, COPIED, COPY, Tick, append_words
+from respbroker.resp.replies import bulk_array, bulk_array_start, bulk_pieces, bulks
 from respbroker.sessions.client import Client
-from storage import CorruptLog, Log, NotABatchBorder, Outdated, OutOfRange, RawReader
+from storage import CorruptLog, Log, NotABatchBorder, Outdated, OutOfRange, RawChunk, RawReader
+from storage.batch import parse_header
 
 if TYPE_CHECKING:
     from respbroker.streams.keyspace import Keyspace
@@ -19,6 +20,29 @@ WINDOW: Final = 32 << 20  #: bytes of batches on the way to a follower; more is 
 CHUNK_BYTES: Final = 512 << 10  # read from a log that is behind at a time
 CHUNKS_PER_TICK: Final = 8  # so that a follower that catches up holds up no tick
 _CATALOG: Final = 0
+
+
+@attrs.frozen
+class Written:
+    """What a tick appended to one log; ``pieces`` are that as it stands in a frame, the batches not copied."""
+
+    number: int
+    size: int
+    buffers: Sequence[bytes]
+    pieces: list[bytes]
+
+    @classmethod
+    def of(cls, number: int, buffers: Sequence[bytes], roll: bool) -> Written:
+        return cls(
+            number, sum(map(len, buffers)), buffers, [bulks(append_words(number, roll)), *bulk_pieces(buffers)]
+        )  # fmt: skip
+
+    @property
+    def start(self) -> int:
+        """The offset of the first record."""
+        header = parse_header(b"".join(self.buffers))
+        assert header is not None
+        return header.base_offset
 
 
 @attrs.define(eq=False)
@@ -62,21 +86,32 @@ class FollowerSession:
         """Send a frame."""
         self.client.out.append(bulk_array(words))
 
-    def miss(self, appends: Sequence[Append], starts: Sequence[int]) -> None:
+    def miss(self, tick: Sequence[Written]) -> None:
         """These are not sent: their logs are behind from there on, if they are not behind already."""
-        for append, start in zip(appends, starts, strict=True):
-            self.behind.setdefault(append.number, start)
+        for written in tick:
+            if written.number not in self.behind:
+                self.behind[written.number] = written.start
 
-    def take(self, appends: Sequence[Append], starts: Sequence[int]) -> list[Append]:
-        """What of a tick goes out with it; the rest is behind from now on (``starts``: where each append began)."""
-        size = sum(len(append.raw) for append in appends)
+    def say_tick(self, tick: Tick, taken: Sequence[Written]) -> None:
+        """Send a tick with what was appended in it."""
+        words = tick.words()
+        out = self.client.out
+        out.append(bulk_array_start(len(words) + APPEND_WORDS * len(taken), words))
+        for written in taken:
+            out += written.pieces
+
+    def take(self, tick: Sequence[Written]) -> Sequence[Written]:
+        """What of a tick goes out with it; the rest is behind from now on."""
+        size = sum(written.size for written in tick)
         if size > self.room and size:
-            self.miss(appends, starts)
+            self.miss(tick)
             self.level = False
-            return []
-        taken = [append for append in appends if append.number not in self.behind] if self.behind else list(appends)
-        self.sent += sum(len(append.raw) for append in taken)
-        return taken
+            return ()
+        if self.behind:
+            tick = [written for written in tick if written.number not in self.behind]
+            size = sum(written.size for written in tick)
+        self.sent += size
+        return tick
 
     def read_on(self, keyspace: Keyspace) -> None:
         """Send on from the logs that are behind, as much as there is room for.
@@ -103,9 +138,13 @@ class FollowerSession:
             if chunk is None:
                 self._finish(number, log)
                 continue
-            self.say((CHUNK, b"%d" % number, b"%d" % chunk.begins_segment, chunk.raw))
+            self._say_chunk(number, chunk)
             self.sent += len(chunk.raw)
             self.behind[number] = chunk.end_offset
+
+    def _say_chunk(self, number: int, chunk: RawChunk) -> None:
+        words = CHUNK, *append_words(number, chunk.begins_segment)
+        self.client.out += [bulk_array_start(1 + APPEND_WORDS, words), *bulk_pieces((chunk.raw,))]
 
     def _reader(self, number: int, log: Log) -> RawReader:
         reader = self._readers.get(number)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.outputs import weight
 from respbroker.commands.table import Command
+from respbroker.resp.codec import count_entries
 from respbroker.sessions.client import Client, Output
 
 if TYPE_CHECKING:
@@ -32,20 +33,31 @@ HELD_MAX: Final = 256
 HELD_BYTES_MAX: Final = 1 << 20
 
 
+def _stands_first(command: Command) -> bool:
+    """Whether the word behind the name tells all that a request speaks of."""
+    keys = command.spec.keys
+    return keys is not None and keys.find is None and keys.first == keys.last == 1
+
+
 class Gate:
     """Owns the replies that are held. Asked once a tick, after everything the tick wrote is appended and shipped."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._held: dict[Client, deque[tuple[int, list[Output]]]] = {}
+        self._released = -1  # the high watermark at which replies were let go last
+        self._needs: dict[tuple[int, bytes, bytes], int] = {}  # of this tick, by database, command and key
 
     @property
     def holds_some(self) -> bool:
         return bool(self._held)
 
     def lets_go(self, client: Client) -> bool:
-        """Whether what the client has in ``out`` now may leave; where some is held, that is what came before it."""
-        return client not in self._held or bool(client.out)
+        """Whether what the client has in ``out`` now may leave; where some is held, that is what came before it.
+
+        One that is to be closed is, behind what is sent next: then that is everything.
+        """
+        return client not in self._held or (bool(client.out) and not client.closing)
 
     def pass_on(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
         """Hold back replies of this tick that may not leave yet, and let go of those that may now.
@@ -56,14 +68,26 @@ class Gate:
         high_watermark, position = replication.high_watermark, replication.position
         if position <= high_watermark and not self._held and not self._is_ahead:
             return
+        self._needs.clear()
         for client in served:
             self._hold(client, position, high_watermark)
         for client, requests in (*batch, *others):
             if client.out and not client.replica:
                 self._hold(client, self._need(client, requests, high_watermark), high_watermark)
         for client in self._held:
-            self._hold(client, 0, high_watermark)
-        self._release(high_watermark)
+            if client.out and not client.closing:  # else what was let go waits only to be sent with the rest
+                self._hold(client, 0, high_watermark)
+        if high_watermark != self._released:
+            self._released = high_watermark
+            self._release(high_watermark)
+
+    def put_behind(self, client: Client, output: Output) -> None:
+        """Send a client something outside of a tick: behind what is held for it."""
+        held = self._held.get(client)
+        if held:
+            held[-1][1].append(output)
+        else:
+            client.out.append(output)
 
     def _hold(self, client: Client, need: int, high_watermark: int) -> None:
         """Put aside what is to be sent to a client, if it must wait or something before it does."""
@@ -85,6 +109,7 @@ class Gate:
 
     def learn(self, position: int) -> None:
         """What was read of logs that were being brought to where the leader is lies before this position."""
+        self._released = -1
         for held in self._held.values():
             for place, (need, pieces) in enumerate(held):
                 if need == _UNKNOWN:
@@ -116,13 +141,25 @@ class Gate:
 
     def _need(self, client: Client, requests: list[list[bytes]], enough: int) -> int:
         """The position that the high watermark must reach for the replies to these requests."""
-        need = 0
-        for words in requests:
-            command = self._node.commands.by_raw_name.get(words[0]) or self._node.commands.find(words[0])
-            if command is not None:
-                need = max(need, self._need_of(client, command, words))
-                if need >= self._node.replication.position > enough:
+        position, needs, db = self._node.replication.position, self._needs, client.db
+        need = at = 0
+        while at < len(requests):
+            words = requests[at]
+            head = (db, words[0], words[1] if len(words) > 1 else b"")
+            known = needs.get(head)
+            if known is None:
+                command = self._node.commands.by_raw_name.get(words[0]) or self._node.commands.find(words[0])
+                known = self._need_of(client, command, words) if command is not None else 0
+                if command is None or command.subcommands or not _stands_first(command):
+                    need = max(need, known)
+                    at += 1
+                    continue
+                needs[head] = known
+            if known > need:
+                need = known
+                if need >= position > enough:
                     break
+            at += count_entries(requests, at, 2 + (len(words) & 1)) or 1  # those behind it that begin alike
         return need
 
     def _need_of(self, client: Client, command: Command, words: list[bytes]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from respbroker.broker.follower_session import FollowerSession, starting_point
+from respbroker.broker.follower_session import FollowerSession, Written, starting_point
 from respbroker.errors import ReplyError
 from respbroker.replication.history import History
 from respbroker.replication.in_sync import InSync
@@ -23,7 +23,6 @@ from respbroker.replication.messages import (
     LEVEL,
     MEMBERS,
     SOME,
-    Append,
     Hello,
     Listed,
     Tick,
@@ -32,7 +31,6 @@ from respbroker.replication.messages import (
 from respbroker.replication.state import Member
 from respbroker.sessions.client import Client
 from storage import StorageError
-from storage.batch import parse_header
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -52,10 +50,8 @@ class Leading:
         self.sessions: dict[int, FollowerSession] = {}
         self.in_sync = InSync(replication.position, replication.high_watermark, node.now)
         self.in_sync.minimum = node.settings.min_insync_replicas
-        self._appended: list[Append] = []  # in the flush that runs
-        self._starts: list[int] = []
-        self._tick: list[Append] = []  # in this tick
-        self._tick_starts: list[int] = []
+        self._appended: list[Written] = []  # in the flush that runs
+        self._tick: list[Written] = []  # in this tick
         self._atomic = False
         self._speaking: dict[int, Client] = {}
         self._save_at = 0.0  # not before this is it tried again to remember the in-sync set
@@ -64,50 +60,45 @@ class Leading:
 
     def appended(self, number: int, buffers: Sequence[bytes], roll: bool) -> None:
         """A log of the keyspace was appended to."""
-        raw = b"".join(buffers) if len(buffers) > 1 else buffers[0]
-        header = parse_header(raw)
-        assert header is not None
-        self._starts.append(header.base_offset)
-        self._appended.append(Append(number, roll, raw))
+        self._appended.append(Written.of(number, buffers, roll))
 
     def confirm(self, *, atomic: bool) -> None:
         """What was appended stays."""
         self._tick += self._appended
-        self._tick_starts += self._starts
         self._atomic = self._atomic or atomic
         self.take_back()
 
     def take_back(self) -> None:
         """What was appended since it was last confirmed is taken back."""
-        self._appended, self._starts = [], []
+        self._appended = []
 
     def ship(self) -> None:
         """At the end of a tick: send each follower what was appended, what it lacks, or a sign of life."""
         node, replication, in_sync = self._node, self._replication, self.in_sync
-        tick, starts, flags = self._tick, self._tick_starts, ATOMIC if self._atomic else 0
+        tick, flags = self._tick, ATOMIC if self._atomic else 0
         if tick:
-            replication.moved(sum(len(append.raw) for append in tick), [append.number for append in tick])
+            replication.moved(sum(each.size for each in tick), [each.number for each in tick])
             in_sync.advance(replication.position, node.now)
-            self._tick, self._tick_starts, self._atomic = [], [], False
+            self._tick, self._atomic = [], False
         self.count()
         for session in list(self.sessions.values()):
             if not session.listed:
-                session.miss(tick, starts)
+                session.miss(tick)
                 continue
             if node.now - session.heard_at > SILENT_SECONDS:
                 node.housekeeping.report("warning", f"replica {self._name(session)} has said nothing for a minute")
                 node.close(session.client, at_once=True)
                 continue
             try:
-                self._ship_to(session, tick, starts, flags)
+                self._ship_to(session, tick, flags)
             except StorageError as error:
                 node.housekeeping.report("error", f"cannot send {self._name(session)} what it lacks: {error}")
                 node.close(session.client, at_once=True)
 
-    def _ship_to(self, session: FollowerSession, tick: list[Append], starts: list[int], flags: int) -> None:
+    def _ship_to(self, session: FollowerSession, tick: list[Written], flags: int) -> None:
         node, replication = self._node, self._replication
         before = len(session.client.out)
-        taken = session.take(tick, starts) if tick else []
+        taken = session.take(tick) if tick else []
         was_level = session.level
         if session.behind:
             session.read_on(node.keyspace)
@@ -121,7 +112,7 @@ class Leading:
             self._tell_members(session)
         if taken or session.level != was_level or news != session.told or due:
             flags |= (IN_SYNC if is_member else 0) | (LEVEL if session.level else 0)
-            session.say(Tick(replication.position, replication.high_watermark, flags, taken).words())
+            session.say_tick(Tick(replication.position, replication.high_watermark, flags, ()), taken)
             session.told, session.frame_at = news, node.now
         if len(session.client.out) > before:
             self._speaking[session.client.id] = session.client

@@ -227,7 +227,7 @@ class Node(NodeKeys, NodeReplicas):
     def protocol_error(self, client: Client, error: ProtocolError) -> None:
         """The client's bytes were not RESP: tell it, and close behind that."""
         self.statistics.count_error("ERR")
-        client.out.append(replies.error(error))
+        self.replication.gate.put_behind(client, replies.error(error))
         self.close(client)
 
     # -- what handlers call: clients ----------------------------------------------------------------------------

@@ -163,7 +163,15 @@ class Append:
     raw: bytes
 
     def words(self) -> tuple[bytes, bytes, bytes]:
-        return b"%d" % self.number, b"%d" % self.roll, self.raw
+        return *append_words(self.number, self.roll), self.raw
+
+
+APPEND_WORDS: Final = 3  # of an append in a frame: those of `append_words`, and the batches
+
+
+def append_words(number: int, roll: bool) -> tuple[bytes, bytes]:
+    """The words before the batches of one log in a frame."""
+    return b"%d" % number, b"%d" % roll
 
 
 @attrs.frozen

@@ -64,7 +64,22 @@ def array(wires: Sequence[bytes]) -> bytes:
 
 def bulk_array(values: Sequence[bytes]) -> bytes:
     """An array of bulk strings."""
-    return b"*%d\r\n%b" % (len(values), b"".join([b"$%d\r\n%b\r\n" % (len(value), value) for value in values]))
+    return bulk_array_start(len(values), values)
+
+
+def bulk_array_start(count: int, values: Sequence[bytes]) -> bytes:
+    """An array of ``count`` bulk strings as far as the first ones, which are given here."""
+    return b"*%d\r\n%b" % (count, bulks(values))
+
+
+def bulks(values: Iterable[bytes]) -> bytes:
+    """Bulk strings in a row."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(value), value) for value in values])
+
+
+def bulk_pieces(buffers: Sequence[bytes]) -> list[bytes]:
+    """A bulk string of all these buffers, none of which is copied."""
+    return [b"$%d\r\n" % sum(map(len, buffers)), *buffers, b"\r\n"]
 
 
 def integer_array(values: Iterable[int]) -> bytes:

@@ -1,0 +1,96 @@
+"""Replies that are held until the replicas have what they speak of: which may leave, and when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from respbroker.errors import ProtocolError
+from respbroker.sessions.client import Client
+from tests.support.cluster import Cluster, Member
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+@pytest.fixture
+def leader(cluster: Cluster) -> Member:
+    """Its writes want all replicas."""
+    return cluster.add(7001, acks="all")
+
+
+@pytest.fixture
+def follower(cluster: Cluster, leader: Member) -> Member:
+    follower = cluster.add(7002, replicaof=f"127.0.0.1 {leader.port}")
+    cluster.settle()
+    cluster.advance(100)
+    return follower
+
+
+def tick(cluster: Cluster, leader: Member, client: Client, *lines: str) -> bytes:
+    """A tick of the leader with these requests beside what has arrived; what the client is sent."""
+    if lines:
+        leader.arrived.append((client, [line.encode().split() for line in lines]))
+    cluster.tick(leader)
+    return cluster.take(client)
+
+
+def test_a_reply_leaves_though_a_later_one_to_the_same_client_is_held(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer = leader.client()
+    assert tick(cluster, leader, writer, "XADD s 1-1 f v") == b""
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer, "XADD s 2-1 f v") == b"$3\r\n1-1\r\n"
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer) == b"$3\r\n2-1\r\n"
+
+
+def test_a_client_is_closed_when_all_that_was_held_has_left(cluster: Cluster, leader: Member, follower: Member) -> None:
+    writer = leader.client()
+    assert tick(cluster, leader, writer, "XADD s 1-1 f v") == b""
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer, "XADD s 2-1 f v", "QUIT") == b""
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer) == b"$3\r\n1-1\r\n$3\r\n2-1\r\n+OK\r\n"
+
+
+def test_a_client_that_speaks_no_resp_is_told_so_behind_all_that_was_held(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer = leader.client()
+    assert leader.node is not None
+    tick(cluster, leader, writer, "XADD s 1-1 f v")
+    cluster.tick(follower)
+    leader.node.tick([*leader.arrived, (writer, [b"XADD s 2-1 f v".split()])], cluster.clock.now())
+    leader.arrived.clear()
+    leader.node.protocol_error(writer, ProtocolError("invalid bulk length"))  # as the loop does, behind the tick
+    assert writer not in leader.node.take_outputs()
+    assert tick(cluster, leader, writer) == b""
+    cluster.tick(follower)
+    told = tick(cluster, leader, writer)
+    assert told.startswith(b"$3\r\n1-1\r\n$3\r\n2-1\r\n-ERR Protocol error")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["XLEN old"] * 3 + ["XLEN s"],
+        ["XLEN old", "EXISTS old s"],
+        ["XREAD STREAMS old 0", "XREAD STREAMS s 0"],
+        ["XLEN old", "XINFO STREAM old", "XINFO STREAM s"],
+        ["PING", "DBSIZE"],
+    ],
+)
+def test_one_request_that_must_wait_among_others_holds_the_replies(
+    cluster: Cluster, leader: Member, follower: Member, lines: list[str]
+) -> None:
+    writer, reader, other = leader.client(), leader.client(), leader.client()
+    cluster.ask(leader, writer, "XADD", "old", "1-1", "f", "v")
+    follower.paused = True
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    assert tick(cluster, leader, reader, *lines) == b""
+    assert tick(cluster, leader, other, "XLEN old", "PING", "XLEN old") == b":1\r\n+PONG\r\n:1\r\n"
