@@ -10,6 +10,7 @@ from itertools import product
 
 from tests.crash.compacted_workload import CompactedWorkload
 from tests.crash.cuts import Cutter, Tally
+from tests.crash.follower_cuts import FollowerCutter
 from tests.crash.letters_workload import LettersCutter
 from tests.crash.retention_workload import RetentionWorkload
 from tests.crash.topic_workload import TopicWorkload
@@ -21,6 +22,8 @@ CUTTERS = (
     LettersCutter,
     partial(Cutter, workload=RetentionWorkload),
     partial(Cutter, workload=CompactedWorkload),
+    FollowerCutter,
+    partial(FollowerCutter, workload=TopicWorkload),
 )
 
 
@@ -38,7 +41,7 @@ def main() -> int:
             cutter = make(seed, policy, options.ticks, options.survivals)
             total.add(cutter.run())
             so_far = f"so far {total.cuts} cut points, {total.opened} crashed disks opened"
-            print(f"seed {seed}, {policy}, {cutter.workload.__name__}: {so_far}")
+            print(f"seed {seed}, {policy}, {type(cutter).__name__}, {cutter.workload.__name__}: {so_far}")
             sys.stdout.flush()
     events = ", ".join(f"{count} x {event}" for event, count in total.events.most_common())
     print(f"{total.cuts} cut points, {total.opened} disks opened, all sound, in {time.monotonic() - began:.0f} s")
