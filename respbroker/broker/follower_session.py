@@ -185,6 +185,8 @@ def starting_point(log: Log, end_offset: int, last_epoch: int) -> int:
     -1: it must have the log anew. ``end_offset`` and ``last_epoch`` are where the follower's log ends; the leaders of
     that epoch and of all before it are the same for both.
     """
+    if log.origin.last_epoch > last_epoch:
+        return -1  # what the two have in common ends before this log begins
     start = min(end_offset, log.epoch_end(last_epoch))
     if start < log.start_offset or start < log.replay_floor:
         return -1

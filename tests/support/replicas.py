@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import attrs
 
+from respbroker.broker.follower_session import starting_point
 from respbroker.model.settings import Settings
 from respbroker.streams.directories import remove_tree
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.replica import RawPart
 from respbroker.streams.stream import Stream
-from storage import FileSystem, Log, NotABatchBorder, OutOfRange, end_of_batches
+from storage import FileSystem, Log, end_of_batches
 from storage.batch import parse_header
 from tests.crash.driver import DIRECTORY, SETTINGS, Driver
 from tests.crash.state import state_of, state_of_keyspace
@@ -187,7 +188,8 @@ def resync(follower: Follower, leader: Keyspace) -> None:
     and read the rest from the leader's logs, the catalog last."""
     keyspace = follower.keyspace
     ends = {number: _common_end(keyspace, leader, number) for number in keyspace.numbers()}
-    anew = set(keyspace.cut({number: end for number, end in ends.items() if end is not None}))
+    anew = {number for number, end in ends.items() if end is None}
+    anew |= {*keyspace.cut({number: end for number, end in ends.items() if end is not None})}
     for number in keyspace.numbers():
         if leader.log_of(number) is None:
             keyspace.remove_log(number)
@@ -195,7 +197,7 @@ def resync(follower: Follower, leader: Keyspace) -> None:
         log, source = keyspace.log_of(number), leader.log_of(number)
         assert source is not None
         end = log.end_offset if log is not None else 0
-        if number in anew or end < source.replay_floor:
+        if number in anew or (log is None and source.replay_floor):
             end = copy_log(follower, number, source)
         reader = source.raw_reader(end)
         while (chunk := reader.read(700)) is not None:
@@ -203,19 +205,14 @@ def resync(follower: Follower, leader: Keyspace) -> None:
 
 
 def _common_end(keyspace: Keyspace, leader: Keyspace, number: int) -> int | None:
-    """Where to cut a log so that the leader's goes on from there; None if it does already, or the leader has none."""
+    """Where to cut a log so that the leader's goes on from there, which may be where it ends; None if it has to be
+    copied anew, or the leader has none."""
     log, source = keyspace.log_of(number), leader.log_of(number)
     assert log is not None
     if source is None:
         return None
-    end = min(log.end_offset, source.epoch_end(log.last_epoch))
-    try:
-        source.raw_reader(end)
-    except NotABatchBorder as border:
-        end = border.restart_offset
-    except OutOfRange:
-        pass
-    return end if end < log.end_offset else None
+    start = starting_point(source, log.end_offset, log.last_epoch)
+    return start if start >= 0 else None
 
 
 def copy_log(follower: Follower, number: int, source: Log) -> int:
