@@ -75,12 +75,15 @@ class Stage(enum.Enum):
 class Following:
     """The follower's side. Owns the connection to the leader and the place in the leader's order."""
 
-    def __init__(self, node: Node, replication: Replication, host: str, port: int) -> None:
+    def __init__(self, node: Node, replication: Replication, host: str, port: int, *, told: bool = False) -> None:
         self._node = node
         self._replication = replication
         self.host, self.port = host, port
         self.peer: Peer | None = None
         self.stage = Stage.WAITING
+        #: An operator has just said whom to follow: what is here may go for it. Not so for a leader that comes back
+        #: with other data, for its disk was replaced, or somebody else has its address.
+        self.told = told
         #: Everything was sent that the leader has; not so while the logs are brought to where it is.
         self.level = False
         #: The leader said that this node is in the in-sync set.
@@ -120,7 +123,7 @@ class Following:
         while self._inbox and self.peer is not None:
             self._take(self._inbox.popleft())
         if self.peer is not None and node.now - self.heard_at > SILENCE_SECONDS:
-            self.give_up(f"the leader has said nothing for {SILENCE_SECONDS:g} seconds")
+            self.give_up(f"it has said nothing for {SILENCE_SECONDS:g} seconds")
 
     def _dial(self) -> None:
         self.peer = Peer(self.host, self.port)
@@ -159,8 +162,8 @@ class Following:
         """The connection has ended."""
         self._over(reason)
 
-    def give_up(self, reason: str, pause: float = RETRY_SECONDS) -> None:
-        """End the connection, and make no other for so many seconds."""
+    def give_up(self, reason: str = "", pause: float = RETRY_SECONDS) -> None:
+        """End the connection, and make no other for so many seconds; no reason: all is well."""
         if self.peer is not None:
             self.peer.closing = True
             self._over(reason)
@@ -188,7 +191,8 @@ class Following:
             self.down_since = node.now
         if self.lead_at is not None:
             self.lead_at = node.now
-        node.housekeeping.notices.add(1, f"times without a connection to the leader {self.host}:{self.port}: {reason}")
+        if reason:
+            node.housekeeping.notices.happened(f"without the leader {self.host}:{self.port}: {reason}")
         self.peer = None
         self.stage = Stage.WAITING
         self.level = False
@@ -219,7 +223,7 @@ class Following:
         except DiskFailed as problem:
             self.stopped = True
             self._node.durability.fail(problem)
-            self.give_up(f"this node's disk failed: {problem}")
+            self.give_up(f"this server's disk failed: {problem}")
         except StorageError as problem:
             self._node.housekeeping.report("error", f"cannot append what the leader sent: {problem}")
             self.give_up(str(problem))
@@ -231,7 +235,8 @@ class Following:
                 self.give_up(f"it follows {host}:{port}")
                 self.host, self.port = host, int(port)
                 return
-        self.give_up(f"the leader refused: {refusal.code} {refusal.text}")
+        is_stranger = refusal.text.startswith("unknown command")
+        self.give_up("it is no respbroker" if is_stranger else f"it refused: {refusal}")
 
     def _welcomed(self, welcome: Welcome) -> None:
         """The leader is known: forget what it cannot have, and list the rest."""
@@ -244,6 +249,11 @@ class Following:
             raise BadMessage(f"it leads in an epoch older than {state.promised}, which this node has agreed to")
         self._theirs = theirs
         if welcome.wanted == FRESH:
+            if not self.told and state.complete and self._node.keyspace.numbers() != [_CATALOG]:
+                raise BadMessage(
+                    "its data is not that of which this server has a copy, so nothing is taken from it. Was its disk"
+                    " replaced? REPLICAOF once more drops the copy, REPLICAOF NO ONE makes this server lead"
+                )
             replication.begin_copy(welcome.dataset, theirs)
             self._list([])
             return
@@ -290,17 +300,18 @@ class Following:
             dropped = self._records_behind(cuts)
             node.housekeeping.report(
                 "warning",
-                f"dropped {dropped} records in {len(cuts)} logs which the leader {self.host}:{self.port} does not have",
+                f"cut off {dropped} records, in {len(cuts)} of the logs, that the leader {self.host}:{self.port} lacks",
             )
             if _CATALOG in cuts:  # it may name logs again that were dropped
                 self._replication.may_lack_logs()
             self._anew = set(keyspace.cut(cuts))
             if self._anew:
-                raise BadMessage(f"{len(self._anew)} logs have to be copied anew")
+                raise BadMessage(f"{len(self._anew)} logs are to be copied anew, in the next session")
         for number in drops:
             if keyspace.key_of(number) is None:  # else the leader's catalog will drop it
                 keyspace.remove_log(number)
         self._anew = set()
+        self.told = False
         self.stage = Stage.FRAMES
         self._replication.session_began(self._theirs)
 

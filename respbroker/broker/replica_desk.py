@@ -165,7 +165,7 @@ class ReplicaDesk:
 
     def follow(self, host: str, port: int) -> None:
         replication = self._replication
-        replication.wish(lambda: replication.follow(host, port))
+        replication.wish(lambda: replication.follow(host, port, told=True))
 
     def promote(self) -> None:
         self._replication.wish(self._replication.promote)

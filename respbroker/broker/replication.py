@@ -59,17 +59,12 @@ class Replication(Members, Positions):
         self.peers = PeerOwners()
         self._remember_at = node.now + _REMEMBER_SECONDS
 
-    @staticmethod
-    def begins_following(store: ReplicationStore, replicaof: tuple[str, int] | None) -> bool:
-        """Whether a node with this memory and setting starts as a follower."""
-        return store.state.leader is not None if store.state is not None else bool(replicaof)
-
     def start(self) -> None:
         """The keyspace is open: take the part that was played before, or that the settings ask for."""
         state = self.state
         if not self.is_remembered:
             if self._node.settings.replicaof:
-                self._follow(*self._node.settings.replicaof)
+                self._follow(*self._node.settings.replicaof, told=True)
         elif state.leader is not None:
             self._follow(*state.leader)
         elif state.in_sync or (state.members and self._node.settings.min_insync_replicas > 1):
@@ -138,7 +133,7 @@ class Replication(Members, Positions):
             try:
                 self._wishes.pop(0)()
             except StorageError as error:
-                self._node.housekeeping.report("error", f"cannot change the part this node plays: {error}")
+                self._node.housekeeping.report("error", f"cannot change the part this server plays: {error}")
         if self.following is not None:
             self.following.work()
             if self._node.unfinished:  # what the leader changed serves those who wait
@@ -186,10 +181,9 @@ class Replication(Members, Positions):
         self.high_watermark = high_watermark
         self.changed |= dict.fromkeys(touched, position)
         self.gate.learn(position)
-        if self.tracked_since is None:
-            assert self.state.history.last is not None
-            self.tracked_since = self.state.history.last.epoch, position
         assert self.state.history.last is not None
+        if self.tracked_since is None:
+            self.tracked_since = self.state.history.last.epoch, position
         epoch, was_complete = self.state.history.last.epoch, self.state.complete
         if self.state.level != epoch or not was_complete:
             self.save(complete=True, level=epoch)
@@ -201,7 +195,11 @@ class Replication(Members, Positions):
 
     def begin_copy(self, dataset: str, history: History) -> None:
         """This node's data is another history: it goes, and the leader's comes."""
-        self._node.housekeeping.report("warning", "this node's data goes: a copy of the leader's comes in its place")
+        had = len(self._node.keyspace.numbers()) - 1
+        if had:
+            self._node.housekeeping.report(
+                "warning", f"{had} streams go: a copy of the leader's data takes their place"
+            )
         self._node.keyspace.wipe()
         self._node.group_sessions = type(self._node.group_sessions)()
         self.position = self.synced_position = self.high_watermark = 0
@@ -262,7 +260,7 @@ class Replication(Members, Positions):
             complete=True,
         )
         if self.following is not None:
-            self.following.give_up("this node leads now")
+            self.following.give_up()
             self.changed |= dict.fromkeys(self.following.touched, self.position + 1)
             self.following = None
         self.begin_epoch(epoch)
@@ -275,22 +273,23 @@ class Replication(Members, Positions):
         node.keyspace.leader_epoch = epoch
         node.keyspace.on_append = self.leading.appended
         self._adopt_role()
-        node.housekeeping.report("notice", f"this node leads, in epoch {epoch}")
+        node.housekeeping.report("notice", f"this server leads, in epoch {epoch}")
 
-    def follow(self, host: str, port: int) -> None:
-        """REPLICAOF: follow another node, unless that is done already."""
-        if self.following is not None and self.follows_node(host, port):
+    def follow(self, host: str, port: int, *, told: bool = False) -> None:
+        """Follow another node, unless that is done already; ``told``: REPLICAOF said so."""
+        if self.following is not None and (self.following.host, self.following.port) == (host, port):
+            self.following.told |= told
             self.following.hurry()
             return
-        self._follow(host, port)
+        self._follow(host, port, told=told)
 
-    def _follow(self, host: str, port: int) -> None:
+    def _follow(self, host: str, port: int, *, told: bool = False) -> None:
         node = self._node
         node.lingering.hurry()
         node.lingering.append_due()
         node.durability.flush(midway=True)
         if self.following is not None:
-            self.following.give_up(f"this node follows {host}:{port} now")
+            self.following.give_up()
         if self.canvass is not None:
             self.canvass.end()
             self.canvass = None
@@ -303,9 +302,9 @@ class Replication(Members, Positions):
             node.keyspace.on_append = None
             self.gate.close_all()
         self._let_go_of_waiters()
-        self.following = Following(node, self, host, port)
+        self.following = Following(node, self, host, port, told=told)
         self._adopt_role()
-        node.housekeeping.report("notice", f"this node follows {host}:{port}")
+        node.housekeeping.report("notice", f"this server follows {host}:{port}")
 
     def _let_go_of_waiters(self) -> None:
         """Clients that wait for what a follower does not do are told so, as Redis tells them."""
@@ -329,7 +328,9 @@ class Replication(Members, Positions):
         if self.following is None and not self.unconfirmed:
             return
         if not self.state.complete:
-            self._node.housekeeping.report("error", "this node cannot lead: its copy of the leader's data is not whole")
+            self._node.housekeeping.report(
+                "error", "this server cannot lead: its copy of the leader's data is not whole"
+            )
             return
         if self.following is not None and not epoch and self.following.ask_to_lead():
             return
@@ -383,7 +384,7 @@ class Replication(Members, Positions):
         self.save(promised=epoch, promised_to=node)
         if self.following is not None:
             self.following.lead_at = None
-            self.following.give_up(f"this node has agreed to epoch {epoch}", AGREED_SECONDS)
+            self.following.give_up(pause=AGREED_SECONDS)
 
     # -- the file ----------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,10 @@ class ReplicationStore:
         except ValueError as problem:
             raise CorruptLog(f"the file cannot be read: {problem}", file=self.path) from None
 
+    def begins_following(self, replicaof: tuple[str, int] | None) -> bool:
+        """Whether a node with this memory and that setting starts as a follower."""
+        return self.state.leader is not None if self.state is not None else bool(replicaof)
+
     def save(self, state: ReplicationState) -> None:
         """Remember ``state``; it is on the disk when this returns.
 

@@ -98,7 +98,7 @@ def replicaof(ctx: Context, words: list[bytes]) -> Reply:
     if not 0 < number < 65536:
         raise ReplyError("Invalid master port")
     leader = ctx.replicas.leader
-    if leader is not None and (leader.host, leader.port) == (host.decode("latin-1"), number):
+    if leader is not None and leader.is_up and (leader.host, leader.port) == (host.decode("latin-1"), number):
         return b"+OK Already connected to specified master\r\n"
     ctx.replicas.follow(host.decode("latin-1"), number)
     return OK
