@@ -83,8 +83,8 @@ class Brokers:
         return facts
 
     def cut_off(self, server: Server) -> int:
-        """How many records a server says it dropped because its leader does not have them."""
-        return sum(int(count) for count in re.findall(r"dropped (\d+) records in", server.log.read_text()))
+        """How many records a server says it cut off because its leader does not have them."""
+        return sum(int(count) for count in re.findall(r"cut off (\d+) records", server.log.read_text()))
 
 
 def client(server: Server) -> redis.Redis:

@@ -64,6 +64,21 @@ class Canvass:
         self.is_decided = False
         self._candidacy: Candidacy | None = None
         replication.promise(self.epoch, state.node)
+        self._tell_the_operator()
+
+    def _tell_the_operator(self) -> None:
+        """What is asked of whom, if anything is."""
+        report, ballot = self._node.housekeeping.report, self.ballot
+        others = ", ".join(f"{asked.member.host}:{asked.member.port}" for asked in self._asked.values())
+        if self._confirm:
+            report(
+                "warning",
+                f"this server led when it stopped: it asks {others} whether it still does, and takes no write until one"
+                " agrees. REPLICAOF NO ONE makes it lead without",
+            )
+        elif not ballot.is_won:
+            more = ballot.needed - len(ballot.agreed)
+            report("notice", f"this server asks {others} to lead in epoch {self.epoch}: {more} must agree")
 
     # -- deciding --------------------------------------------------------------------------------------------------
 
@@ -92,7 +107,9 @@ class Canvass:
 
     def _give_up(self) -> None:
         node, reasons = self._node, "; ".join(self.ballot.refusals.values())
-        node.housekeeping.report("warning", f"this node does not lead in epoch {self.epoch}: {reasons}")
+        node.housekeeping.report(
+            "warning", f"this server was not made leader: too few agree to epoch {self.epoch}: {reasons}"
+        )
         self.end()
         self._replication.canvass = None
         if self._replication.following is not None:  # its leader takes an epoch above that which was agreed to
@@ -186,7 +203,7 @@ class Canvass:
 
     def _refused(self, asked: _Asked, kind: str, reason: str) -> None:
         where = f"{asked.member.host}:{asked.member.port}"
-        self._node.housekeeping.notices.add(1, f"times {where} refused this node as leader: {reason}")
+        self._node.housekeeping.notices.happened(f"{where} does not agree that this server leads: ", reason)
         if kind == "vote":
             self.ballot.refused(asked.member.node, f"{where}: {reason}")
         if asked.peer is not None:
@@ -197,6 +214,8 @@ class Canvass:
         """The connection has ended, or could not be made."""
         asked = self._of(peer)
         if asked is not None:
+            about = "is not told that" if self.is_decided else "does not say whether"
+            self._node.housekeeping.notices.happened(f"a replica {about} this server leads: {reason}")
             self._is_lost(asked)
 
     def _is_lost(self, asked: _Asked) -> None:

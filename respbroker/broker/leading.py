@@ -245,7 +245,8 @@ class Leading:
         lag_max = node.settings.replica_lag_time_max_ms / 1000
         for name in in_sync.expire(node.now, lag_max):
             node.housekeeping.report(
-                "warning", f"replica {replication.name_of(name)} is not in sync any more: it lags {lag_max:g} s behind"
+                "warning",
+                f"replica {replication.name_of(name)} is not in sync any more: it lacks something since {lag_max:g} s",
             )
         if in_sync.changed:
             if node.now < self._save_at:

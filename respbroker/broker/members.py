@@ -76,7 +76,29 @@ class Members:
         return next((f"{member.host}:{member.port}" for member in self.state.members if member.node == node), node)
 
     def in_sync_changed(self, nodes: Iterable[str]) -> None:
-        """The in-sync set is another one: remembered before anything is answered because of it."""
-        names = set(nodes)
-        self.save(in_sync=tuple(member for member in self.state.members if member.node in names))
+        """The in-sync set is another one: remembered before anything is answered because of it.
+
+        Who has come in takes the place of a member that was found at its address before: that one's disk is gone.
+        """
+        names, before = set(nodes), {member.node for member in self.state.in_sync}
+        at = {(member.host, member.port) for member in self.state.members if member.node in names}
+        members = tuple(m for m in self.state.members if m.node in names or (m.host, m.port) not in at)
+        in_sync = tuple(member for member in members if member.node in names)
+        is_less = len(members) < len(self.state.members)
+        self.save(members=members, in_sync=in_sync)
+        if is_less and self.leading is not None:
+            self.leading.members_changed()
+        self._tell_in_sync(before)
         self._node.settings_changed()
+
+    def _tell_in_sync(self, before: set[str]) -> None:
+        """Tell the operator who has come in, and when writes begin or cease to be refused."""
+        report, minimum = self._node.housekeeping.report, self._node.settings.min_insync_replicas
+        now = len(self.state.in_sync) + 1
+        for member in self.state.in_sync:
+            if member.node not in before:
+                report("notice", f"replica {member.host}:{member.port} is in sync: {now} are, this one included")
+        if now < minimum <= len(before) + 1:
+            report("warning", f"writes with acks all are refused: {now} in sync, and min.insync.replicas is {minimum}")
+        elif now >= minimum > len(before) + 1:
+            report("notice", f"writes with acks all are taken: {now} in sync, and min.insync.replicas is {minimum}")

@@ -10,6 +10,9 @@ SECONDS: Final = 60.0
 KINDS_MAX: Final = 1000  # names of topics and groups are the clients' choice; more kinds are not told
 
 
+_ONCE: Final = "\0"  # before the words of a sentence that stands without its number
+
+
 @attrs.define
 class _Kind:
     count: int = 0
@@ -17,11 +20,22 @@ class _Kind:
     next_at: float = 0.0
 
 
+def _sentence(kind: _Kind, words: str) -> str:
+    if not words.startswith(_ONCE):
+        return f"{kind.count} {words}{kind.detail}"
+    times = f" ({kind.count} times)" if kind.count > 1 else ""
+    return f"{words.removeprefix(_ONCE)}{kind.detail}{times}"
+
+
 class Notices:
     """Counts by sentence. ``words`` are what stands behind the number."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, _Kind] = {}
+
+    def happened(self, words: str, detail: str = "") -> None:
+        """Something that is told in a sentence of its own; how often it happened only if it did more than once."""
+        self.add(1, _ONCE + words, detail)
 
     def add(self, count: int, words: str, detail: str = "") -> None:
         """``count`` more of a kind; of ``detail``, which ends the sentence, the last one is told."""
@@ -42,6 +56,6 @@ class Notices:
             if not kind.count:
                 del self._kinds[words]
                 continue
-            sentences.append(f"{kind.count} {words}{kind.detail}")
+            sentences.append(_sentence(kind, words))
             kind.count, kind.next_at = 0, now + SECONDS
         return sentences
