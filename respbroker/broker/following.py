@@ -329,6 +329,7 @@ class Following:
             self._copies.begin(*map(int, words[1:]))
         elif kind == COPIED and len(words) == 4:
             self._copies.finish(int(words[1]), int(words[2]), words[3])
+            self.touched.add(int(words[1]))
         elif kind == LEAD and len(words) == 2:
             self._replication.handed_over(int(words[1]))
         elif kind == MEMBERS:

@@ -202,7 +202,7 @@ class Replication(Members, Positions):
             )
         self._node.keyspace.wipe()
         self._node.group_sessions = type(self._node.group_sessions)()
-        self.position = self.synced_position = self.high_watermark = 0
+        self.rebase(0)
         self.changed.clear()
         self.tracked_since = None
         self.save(dataset=dataset, history=history, position=0, position_epoch=0, level=0, complete=False)
@@ -220,12 +220,11 @@ class Replication(Members, Positions):
             self.canvass.end()
             self.canvass = None
         if history != self.state.history:
-            end = self.state.history.common(history) and history.end_of(self.state.history.common(history))
-            if end is not None:
-                self.position = min(self.position, end)
-                self.high_watermark = min(self.high_watermark, self.position)
-                self.synced_position = min(self.synced_position, self.position)
-            self.save(history=history, promised=history.last.epoch, promised_to=history.last.leader)
+            self.rebase(self.state.history.shared_end(history))
+            self.save(
+                history=history, promised=history.last.epoch, promised_to=history.last.leader,
+                position=min(self.state.position, self.synced_position),
+            )  # fmt: skip
 
     def sync_ended(self, ticket: int) -> None:
         """All syncs up to ``ticket`` are done."""

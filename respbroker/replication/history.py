@@ -68,6 +68,12 @@ class History:
         """The position at which the next epoch began; None if ``epoch`` is the last, or later."""
         return next((each.position for each in self.leaderships if each.epoch > epoch), None)
 
+    def shared_end(self, other: History) -> int | None:
+        """The position up to which the orders of both are the same; None: all of one is in the other."""
+        common = self.common(other)
+        ends = [end for end in (self.end_of(common), other.end_of(common)) if end is not None]
+        return 0 if not common else min(ends, default=None)
+
     def dump(self) -> list[list[Any]]:
         """As JSON has it."""
         return [[each.epoch, each.leader, each.position] for each in self.leaderships]

@@ -128,3 +128,12 @@ def test_any_bytes_are_a_history_or_refused(word):
 def test_json_that_is_no_history_is_refused(rows):
     with pytest.raises(ValueError, match=r"a leadership is|must match regex|must be >="):
         History.load(rows)
+
+
+def test_two_histories_share_an_order_up_to_the_first_leadership_that_only_one_of_them_has():
+    common = History().begin(1, A, 0)
+    assert common.shared_end(common) is None
+    assert common.shared_end(common.begin(2, B, 70)) == 70
+    assert common.begin(2, B, 70).shared_end(common.begin(3, A, 50)) == 50
+    assert common.begin(2, B, 40).shared_end(common.begin(3, A, 50)) == 40
+    assert History().begin(1, B, 0).shared_end(common) == 0

@@ -1,0 +1,50 @@
+"""Whether replies and positions keep their order, whoever comes and goes; most of these were found by simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster, Member
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+@pytest.fixture
+def leader(cluster: Cluster) -> Member:
+    return cluster.add(7001)
+
+
+def follower_of(cluster: Cluster, leader: Member, port: int = 7002, **settings: object) -> Member:
+    """A follower that has everything."""
+    follower = cluster.add(port, replicaof=f"127.0.0.1 {leader.port}", **settings)
+    cluster.settle()
+    cluster.advance(100)
+    return follower
+
+
+def test_a_position_is_remembered_in_the_order_in_which_it_counts(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    for number in range(1, 20):
+        cluster.ask(leader, leader.client(), "XADD", "s", f"{number}-1", "f", "v")
+    for _ in range(31):
+        cluster.advance(1000)  # so long that the follower writes its position down
+    assert follower.node is not None
+    far = follower.node.replication.state.position
+    assert far > 1000
+    assert leader.node is not None
+    leader.node.replication.save(position=10, position_epoch=1)  # it has written down less
+    cluster.kill(leader)
+    cluster.start(leader)
+    cluster.advance(1100)
+    cluster.ask(leader, leader.client(), "XADD", "s", "20-1", "f", "v")
+    cluster.kill(follower)
+    cluster.ask(leader, leader.client(), "XADD", "s", "21-1", "f", "v")
+    cluster.start(follower)
+    assert follower.node.replication.position < far
+    cluster.advance(1100)
+    assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":21\r\n"
