@@ -48,15 +48,16 @@ class Brokers:
         return self.info(self.leader).get("in_sync_replicas") == COUNT
 
     def isolate_and_kill(self) -> int:
-        """Kill the leader at a moment at which it has bytes that no follower has; how many."""
+        """Kill the leader at a moment at which it has bytes that no follower was sent; how many."""
         while True:
             client(self.leader).execute_command("CLIENT", "KILL", "TYPE", "replica")  # they come back a second later
-            for _ in range(20):
-                facts = self.info(self.leader)
-                alone = facts["master_repl_offset"] - facts["high_watermark"]
-                if alone and not facts["connected_slaves"]:
+            before = None
+            while not (facts := self.info(self.leader))["connected_slaves"]:
+                before = before or facts["master_repl_offset"]
+                if alone := facts["master_repl_offset"] - before:
                     self.leader.kill()
                     return int(alone)
+            until(self.are_in_sync, "not all replicas came in sync")
 
     def promote(self) -> Server:
         """Let the follower lead that was in sync and has most; sentinel chooses in the same way, by the same fields."""
