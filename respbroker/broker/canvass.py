@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from respbroker.replication.election import Ballot
+from respbroker.replication.election import Ballot, Reach
 from respbroker.replication.messages import Candidacy, Leads
 from respbroker.replication.state import Member
 from respbroker.resp.replies import bulk_array
@@ -25,6 +25,28 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 10.0  # for an answer
+_CATALOG: Final = 0
+_I64_MAX: Final = 2**63 - 1
+
+
+def reach(node: Node, replication: Replication) -> Reach:
+    """Everything a node has."""
+    keyspace, state = node.keyspace, replication.state
+    last = state.history.last
+    if not state.complete:
+        return Reach.incomplete(last.epoch if last else 0)
+    logs = ((number, keyspace.log_of(number)) for number in keyspace.numbers())
+    ends = {number: log.end_offset for number, log in logs if log is not None}
+    return Reach(state.level, ends.get(_CATALOG, 0), ends)
+
+
+def reach_of_candidate(node: Node, replication: Replication) -> Reach:
+    """What a node has if it stands. One that leads without a break has all there is of its epoch, and writes on
+    meanwhile: a follower may hear of that before it is asked.
+    """
+    if replication.leading is None:
+        return reach(node, replication)
+    return Reach(replication.state.level, _I64_MAX, {_CATALOG: _I64_MAX})
 
 
 @attrs.define(eq=False)
@@ -160,7 +182,7 @@ class Canvass:
             asked.awaits.append("leads")
         elif not self.is_decided and not asked.voted and "vote" not in asked.awaits:
             if self._candidacy is None:
-                reach = self._replication.reach_of_candidate()
+                reach = reach_of_candidate(self._node, self._replication)
                 self._candidacy = Candidacy(
                     state.dataset, self.epoch, state.node, host, port, reach.epoch, dict(reach.ends)
                 )

@@ -296,6 +296,8 @@ class Following:
                 cuts.pop(number, None)
             else:
                 raise BadMessage(f"it wants {kind!r} done to a log")
+        if cuts or drops:
+            self._replication.gate.close_all()
         if cuts:
             dropped = self._records_behind(cuts)
             node.housekeeping.report(

@@ -69,8 +69,9 @@ class Gate:
         if position <= high_watermark and not self._held and not self._is_ahead:
             return
         self._needs.clear()
+        everything = self._everything
         for client in served:
-            self._hold(client, position, high_watermark)
+            self._hold(client, everything, high_watermark)
         for client, requests in (*batch, *others):
             if client.out and not client.replica:
                 self._hold(client, self._need(client, requests, high_watermark), high_watermark)
@@ -103,17 +104,31 @@ class Gate:
 
     @property
     def _is_ahead(self) -> bool:
-        """Whether this node follows, and is sent what it lacks: some of that may lie above the high watermark."""
-        following = self._node.replication.following
-        return following is not None and bool(following.touched)
+        """Whether some of what is here may lie above the high watermark, nobody knows how far: this node has been
+        restarted, or follows and is sent what it lacks.
+        """
+        replication = self._node.replication
+        following = replication.following
+        return replication.unproven or (following is not None and bool(following.touched))
+
+    @property
+    def _everything(self) -> int:
+        """The position of the last change of all."""
+        return _UNKNOWN if self._is_ahead else self._node.replication.position
 
     def learn(self, position: int) -> None:
-        """What was read of logs that were being brought to where the leader is lies before this position."""
+        """What was read while nobody knew how far it lies above the high watermark lies before this position."""
         self._released = -1
         for held in self._held.values():
             for place, (need, pieces) in enumerate(held):
                 if need == _UNKNOWN:
                     held[place] = position, pieces
+
+    def recount(self) -> None:
+        """The node follows in another order now, of which all that was read is a part: where in it will be learnt."""
+        for held in self._held.values():
+            for place, (_, pieces) in enumerate(held):
+                held[place] = _UNKNOWN, pieces
 
     def _release(self, high_watermark: int) -> None:
         for client, held in list(self._held.items()):
@@ -168,7 +183,7 @@ class Gate:
             command = command.subcommands.get(words[1].lower(), command)
         keys = command.spec.keys
         if keys is None:
-            return replication.position if command.name in _WHOLE else 0
+            return self._everything if command.name in _WHOLE else 0
         only_writes = command.is_write and command.name not in _READING_WRITES
         need = 0
         for key in keys.of(words):
@@ -190,6 +205,8 @@ class Gate:
     def _last_change(self, entry: KeyEntry | None) -> int:
         """Of what is at a key, its absence included."""
         replication = self._node.replication
+        if replication.unproven:
+            return _UNKNOWN
         numbers = [_CATALOG] if entry is None else [leaf.number for leaf in entry.leaves]
         if replication.following is not None and not replication.following.touched.isdisjoint(numbers):
             return _UNKNOWN

@@ -23,6 +23,8 @@ class Positions:
         self.position = self.synced_position = self.high_watermark = position
         self.changed: dict[int, int] = {}
         self.begun_at = 0
+        #: This node has been restarted and was not level since, nor has led: it may have what no other has.
+        self.unproven = False
         self.tracked_since: tuple[int, int] | None = None
         self._sync_marks: dict[int, int] = {}  # ticket of a sync to the position that it covers
 
@@ -38,6 +40,7 @@ class Positions:
         """This node leads: what it has is behind the watermark when the replicas have all of it."""
         self.position += 1
         self.begun_at = self.position
+        self.unproven = False
         if self.tracked_since is None:
             self.tracked_since = epoch, self.position
 

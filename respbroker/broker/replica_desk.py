@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from respbroker.broker.canvass import reach
 from respbroker.broker.handover import WANTED_SECONDS, Handover
 from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
 from respbroker.errors import NotLeader, ReplyError
@@ -133,7 +134,7 @@ class ReplicaDesk:
         replication, state = self._replication, self._replication.state
         if candidacy.dataset != state.dataset:
             return False, "this server has other data", 0
-        ours = replication.reach()
+        ours = reach(self._node, replication)
         theirs = type(ours)(candidacy.last_epoch, candidacy.ends.get(0, 0), candidacy.ends)
         last = state.history.last
         promised = max(state.promised, last.epoch if last else 0)

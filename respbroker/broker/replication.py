@@ -19,7 +19,6 @@ from respbroker.broker.positions import Positions
 from respbroker.broker.replica_waits import ReplicaWaits
 from respbroker.commands.table import Command, Flag
 from respbroker.errors import Loading, NoReplicas, ReadOnlyReplica, ReplyError, Unblocked
-from respbroker.replication.election import Reach
 from respbroker.replication.history import History
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.resp import replies
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from respbroker.broker.replication_store import ReplicationStore
 
 _REMEMBER_SECONDS: Final = 30.0  # how old the position may be that a restart begins from
-_CATALOG: Final = 0
-I64_MAX: Final = 2**63 - 1
 AGREED_SECONDS: Final = 5.0  # who has agreed to a new leader waits so long for it before asking the old one again
 
 
@@ -62,6 +59,7 @@ class Replication(Members, Positions):
     def start(self) -> None:
         """The keyspace is open: take the part that was played before, or that the settings ask for."""
         state = self.state
+        self.unproven = self.is_remembered
         if not self.is_remembered:
             if self._node.settings.replicaof:
                 self._follow(*self._node.settings.replicaof, told=True)
@@ -180,6 +178,8 @@ class Replication(Members, Positions):
         self.position = position
         self.high_watermark = high_watermark
         self.changed |= dict.fromkeys(touched, position)
+        if self.unproven:
+            self.begun_at, self.unproven = position, False
         self.gate.learn(position)
         assert self.state.history.last is not None
         if self.tracked_since is None:
@@ -200,6 +200,7 @@ class Replication(Members, Positions):
             self._node.housekeeping.report(
                 "warning", f"{had} streams go: a copy of the leader's data takes their place"
             )
+        self.gate.close_all()
         self._node.keyspace.wipe()
         self._node.group_sessions = type(self._node.group_sessions)()
         self.rebase(0)
@@ -220,6 +221,7 @@ class Replication(Members, Positions):
             self.canvass.end()
             self.canvass = None
         if history != self.state.history:
+            self.gate.recount()
             self.rebase(self.state.history.shared_end(history))
             self.save(
                 history=history, promised=history.last.epoch, promised_to=history.last.leader,
@@ -263,6 +265,7 @@ class Replication(Members, Positions):
             self.changed |= dict.fromkeys(self.following.touched, self.position + 1)
             self.following = None
         self.begin_epoch(epoch)
+        self.gate.learn(self.position)
         self.unconfirmed = False
         node.settings.replicaof = None
         if self.leading is not None:
@@ -287,8 +290,9 @@ class Replication(Members, Positions):
         node.lingering.hurry()
         node.lingering.append_due()
         node.durability.flush(midway=True)
-        if self.following is not None:
-            self.following.give_up()
+        before = self.following
+        if before is not None:
+            before.give_up()
         if self.canvass is not None:
             self.canvass.end()
             self.canvass = None
@@ -296,12 +300,15 @@ class Replication(Members, Positions):
         self.save(leader=(host, port), in_sync=(), was_leading=False)
         node.settings.replicaof = (host, port)
         if self.leading is not None:
+            self.leading.ship()  # what was appended last counts as the rest that replicas may not have
             self.leading.end()
             self.leading = None
             node.keyspace.on_append = None
             self.gate.close_all()
         self._let_go_of_waiters()
         self.following = Following(node, self, host, port, told=told)
+        if before is not None:
+            self.following.touched = before.touched
         self._adopt_role()
         node.housekeeping.report("notice", f"this server follows {host}:{port}")
 
@@ -362,21 +369,6 @@ class Replication(Members, Positions):
     def follows_node(self, host: str, port: int) -> bool:
         """Whether this node follows the one at an address."""
         return self.following is not None and (self.following.host, self.following.port) == (host, port)
-
-    def reach(self) -> Reach:
-        """Everything this node has."""
-        keyspace, last = self._node.keyspace, self.state.history.last
-        if not self.state.complete:
-            return Reach.incomplete(last.epoch if last else 0)
-        logs = ((number, keyspace.log_of(number)) for number in keyspace.numbers())
-        ends = {number: log.end_offset for number, log in logs if log is not None}
-        return Reach(self.state.level, ends.get(_CATALOG, 0), ends)
-
-    def reach_of_candidate(self) -> Reach:
-        """What this node has if it stands. One that leads without a break has all there is of its epoch, and writes on
-        meanwhile: a follower may hear of that before it is asked.
-        """
-        return self.reach() if self.leading is None else Reach(self.state.level, I64_MAX, {_CATALOG: I64_MAX})
 
     def promise(self, epoch: int, node: str) -> None:
         """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""

@@ -94,3 +94,53 @@ def test_one_request_that_must_wait_among_others_holds_the_replies(
     cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
     assert tick(cluster, leader, reader, *lines) == b""
     assert tick(cluster, leader, other, "XLEN old", "PING", "XLEN old") == b":1\r\n+PONG\r\n:1\r\n"
+
+
+def test_a_follower_that_was_restarted_tells_nothing_before_its_leader_has_told_what_is_safe(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    cluster.kill(leader)
+    cluster.kill(follower)
+    cluster.start(follower)
+    reader = follower.client()
+    assert cluster.ask(follower, reader, "PING") == b"+PONG\r\n"
+    assert cluster.ask(follower, reader, "XLEN", "s") == b""
+    cluster.start(leader)
+    cluster.advance(1100)
+    cluster.advance(1100)
+    assert cluster.take(reader) == b":1\r\n"
+
+
+def test_a_returned_leader_that_nobody_has_confirmed_tells_nothing(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    follower.paused = True
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "nobody else has this")
+    cluster.kill(leader)
+    cluster.start(leader)
+    reader = leader.client()
+    assert cluster.ask(leader, reader, "XLEN", "s") == b""
+    assert cluster.ask(leader, leader.client(), "DBSIZE") == b""
+    follower.paused = False
+    cluster.advance(1100)
+    assert cluster.take(reader) == b":1\r\n"
+
+
+def test_what_a_replaced_leader_holds_is_never_told(cluster: Cluster, leader: Member, follower: Member) -> None:
+    """The watermark of the new leader, which passes the same number, is of another order."""
+    cluster.unreachable |= {(leader.port, follower.port), (follower.port, leader.port)}
+    cluster.advance(100)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "lost")
+    cluster.ask(follower, follower.client(), "REPLICAOF", "NO", "ONE")
+    for number in range(20):
+        cluster.ask(follower, follower.client(), "XADD", "t", f"{number + 1}-1", "f", "v" * 100)
+    assert cluster.ask(leader, leader.client(), "REPLICAOF", "127.0.0.1", follower.port) == b"+OK\r\n"
+    reader = leader.client()
+    assert cluster.ask(leader, reader, "XLEN", "s") == b""
+    cluster.unreachable.clear()
+    cluster.advance(1100)
+    cluster.advance(1100)
+    assert cluster.take(reader) == b""
+    assert reader.kill
+    assert cluster.ask(leader, leader.client(), "XLEN", "s") == b":0\r\n"
