@@ -140,6 +140,7 @@ class ReplicaDesk:
         promised = max(state.promised, last.epoch if last else 0)
         granted, reason = vote(promised, ours, candidacy.epoch, theirs)
         if granted:
+            replication.stand_down()
             replication.promise(candidacy.epoch, candidacy.node)
             if replication.leading is not None or replication.unconfirmed:
                 host = self._host_of(candidacy.host)

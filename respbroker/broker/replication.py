@@ -366,6 +366,12 @@ class Replication(Members, Positions):
                 self.canvass.end()
             self.canvass = Canvass(self._node, self, epoch=epoch)
 
+    def stand_down(self) -> None:
+        """Another one is agreed to: votes for this node count no more, or it would lead in an epoch below that."""
+        if self.canvass is not None and not self.canvass.is_decided:
+            self.canvass.end()
+            self.canvass = None
+
     def follows_node(self, host: str, port: int) -> bool:
         """Whether this node follows the one at an address."""
         return self.following is not None and (self.following.host, self.following.port) == (host, port)

@@ -369,3 +369,20 @@ def test_a_replica_with_a_new_disk_takes_the_place_of_the_old_one(cluster: Clust
         cluster.advance(1100)
     assert cluster.ask(one, one.client(), "ROLE").split()[2] == b"master"
     assert cluster.ask(one, one.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+
+
+def test_who_agrees_to_another_does_not_lead_by_votes_that_come_later(cluster: Cluster) -> None:
+    leader = cluster.add(7001, min_insync_replicas="2")
+    first, second = (follower_of(cluster, leader, port, min_insync_replicas="2") for port in (7002, 7003))
+    assert first.node is not None
+    assert second.node is not None
+    cluster.kill(leader)
+    second.paused = True
+    cluster.ask(first, first.client(), "REPLICAOF", "NO", "ONE")
+    state, other = first.node.replication.state, second.node.replication.state.node
+    vote = "REPLICATE", "VOTE", state.dataset, "9", other, "127.0.0.1", "7003", state.level + 1
+    assert cluster.ask(first, first.client(), *vote) == b"*3\r\n$1\r\n1\r\n$0\r\n\r\n$1\r\n9\r\n"
+    second.paused = False
+    cluster.settle()
+    assert b"role:slave" in cluster.ask(first, first.client(), "INFO", "replication")
+    assert first.node.replication.state.promised == 9
