@@ -378,6 +378,24 @@ def test_an_epoch_ends_behind_the_last_record_written_in_it_or_before() -> None:
         assert (again.end_offset, again.last_epoch) == (log.end_offset, log.last_epoch)
 
 
+def test_entries_of_two_epochs_are_never_merged_into_one_batch() -> None:
+    for select in (None, Selection(gone={7})):
+        log = open_log(config=LogConfig(merge_target_bytes=4000))
+        for number in range(40):
+            log.leader_epoch = number // 10
+            log.append_one(number + 1, 0, b"x" * 20, number)
+        log.roll(40)
+        settle(log)
+        (segment,) = log.settled()
+        job = log.merge(segment) if select is None else log.clean([segment], select)
+        job.run()
+        log.swap(job)
+        assert log.segments.all[0].batch_count == 4
+        assert [log.epoch_end(epoch) for epoch in range(5)] == [10, 20, 30, 40, 40]
+        log.truncate(log.epoch_end(1))
+        assert (log.end_offset, log.last_epoch) == (20, 1)
+
+
 def test_the_epoch_of_an_empty_segment_is_that_of_the_one_before() -> None:
     log = open_log()
     log.leader_epoch = 5
