@@ -62,8 +62,8 @@ class Snapshots:
     def write(self, state: bytes, offset: int) -> tuple[Syncable, Syncable]:
         """Write it, unsynced; what must be synced for it to count."""
         path = self.path(offset)
-        try:
-            file = replace(self.filesystem, path, encode_snapshot(state, offset))
+        try:  # one that is there already may be the only one: it must not be lost with this one
+            file = replace(self.filesystem, path, encode_snapshot(state, offset), sync=offset in self.offsets)
         except OSError as error:
             raise disk_error(error, path, "write the snapshot") from error
         if offset not in self.offsets:

@@ -110,6 +110,21 @@ def test_a_snapshot_never_outlives_the_log(reopened: bool) -> None:
         assert after.end_offset in (0, 2)
 
 
+def test_a_snapshot_written_once_more_is_never_lost_with_the_new_one() -> None:
+    for seed in range(20):
+        filesystem = MemoryFileSystem()
+        log = Log.open(filesystem, "/log", LogConfig(segment_bytes=200))
+        for i in range(1, 9):
+            log.append([i], [0], [b"p" * 90], [b"effect"], now_ms=i)
+        log.write_snapshot(b"state", log.end_offset)
+        pending = log.unsynced()
+        pending.sync()
+        log.synced(pending)
+        assert log.drop_before(log.end_ordinal) > 0
+        log.write_snapshot(b"state", log.end_offset)
+        assert Log.open(filesystem.powered_off(seed), "/log").newest_snapshot() == (log.end_offset, b"state")
+
+
 def test_a_checkpoint_never_gets_to_the_disk_before_the_name_of_the_segment_it_speaks_of() -> None:
     def rolls(filesystem: MemoryFileSystem) -> None:
         log = Log.open(filesystem, "/log", LogConfig(segment_bytes=200))
