@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.outputs import weight
 from respbroker.commands.table import Command
+from respbroker.errors import NoReplicas
+from respbroker.resp import replies
 from respbroker.resp.codec import count_entries
 from respbroker.sessions.client import Client, Output
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from respbroker.streams.catalog import KeyEntry
 
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
+
+_REFUSAL: Final = replies.error(NoReplicas())
 
 #: Writes that tell what is in a stream, so they count as reads as well.
 _READING_WRITES: Final = frozenset({"xreadgroup", "xclaim", "xautoclaim"})
@@ -73,7 +77,7 @@ class Gate:
         for client in served:
             self._hold(client, everything, high_watermark)
         for client, requests in (*batch, *others):
-            if client.out and not client.replica:
+            if client.out and not client.replica and not _only_refused(client.out):
                 self._hold(client, self._need(client, requests, high_watermark), high_watermark)
         for client in self._held:
             if client.out and not client.closing:  # else what was let go waits only to be sent with the rest
@@ -211,3 +215,13 @@ class Gate:
         if replication.following is not None and not replication.following.touched.isdisjoint(numbers):
             return _UNKNOWN
         return max(map(replication.last_change, numbers))
+
+
+def _only_refused(out: Sequence[Output]) -> bool:
+    """Whether a client is told of nothing but writes that were refused for want of replicas.
+
+    While they are too few the high watermark stays where it is, so these must not wait for it.
+    """
+    return all(
+        isinstance(piece, bytes) and piece.startswith(_REFUSAL) and not piece.replace(_REFUSAL, b"") for piece in out
+    )

@@ -246,7 +246,7 @@ class Leading:
         for name in in_sync.expire(node.now, lag_max):
             node.housekeeping.report(
                 "warning",
-                f"replica {replication.name_of(name)} is not in sync any more: it lacks something since {lag_max:g} s",
+                f"replica {replication.name_of(name)} is not in sync any more: it lags {lag_max:g} s behind",
             )
         if in_sync.changed:
             if node.now < self._save_at:

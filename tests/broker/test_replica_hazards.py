@@ -1,0 +1,96 @@
+"""What docs/safety.md says of pauses, partitions and copies of directories, on virtual time."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import Cluster, Member
+
+SAFE = {"acks": "all", "min.insync.replicas": 2}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+@pytest.fixture
+def three(cluster: Cluster) -> list[Member]:
+    """A leader and two followers that are in sync."""
+    leader = cluster.add(7001, **SAFE)
+    followers = [cluster.add(port, replicaof="127.0.0.1 7001", **SAFE) for port in (7002, 7003)]
+    cluster.settle()
+    cluster.advance(100)
+    return [leader, *followers]
+
+
+def role(cluster: Cluster, member: Member) -> bytes:
+    return cluster.ask(member, member.client(), "ROLE").split()[2]
+
+
+def test_a_leader_that_hung_while_it_was_replaced_acknowledges_nothing(cluster: Cluster, three: list[Member]) -> None:
+    leader, one, two = three
+    writer = leader.client()
+    leader.paused = True
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    for _ in range(6):
+        cluster.advance(1100)
+    assert role(cluster, one) == b"master"
+    assert cluster.ask(one, one.client(), "XADD", "s", "1-1", "by", "the new one") == b"$3\r\n1-1\r\n"
+    leader.paused = False
+    answer = cluster.ask(leader, writer, "XADD", "s", "1-1", "by", "the old one")
+    for _ in range(12):
+        cluster.advance(1100)
+    assert not (answer + cluster.take(writer)).startswith(b"$")
+    assert role(cluster, leader) == b"slave"
+    for member in (leader, one, two):
+        entries = cluster.ask(member, member.client(), "XRANGE", "s", "-", "+")
+        assert b"the new one" in entries
+        assert b"the old one" not in entries
+
+
+@pytest.mark.parametrize("towards", ["the leader", "the followers"])
+def test_where_only_one_direction_is_broken_nothing_is_acknowledged(
+    cluster: Cluster, three: list[Member], towards: str
+) -> None:
+    leader, *followers = three
+    writer = leader.client()
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    for follower in followers:
+        cluster.held.add((follower.port, 7001) if towards == "the leader" else (7001, follower.port))
+    assert cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "v") == b""
+    for _ in range(4):
+        cluster.advance(1100)
+    late = leader.client()
+    assert cluster.ask(leader, late, "XADD", "s", "3-1", "f", "v").startswith(b"-NOREPLICAS")
+    assert cluster.take(writer) == b""
+    cluster.held.clear()
+    for _ in range(12):
+        cluster.advance(1100)
+    assert cluster.take(writer) == b"$3\r\n2-1\r\n"
+    assert cluster.ask(leader, late, "XADD", "s", "3-1", "f", "v") == b"$3\r\n3-1\r\n"
+
+
+def test_a_server_does_not_follow_one_of_whose_directory_it_has_a_copy(cluster: Cluster, three: list[Member]) -> None:
+    leader = three[0]
+    shutil.copytree(leader.directory, Path(leader.directory).with_name("7004"))
+    twin = cluster.add(7004, **SAFE)
+    cluster.ask(twin, twin.client(), "REPLICAOF", "127.0.0.1", "7001")
+    cluster.advance(1100)
+    assert any("one with a copy of its directory" in sentence for sentence in twin.reports)
+    for _ in range(12):  # the followers had agreed to the twin, which is the same leader to them
+        cluster.advance(1100)
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+
+
+def test_two_followers_with_one_directory_copied_count_as_one(cluster: Cluster, three: list[Member]) -> None:
+    leader, follower, _ = three
+    shutil.copytree(follower.directory, Path(follower.directory).with_name("7004"))
+    cluster.add(7004, **SAFE)
+    cluster.settle()
+    cluster.advance(100)
+    assert b"in_sync_replicas:3" in cluster.ask(leader, leader.client(), "INFO", "replication")
+    assert any("is one's directory a copy" in sentence for sentence in leader.reports)
