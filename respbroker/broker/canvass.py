@@ -177,7 +177,7 @@ class Canvass:
         state = self._replication.state
         host, port = self._replication.announced
         if self.is_decided and not asked.told and "leads" not in asked.awaits:
-            news = Leads(state.dataset, state.node, host, port, state.history.format())
+            news = Leads(state.dataset, state.node, host, port, state.history)
             peer.out.append(bulk_array(news.words()))
             asked.awaits.append("leads")
         elif not self.is_decided and not asked.voted and "vote" not in asked.awaits:

@@ -39,9 +39,10 @@ from respbroker.replication.messages import (
     Welcome,
     acknowledgement,
     listing_words,
+    parse_members,
+    parse_numbers,
     parse_verdicts,
 )
-from respbroker.replication.state import Member
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
@@ -146,7 +147,7 @@ class Following:
         replication, state = self._replication, self._replication.state
         host, port = replication.announced
         hello = Hello(
-            state.dataset, state.node, state.history.format(), replication.position, self.exact, state.promised,
+            state.dataset, state.node, state.history, replication.position, self.exact, state.promised,
             state.promised_to, host,
             port,
         )  # fmt: skip
@@ -242,7 +243,7 @@ class Following:
         """The leader is known: forget what it cannot have, and list the rest."""
         replication, keyspace = self._replication, self._node.keyspace
         state = replication.state
-        theirs = History.parse(welcome.history)
+        theirs = welcome.history
         if theirs.last is None or not may_follow(
             state.promised, state.promised_to, theirs.last.epoch, theirs.last.leader
         ):
@@ -322,27 +323,26 @@ class Following:
         return sum(log.end_offset - offset for log, offset in logs if log is not None)
 
     def _frame(self, words: list[Any]) -> None:
-        kind = words[0] if words else b""
+        if not words or not all(word.__class__ is bytes for word in words):
+            raise BadMessage("a frame that is not made of words")
+        kind = words[0]
         if kind == TICK:
             self._tick(Tick.parse(words))
         elif kind == CHUNK and len(words) == 4:
-            self._chunk(Append(int(words[1]), words[2] == b"1", words[3]))
+            (number,) = parse_numbers(words[1:2])
+            self._chunk(Append(number, words[2] == b"1", words[3]))
         elif kind == COPY and len(words) == 7:
-            self._copies.begin(*map(int, words[1:]))
+            self._copies.begin(*parse_numbers(words[1:]))
         elif kind == COPIED and len(words) == 4:
-            self._copies.finish(int(words[1]), int(words[2]), words[3])
-            self.touched.add(int(words[1]))
+            number, offset = parse_numbers(words[1:3])
+            self._copies.finish(number, offset, words[3])
+            self.touched.add(number)
         elif kind == LEAD and len(words) == 2:
-            self._replication.handed_over(int(words[1]))
+            self._replication.handed_over(*parse_numbers(words[1:]))
         elif kind == MEMBERS:
-            self._replication.members_told(self._members(words[1:]))
+            self._replication.members_told(parse_members(words[1:], self.host))
         else:
-            raise BadMessage(f"a frame that is not known: {kind!r}")
-
-    def _members(self, words: list[bytes]) -> list[Member]:
-        """Who takes part; a member without an address is the leader, which is where it was found."""
-        rows = zip(words[::3], words[1::3], words[2::3], strict=True)
-        return [Member(node.decode(), host.decode() or self.host, int(port)) for node, host, port in rows]
+            raise BadMessage(f"a frame that is not known: {kind[:64]!r}")
 
     def _tick(self, tick: Tick) -> None:
         replication = self._replication

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.follower_session import FollowerSession, Written, starting_point
 from respbroker.errors import ReplyError
-from respbroker.replication.history import History
 from respbroker.replication.in_sync import InSync
 from respbroker.replication.messages import (
     ALL,
@@ -167,14 +166,14 @@ class Leading:
             self.in_sync.resumed(hello.node, hello.position if wanted == SOME else 0, node.now)
         session.lists_all = wanted != SOME
         replication.knows(hello.node, host, hello.port)
-        return Welcome(state.dataset, state.node, state.history.format(), replication.position, wanted, numbers)
+        return Welcome(state.dataset, state.node, state.history, replication.position, wanted, numbers)
 
     def _wanted(self, hello: Hello) -> tuple[bytes, tuple[int, ...]]:
         """Which logs the follower is to list."""
         replication, state = self._replication, self._replication.state
         if hello.dataset != state.dataset:
             return FRESH, ()
-        history = History.parse(hello.history)
+        history = hello.history
         common = state.history.common(history)
         last = history.last.epoch if history.last else 0
         shared_until = state.history.end_of(common)
@@ -182,7 +181,12 @@ class Leading:
             shared_until is None or (hello.exact and hello.position <= shared_until)
         )  # all it has is what this node has as well
         since = replication.tracked_since
-        if is_prefix and since is not None and (last, hello.position) >= since:
+        if (
+            is_prefix
+            and since is not None
+            and since <= (last, hello.position)
+            and hello.position <= replication.position
+        ):
             return SOME, tuple(n for n, position in replication.changed.items() if position > hello.position)
         return ALL, ()
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.canvass import reach
 from respbroker.broker.handover import WANTED_SECONDS, Handover
 from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
 from respbroker.errors import NotLeader, ReplyError
 from respbroker.replication.election import vote
-from respbroker.replication.history import History
 from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Welcome
 from respbroker.sessions.client import Client, Reply
 
@@ -18,6 +17,16 @@ if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
+
+
+#: Epochs rise by one; who names one so far ahead is no member, and would use them up.
+EPOCHS_AHEAD_MAX: Final = 1000
+
+
+def ensure_near(epoch: int, known: int) -> None:
+    """Refuse an epoch that no member can have come to."""
+    if epoch > known + EPOCHS_AHEAD_MAX:
+        raise ReplyError(f"epoch {epoch} is out of reach: {known} is the highest that is known here")
 
 
 class ReplicaDesk:
@@ -97,14 +106,15 @@ class ReplicaDesk:
             raise self._not_leader()
         last = replication.state.history.last
         assert last is not None
-        theirs = History.parse(hello.history).last
+        theirs = hello.history.last
         if hello.node == replication.state.node:
             raise ReplyError("this is the same server, or one with a copy of its directory")
         same_data = hello.dataset == replication.state.dataset
         promised = max(hello.promised, theirs.epoch if theirs else 0)
         is_to_another = promised == last.epoch and hello.promised_to not in ("", replication.state.node)
         if same_data and (promised > last.epoch or is_to_another):
-            replication.renew(hello.promised)
+            ensure_near(promised, last.epoch)
+            replication.renew(promised)
             raise NotLeader("a newer epoch than this server's is known: try again")
         return replication.leading.welcome(client, hello, self._host_of(hello.host))
 
@@ -138,6 +148,7 @@ class ReplicaDesk:
         theirs = type(ours)(candidacy.last_epoch, candidacy.ends.get(0, 0), candidacy.ends)
         last = state.history.last
         promised = max(state.promised, last.epoch if last else 0)
+        ensure_near(candidacy.epoch, promised)
         granted, reason = vote(promised, ours, candidacy.epoch, theirs)
         if granted:
             replication.stand_down()
@@ -153,7 +164,7 @@ class ReplicaDesk:
         replication, state = self._replication, self._replication.state
         if leads.dataset != state.dataset:
             raise ReplyError("this server has other data")
-        theirs, ours = History.parse(leads.history).last, state.history.last
+        theirs, ours = leads.history.last, state.history.last
         newest = max(ours.epoch if ours else 0, 0 if state.promised_to == state.node else state.promised)
         if theirs is None or theirs.epoch < newest:
             raise ReplyError(f"epoch {newest} is known or promised here")

@@ -7,12 +7,19 @@ by ``REPLICATE ACK``, which has no answer. Every word is a bulk string, numbers 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
 
+from respbroker.replication.history import NODE, History
+from respbroker.replication.state import Member
+
 VERSION: Final = 1
+EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
+_DATASET: Final = re.compile(rb"[0-9a-f]{40}")
+_HOST_MAX: Final = 255
 
 # Kinds of frames: the first word of each.
 TICK: Final = b"tick"  # position, high watermark, flags, then for each append: log, flags, batches
@@ -40,6 +47,45 @@ class BadMessage(Exception):
     """What a peer said cannot be understood; the connection to it ends."""
 
 
+# -- words: each raises ValueError for what cannot be ---------------------------------------------------------------
+
+
+def _count(word: bytes, most: int = (1 << 63) - 1) -> int:
+    number = int(word)
+    if not 0 <= number <= most:
+        raise ValueError(f"{number} is not between 0 and {most}")
+    return number
+
+
+def _epoch(word: bytes) -> int:
+    return _count(word, EPOCH_MAX)
+
+
+def _port(word: bytes) -> int:
+    return _count(word, 65535)
+
+
+def _dataset(word: bytes) -> str:
+    if not _DATASET.fullmatch(word):
+        raise ValueError(f"no name of a dataset: {word[:64]!r}")
+    return word.decode()
+
+
+def _node(word: bytes) -> str:
+    if not NODE.fullmatch(word.decode("ascii")):
+        raise ValueError(f"no id of a node: {word[:64]!r}")
+    return word.decode()
+
+
+def _host(word: bytes) -> str:
+    if len(word) > _HOST_MAX:
+        raise ValueError(f"no address: {word[:64]!r}")
+    return word.decode("ascii")
+
+
+# -- what a follower says, and what it is answered -------------------------------------------------------------------
+
+
 @attrs.frozen
 class Hello:
     """A follower presents itself. ``position`` holds in the order of its last epoch; ``exact`` unless it may have more.
@@ -50,7 +96,7 @@ class Hello:
 
     dataset: str
     node: str
-    history: bytes
+    history: History
     position: int
     exact: bool
     promised: int
@@ -62,7 +108,7 @@ class Hello:
         names = (self.dataset, self.node, self.promised_to, self.host)
         dataset, node, promised_to, host = (name.encode() for name in names)
         return [
-            b"REPLICATE", b"HELLO", b"%d" % VERSION, dataset, node, self.history, b"%d" % self.position,
+            b"REPLICATE", b"HELLO", b"%d" % VERSION, dataset, node, self.history.format(), b"%d" % self.position,
             b"%d" % self.exact, b"%d" % self.promised, promised_to, host, b"%d" % self.port,
         ]  # fmt: skip
 
@@ -73,11 +119,10 @@ class Hello:
             version, dataset, node, history, position, exact, promised, promised_to, host, port = words
             if int(version) != VERSION:
                 raise BadMessage(f"version {int(version)} of the protocol is not spoken here, only {VERSION}")
-            names = (dataset, node, promised_to, host)
-            dataset_, node_, promised_to_, host_ = (name.decode("ascii") for name in names)
             return cls(
-                dataset_, node_, history, int(position), exact == b"1", int(promised), promised_to_, host_, int(port)
-            )
+                _dataset(dataset), _node(node), History.parse(history), _count(position), exact == b"1",
+                _epoch(promised), _node(promised_to) if promised_to else "", _host(host), _port(port),
+            )  # fmt: skip
         except ValueError as error:
             raise BadMessage(f"a hello that cannot be read: {error}") from None
 
@@ -88,14 +133,14 @@ class Welcome:
 
     dataset: str
     node: str
-    history: bytes
+    history: History
     position: int
     wanted: bytes
     numbers: tuple[int, ...] = ()
 
     def words(self) -> list[bytes]:
         return [
-            b"%d" % VERSION, self.dataset.encode(), self.node.encode(), self.history, b"%d" % self.position,
+            b"%d" % VERSION, self.dataset.encode(), self.node.encode(), self.history.format(), b"%d" % self.position,
             self.wanted, *(b"%d" % number for number in self.numbers),
         ]  # fmt: skip
 
@@ -107,8 +152,9 @@ class Welcome:
             if int(version) != VERSION:
                 raise BadMessage(f"the leader speaks version {int(version)} of the protocol, this is {VERSION}")
             return cls(
-                dataset.decode("ascii"), node.decode("ascii"), history, int(position), wanted, tuple(map(int, numbers))
-            )
+                _dataset(dataset), _node(node), History.parse(history), _count(position), wanted,
+                tuple(map(_count, numbers)),
+            )  # fmt: skip
         except (ValueError, TypeError, AttributeError) as error:
             raise BadMessage(f"a welcome that cannot be read: {error}") from None
 
@@ -133,8 +179,10 @@ def listing_words(logs: Iterable[Listed]) -> list[bytes]:
 def parse_listing(words: Sequence[bytes]) -> list[Listed]:
     """From the words behind ``REPLICATE LOGS``. Raises BadMessage."""
     try:
-        numbers = list(map(int, words))
-        return [Listed(*each) for each in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)]
+        return [
+            Listed(_count(number), int(end), _epoch(epoch))
+            for number, end, epoch in zip(words[::3], words[1::3], words[2::3], strict=True)
+        ]
     except ValueError as error:
         raise BadMessage(f"a list of logs that cannot be read: {error}") from None
 
@@ -195,12 +243,31 @@ class Tick:
         try:
             _, position, high_watermark, flags, *rest = words
             appends = [
-                Append(int(number), roll == b"1", raw)
+                Append(_count(number), roll == b"1", raw)
                 for number, roll, raw in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
             ]
-            return cls(int(position), int(high_watermark), int(flags), appends)
+            return cls(_count(position), _count(high_watermark), _count(flags), appends)
         except (ValueError, TypeError) as error:
             raise BadMessage(f"a tick that cannot be read: {error}") from None
+
+
+def parse_numbers(words: Sequence[bytes]) -> list[int]:
+    """Words of a frame that are all numbers. Raises BadMessage."""
+    try:
+        return [int(word) for word in words]
+    except ValueError as error:
+        raise BadMessage(f"a frame that cannot be read: {error}") from None
+
+
+def parse_members(words: Sequence[bytes], leader_host: str) -> list[Member]:
+    """Who takes part; the leader, if it names no address, is where it was found. Raises BadMessage."""
+    try:
+        return [
+            Member(_node(node), _host(host) or leader_host, _port(port))
+            for node, host, port in zip(words[::3], words[1::3], words[2::3], strict=True)
+        ]
+    except ValueError as error:
+        raise BadMessage(f"members that cannot be read: {error}") from None
 
 
 def acknowledgement(received: int, position: int, synced: int) -> list[bytes]:
@@ -238,10 +305,10 @@ class Candidacy:
         """From the words behind ``REPLICATE VOTE``. Raises BadMessage."""
         try:
             dataset, epoch, node, host, port, last_epoch, *ends = words
-            pairs = zip(map(int, ends[::2]), map(int, ends[1::2]), strict=True)
+            pairs = zip(map(_count, ends[::2]), map(_count, ends[1::2]), strict=True)
             return cls(
-                dataset.decode("ascii"), int(epoch), node.decode("ascii"), host.decode("ascii"), int(port),
-                int(last_epoch), dict(pairs),
+                _dataset(dataset), _epoch(epoch), _node(node), _host(host), _port(port), _epoch(last_epoch),
+                dict(pairs),
             )  # fmt: skip
         except ValueError as error:
             raise BadMessage(f"a candidacy that cannot be read: {error}") from None
@@ -255,12 +322,12 @@ class Leads:
     node: str
     host: str
     port: int
-    history: bytes
+    history: History
 
     def words(self) -> list[bytes]:
         return [
             b"REPLICATE", b"LEADS", self.dataset.encode(), self.node.encode(), self.host.encode(), b"%d" % self.port,
-            self.history,
+            self.history.format(),
         ]  # fmt: skip
 
     @classmethod
@@ -268,6 +335,6 @@ class Leads:
         """From the words behind ``REPLICATE LEADS``. Raises BadMessage."""
         try:
             dataset, node, host, port, history = words
-            return cls(dataset.decode("ascii"), node.decode("ascii"), host.decode("ascii"), int(port), history)
+            return cls(_dataset(dataset), _node(node), _host(host), _port(port), History.parse(history))
         except ValueError as error:
             raise BadMessage(f"news of a leader that cannot be read: {error}") from None

@@ -1,0 +1,105 @@
+"""What a peer says that is none, or a broken one: it is told so, and the server goes on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
+from tests.support.cluster import Cluster, Member
+
+NODES = [b"%016x" % number for number in range(3)]
+
+
+def said(rng: random.Random, dataset: bytes, history: bytes) -> list[bytes]:
+    """A request of the protocol in which nearly everything may be wrong."""
+    numbers = [b"%d" % rng.randrange(-1, 12) for _ in range(6)]
+    node, known = rng.choice(NODES), rng.choice([dataset, b"0" * 40])
+    requests = [
+        [b"HELLO", b"1", known, node, history, numbers[0], b"1", numbers[1], rng.choice([b"", node]), b"", b"7999"],
+        [b"LOGS", b"0", *numbers[:2], b"1", *numbers[2:4]],
+        [b"ACK", *numbers[:3]],
+        [b"VOTE", known, numbers[0], node, b"127.0.0.1", b"7999", numbers[1], b"0", numbers[2]],
+        [b"LEADS", b"0" * 40, node, b"127.0.0.1", b"7999", b"%b:%b:0" % (numbers[0], node)],
+    ]
+    request = rng.choice(requests)
+    for _ in range(rng.choice([0, 0, 1, 2])):
+        request[rng.randrange(len(request))] = rng.choice(
+            [b"", b"x", b"9" * 30, b"\xff\xfe", b"-", b"1:x:2", rng.randbytes(9)]
+        )
+    if rng.random() < 0.1:
+        del request[rng.randrange(len(request))]
+    return [b"REPLICATE", *request]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_leader_survives_whatever_a_peer_says(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    hello = [b"REPLICATE", b"HELLO", b"1", b"0" * 40, NODES[0], b"-", b"0", b"0", b"0", b"", b"", b"7999"]
+    decoder = ReplyDecoder()
+    ((_, dataset, _, history, *_),) = decoder.feed(cluster.ask(leader, leader.client(), *hello))
+    for _ in range(150):
+        client = leader.client()
+        for _ in range(rng.randrange(1, 4)):
+            cluster.ask(leader, client, *said(rng, dataset, history))
+            cluster.advance(rng.choice([0, 0, 10, 700]))
+    assert_serves(cluster, leader)
+
+
+def assert_serves(cluster: Cluster, member: Member) -> None:
+    cluster.ask(member, member.client(), "REPLICAOF", "NO", "ONE")
+    cluster.advance(100)
+    cluster.advance(3100)
+    assert cluster.ask(member, member.client(), "XADD", "s", "*", "f", "v").startswith(b"$")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        [b"tick"],
+        [b"tick", b"x", b"0", b"4"],
+        [b"tick", b"9", b"9", b"4", b"1", b"0"],
+        [b"tick", b"9", b"9", b"4", b"1", b"0", b"no batch"],
+        [b"chunk", b"0", b"0", b"no batch"],
+        [b"chunk", b"x", b"0", b""],
+        [b"copy", b"1", b"2", b"3", b"4", b"5"],
+        [b"copied", b"1", b"-1", b""],
+        [b"members", b"x", b"y", b"z"],
+        [b"lead", b"x"],
+        [b"what"],
+        [],
+    ],
+)
+def test_a_follower_gives_up_a_leader_that_talks_nonsense_and_tries_again(tmp_path: Path, frame: list[bytes]) -> None:
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001)
+    follower = cluster.add(7002, replicaof="127.0.0.1 7001")
+    cluster.settle()
+    (link,) = cluster.links
+    assert follower.node is not None
+    follower.node.peer_received(link.peer, [frame], cluster.clock.now())
+    cluster.tick(follower)
+    assert follower.node.replication.following is not None
+    assert not follower.node.replication.following.is_up
+    for _ in range(3):
+        cluster.advance(1100)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":1\r\n"
+
+
+def test_an_epoch_far_ahead_is_refused(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001)
+    cluster.add(7002, replicaof="127.0.0.1 7001")
+    cluster.settle()
+    assert leader.node is not None
+    dataset = leader.node.replication.state.dataset
+    words = ["REPLICATE", "VOTE", dataset, 4_000_000_000, NODES[1], "127.0.0.1", 7999, 4_000_000_000, 0, 99]
+    (answer,) = ReplyDecoder().feed(cluster.ask(leader, leader.client(), *words))
+    assert isinstance(answer, ErrorReply)
+    assert "out of reach" in answer.text
