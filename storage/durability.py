@@ -77,6 +77,7 @@ class Durability:
         "_found_base",
         "checkpointed",
         "directory",
+        "dropped_by",
         "durable_base",
         "interval",
         "pending",
@@ -109,6 +110,8 @@ class Durability:
         #: Segments below are dropped; in the checkpoint so that a crash in the middle of dropping is finished, and so
         #: that an empty log goes on where it is to.
         self.start = start
+        #: The newest snapshot that was synced when segments were dropped; when that was is forgotten at a restart.
+        self.dropped_by = snapshots.durable_offset
 
     def found_durable(self) -> None:
         """What was in the directory when the log was opened has been synced by somebody."""

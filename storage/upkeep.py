@@ -108,9 +108,14 @@ class LogUpkeep(LogSwaps):
 
     @property
     def cut_floor(self) -> int:
-        """Where the log can still be cut: at offsets before it, the state would not be known any more."""
+        """Where the log can still be cut: at offsets before it, the state would not be known any more.
+
+        What let segments go, a trim, may stand before the newest synced snapshot and behind an older one: without it
+        the state at the older one speaks of entries that are not stored.
+        """
         start, bare = self.segments.all[0].base_offset, self._bare_offset
-        return max(start, self.snapshots.oldest(start, bare)) if start or bare else 0
+        floor = max(start, self.snapshots.oldest(start, bare)) if start or bare else 0
+        return max(floor, self.durability.dropped_by) if start else floor
 
     @property
     def bytes_since_snapshot(self) -> int:
@@ -197,6 +202,7 @@ class LogUpkeep(LogSwaps):
             going.append(segment)
         if not going:
             return 0
+        self.durability.dropped_by = self.snapshots.durable_offset
         self.durability.advance_start(self.segments.all[len(going)])
         self.segments.drop_first(len(going))
         for segment in going:

@@ -42,7 +42,7 @@ class ReplicationStore:
             StorageError: it is not.
         """
         try:
-            replace(self._filesystem, self.path, state.encode()).sync()
+            replace(self._filesystem, self.path, state.encode(), sync=True)
             self._filesystem.sync_directory(self._directory)
         except OSError as error:
             raise disk_error(error, self.path, "remember the part this node plays") from error

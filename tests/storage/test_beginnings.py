@@ -169,6 +169,22 @@ def test_effects_that_only_later_snapshots_have_keep_a_log_from_being_cut() -> N
     assert log.newest_snapshot() == (first, b"first")
 
 
+def test_a_log_is_not_cut_before_the_snapshot_by_which_segments_were_dropped() -> None:
+    log = open_log()
+    fill(log, 40)
+    for state in (b"first", b"second"):  # a trim is between them
+        fill(log, 1, first=200 + len(state))
+        log.write_snapshot(state, log.end_offset)
+        settle(log)
+    first, second = log.snapshots.offsets
+    fill(log, 1, first=300)
+    assert log.drop_before(40) > 0
+    for each in (log, open_log(disk(log).killed())):
+        assert first < each.cut_floor == second
+        with pytest.raises(OutOfRange):
+            each.truncate(first)
+
+
 def cleaned_log() -> Log:
     """A log of which a part is cleaned, and effects are left out of it."""
     log = open_log(config=SMALL)
