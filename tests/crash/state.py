@@ -9,7 +9,7 @@ import msgpack
 from respbroker.broker.node import Node
 from respbroker.streams.group import Group
 from respbroker.streams.keyspace import Keyspace
-from respbroker.streams.references import lag
+from respbroker.streams.references import FUTURE, lag
 from respbroker.streams.stream import Stream
 
 CATALOG = 0  #: stands for the catalog among the numbers of streams
@@ -79,5 +79,9 @@ def check_stream(stream: Stream) -> None:
         group.check()
         highest = group.pending.highest()
         assert highest is None or highest < stream.end_ordinal
-        assert lag(stream, group) == sum(ordinal >= group.next_ordinal for ordinal in ordinals)
+        if group.next_ordinal == FUTURE:  # only IDs tell then
+            unread = [entry_id > group.last_delivered_id for entry_id in ids]
+        else:
+            unread = [ordinal >= group.next_ordinal for ordinal in ordinals]
+        assert lag(stream, group) == sum(unread)
     stream.idmp.check()
