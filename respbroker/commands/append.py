@@ -17,7 +17,7 @@ from respbroker.commands.tips import VARIES
 from respbroker.commands.topic_append import append_one_to_topic, append_run_to_topic, choose_id, choose_partition
 from respbroker.commands.topic_trim import carry_out_trim, xtrim_of_topic
 from respbroker.commands.trim_options import TrimOptions, parse_trim
-from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, ReplyError, WrongArity
+from respbroker.errors import IdIsZero, IdNotGreater, IdsExhausted, InvalidStreamId, ReplyError, WrongArity
 from respbroker.model.stream_id import U64_MAX, parse_id
 from respbroker.resp import replies
 from respbroker.resp.codec import count_entries, encode_entries, encode_entry, encode_id, encode_ids
@@ -88,15 +88,17 @@ def _trim_of(operator: bytes, maxlen: bytes, node_entries: int) -> Trim | None:
 
 
 def xadd_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
-    """Neighbouring ``XADD key [MAXLEN ~|= n] * field value ...``; see `RunHandler`.
+    """Neighbouring ``XADD key [MAXLEN ~|= n] * field value ...``, or with IDs of their own; see `RunHandler`.
 
     Who waits for a stream or watches it is told once, behind all that is appended to it; what is trimmed on the way
     needs nobody there at all, for it would be gone before. Notifications want to be told of each.
     """
     words = requests[start]
     skip = _short(words)
-    if not skip or ctx.notifications or (skip == _TRIMMED and not ctx.quiet):
+    if ctx.notifications or (skip == _TRIMMED and not ctx.quiet):
         return 0
+    if not skip:
+        return _append_with_ids(ctx, requests, start, out)
     entry = ctx.keyspace.databases[ctx.client.db].keys.get(words[1])
     if entry is not None and entry.parts:
         topic = ctx.find(words[1])
@@ -141,6 +143,33 @@ def _append_run(ctx: Context, requests: list[list[bytes]], start: int, skip: int
         done += room
         if trim.apply(stream, node_entries):
             ctx.dirty += 1
+    return count
+
+
+def _append_with_ids(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
+    """``XADD key ms-seq field value ...`` to one stream, as whoever copies a stream sends them."""
+    name, key = requests[start][:2]
+    stream = ctx.lookup(key)
+    if stream is None or stream.topic is not None or stream.guarded:
+        return 0
+    count = 0
+    for words in islice(requests, start, None):
+        if words[1] != key or words[0] != name or len(words) <= _PLAIN or not len(words) & 1:
+            break
+        try:
+            entry_id = parse_id(words[2])
+        except InvalidStreamId:
+            break  # an option, or one that is to be refused
+        if entry_id <= stream.last_id:
+            break
+        bulk = encode_id(*entry_id)
+        stream.append(entry_id, encode_entry(bulk, words, _PLAIN))
+        out.append(bulk)
+        count += 1
+    if count and not ctx.quiet:
+        ctx.changed(key, "")
+        ctx.dirty -= 1  # counted below
+    ctx.dirty += count
     return count
 
 
