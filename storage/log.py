@@ -76,10 +76,9 @@ class Log(LogReads, LogRaw, LogEpochs):
             filesystem, directory, recovered.snapshots, checkpoint.snapshot_offset if checkpoint else 0
         )
         first_unsynced = recovered.unsynced[0]
-        start = checkpoint.start if checkpoint else start_of(recovered.segments[0], None)
         synced = checkpoint.mark if checkpoint else start_of(first_unsynced, None)
         self.durability = Durability(
-            directory, self.segments, self.snapshots, start, synced, config.checkpoint_interval_bytes,
+            directory, self.segments, self.snapshots, recovered.start, synced, config.checkpoint_interval_bytes,
             first_unsynced.base_offset,
         )  # fmt: skip
         self.durability.unsynced_sealed = recovered.unsynced[:-1]
@@ -183,7 +182,7 @@ class Log(LogReads, LogRaw, LogEpochs):
         report.created = True
         report.segments = 1
         begun = Checkpoint(start, start.ordinal, start, 0, segment.index)
-        log = cls(filesystem, directory, config, caches, Recovered([segment], begun, [], [segment]), report)
+        log = cls(filesystem, directory, config, caches, Recovered([segment], begun, [], [segment], start), report)
         log.durability.durable_base = NEVER_SYNCED
         log.durability.pending += cls._name_syncs(filesystem, directory)
         if start.offset and log.durability.write_checkpoint() is None:
@@ -198,7 +197,10 @@ class Log(LogReads, LogRaw, LogEpochs):
     # Where the log begins and ends.
     @property
     def origin(self) -> Origin:
-        """What `create_at` needs for a log that is to begin as this one does."""
+        """What `create_at` needs for a log that is to begin as this one does.
+
+        If a checkpoint was lost the ID may be 0-0, and the epoch a later one, but none later than the first batch's.
+        """
         start = self.durability.start
         return Origin(start.offset, start.ordinal, (start.last_ms, start.last_seq), start.leader_epoch)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import attrs
 
-from storage.batch import BARE, GAPS, MORE, NO_ID, SPARSE, Header
+from storage.batch import BARE, CONTROL, GAPS, HEADER_SIZE, MORE, NO_ID, REACH, SPARSE, Header, parse_header
 from storage.caches import Caches
 from storage.checkpoint import Checkpoint
 from storage.config import LogConfig
+from storage.durability import start_mark
 from storage.errors import CorruptLog, MissingSegment
 from storage.files import write_new
 from storage.filesystem import FileSystem
@@ -20,6 +21,7 @@ from storage.index import SUMMARY_SIZE, IndexBuilder, Summary, decode_summary
 from storage.names import CHECKPOINT, INDEX, LOG, SNAPSHOT, SWAP, format_name, parse_name
 from storage.scan import walk
 from storage.segment import Segment
+from storage.sync import Mark
 from storage.torn import is_damage
 
 
@@ -51,6 +53,8 @@ class Recovered:
     snapshots: list[int]
     #: The last segments, from that of the recovery point on.
     unsynced: list[Segment]
+    #: Where the log begins, and what is known of what was before.
+    start: Mark
 
 
 class Recovery:
@@ -89,7 +93,19 @@ class Recovery:
         self._remove_leftovers()
         self.report.segments = len(segments)
         unsynced = [segment for segment in segments if segment.base_offset >= recovery_base]
-        return Recovered(segments, self.checkpoint, self.snapshots, unsynced)
+        start = self.checkpoint.start if self.checkpoint else self._likely_start(segments[0])
+        return Recovered(segments, self.checkpoint, self.snapshots, unsynced, start)
+
+    def _likely_start(self, first: Segment) -> Mark:
+        """What the first batch says of those before it: of the epoch only that it is not later, of the last ID nothing
+        unless it has effects. Without a checkpoint; most logs begin with the first batch ever."""
+        last_id, epoch = NO_ID, first.leader_epoch if first.base_offset else 0
+        if first.base_offset:
+            header = parse_header(first.open_file(self.caches).pread(HEADER_SIZE + REACH.size, 0))
+            if header:
+                epoch = header.leader_epoch
+                last_id = (header.first_ms, header.first_seq) if header.kind == CONTROL else NO_ID
+        return start_mark(first.base_offset, first.first_ordinal, last_id, epoch)
 
     # The directory.
     def _path(self, offset: int, kind: str) -> str:

@@ -147,8 +147,8 @@ class Node:
 
     def _check_epochs(self) -> None:
         log, records = self.log, self.records
-        if log.size or log.origin.last_epoch:
-            assert log.last_epoch == (records[-1].epoch if records else 0)
+        last_epoch = records[-1].epoch if records else 0
+        assert log.last_epoch == last_epoch or (not log.size and log.last_epoch > last_epoch)
         for epoch in range(-1, self.history[-1] + 2):
             end = sum(record.epoch <= epoch for record in records)  # they never fall
             assert log.epoch_end(epoch) == max(end, log.start_offset)

@@ -118,6 +118,26 @@ def test_a_checkpoint_that_is_lost_is_missed_only_by_an_empty_log() -> None:
     disk(log).remove(path)
     again = open_log(disk(log).killed())
     assert (again.start_offset, again.end_offset, again.first_ordinal, again.end_ordinal) == (100, 102, 60, 61)
+    assert again.origin == (100, 60, (0, 0), 3)
+
+
+def test_without_a_checkpoint_a_log_takes_what_was_before_from_its_first_batch() -> None:
+    for epoch, effects in ((5, [b"effect"]), (3, [])):
+        log = create()
+        log.leader_epoch = epoch
+        log.append([9][len(effects) :], [0][len(effects) :], [b"x"][len(effects) :], effects, now_ms=1)
+        log.roll(1)
+        log.leader_epoch = 8
+        fill(log, 30, first=20)
+        settle(log)
+        disk(log).remove("/log/checkpoint")
+        again = open_log(disk(log).killed())
+        assert again.origin == (100, 60, (7, 8) if effects else (0, 0), epoch)
+        copy = Log.create_at(MemoryFileSystem(), "/log", *again.origin[:3], SMALL, last_epoch=again.origin.last_epoch)
+        feed(again, copy)
+        assert records(copy) == records(log)
+        again.truncate(again.epoch_end(epoch))
+        assert again.last_epoch == epoch
 
 
 def test_a_copy_begins_where_the_others_begins_and_its_snapshot_counts() -> None:
