@@ -74,8 +74,8 @@ class Canvass:
         self._node = node
         self._replication = replication
         state = replication.state
-        self.epoch = epoch or max(state.history.next_epoch(), state.promised + 1)
-        self._confirm = confirm
+        self.epoch = epoch or replication.next_epoch()
+        self.confirm = confirm
         self._asked = {member.node: _Asked(member, retry_at=node.now + pause) for member in state.members}
         minimum = node.settings.min_insync_replicas
         self.ballot = Ballot([state.node, *self._asked], minimum, state.node, self.epoch)
@@ -92,7 +92,7 @@ class Canvass:
         """What is asked of whom, if anything is."""
         report, ballot = self._node.housekeeping.report, self.ballot
         others = ", ".join(f"{asked.member.host}:{asked.member.port}" for asked in self._asked.values())
-        if self._confirm:
+        if self.confirm:
             report(
                 "warning",
                 f"this server led when it stopped: it asks {others} whether it still does, and takes no write until one"
@@ -114,7 +114,7 @@ class Canvass:
             self.end()
             replication.canvass = None
             return
-        if not self.is_decided and self.ballot.is_lost and not self._confirm:
+        if not self.is_decided and self.ballot.is_lost and not self.confirm:
             self._give_up()
             return
         for asked in self._asked.values():
@@ -124,7 +124,7 @@ class Canvass:
         """Whether enough agree; after a restart one of those that were in sync must be among them."""
         if not self.ballot.is_won:
             return False
-        confirmed = not self._confirm or not self._in_sync
+        confirmed = not self.confirm or not self._in_sync
         return confirmed or any(asked.voted for name, asked in self._asked.items() if name in self._in_sync)
 
     def _give_up(self) -> None:
@@ -134,6 +134,8 @@ class Canvass:
         )
         self.end()
         self._replication.canvass = None
+        if self._replication.unconfirmed:  # it was told to lead, and waits again for who knows that it still does
+            self._replication.canvass = Canvass(node, self._replication, confirm=True, pause=RETRY_SECONDS)
         if self._replication.following is not None:  # its leader takes an epoch above that which was agreed to
             self._replication.following.hurry()
 
@@ -220,7 +222,7 @@ class Canvass:
         for ever."""
         self.end()
         self._replication.canvass = Canvass(
-            self._node, self._replication, epoch=epoch + 1, confirm=self._confirm, pause=self._node.random.random()
+            self._node, self._replication, epoch=epoch + 1, confirm=self.confirm, pause=self._node.random.random()
         )
 
     def _refused(self, asked: _Asked, kind: str, reason: str) -> None:

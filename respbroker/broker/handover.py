@@ -66,7 +66,7 @@ class Handover:
         for session in self._leading.sessions.values():
             wanted = self._target is None or (session.host, session.port) == self._target
             if wanted and session.level and session.acknowledged >= replication.position:
-                epoch = max(replication.state.history.next_epoch(), replication.state.promised + 1)
+                epoch = replication.next_epoch()
                 replication.promise(epoch, session.node)
                 session.say((LEAD, b"%d" % epoch))
                 self._leading.speak(session)

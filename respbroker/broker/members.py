@@ -31,6 +31,10 @@ class Members:
         self.state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # names and types are the class's
         self._store.save(self.state)
 
+    def next_epoch(self) -> int:
+        """An epoch that no leadership known here has, and that nobody was promised."""
+        return max(self.state.history.next_epoch(), self.state.promised + 1)
+
     @property
     def is_remembered(self) -> bool:
         """Whether this node ever took part."""

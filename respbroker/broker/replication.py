@@ -70,7 +70,7 @@ class Replication(Members, Positions):
             self._adopt_role()
             self.canvass = Canvass(self._node, self, confirm=True)
         else:
-            self.lead(state.history.next_epoch())
+            self.lead(self.next_epoch())
 
     # -- what the node asks ------------------------------------------------------------------------------------------
 
@@ -244,7 +244,7 @@ class Replication(Members, Positions):
         """A first follower has come to a node that led alone."""
         if self.leading is None and self.following is None and not self.unconfirmed:
             self._node.durability.flush(midway=True)  # what this tick has done so far is not sent, but read by it
-            self.lead(self.state.history.next_epoch())
+            self.lead(self.next_epoch())
 
     def lead(self, epoch: int) -> None:
         """This node leads from now on."""
@@ -331,7 +331,7 @@ class Replication(Members, Positions):
 
     def promote(self, *, epoch: int = 0, granted: Iterable[str] = ()) -> None:
         """REPLICAOF NO ONE: lead, as soon as enough of the others agree."""
-        if self.following is None and not self.unconfirmed:
+        if (self.following is None and not self.unconfirmed) or 0 < epoch <= self.state.promised:
             return
         if not self.state.complete:
             self._node.housekeeping.report(
@@ -340,12 +340,10 @@ class Replication(Members, Positions):
             return
         if self.following is not None and not epoch and self.following.ask_to_lead():
             return
-        if self.unconfirmed:  # said by an operator or by sentinel: that is the confirmation
-            if self.canvass is not None:
-                self.canvass.end()
-            self.unconfirmed = False
         if self.canvass is not None and not self.canvass.is_decided:
-            return
+            if not self.canvass.confirm:
+                return
+            self.canvass.end()  # said by an operator or by sentinel: that is the confirmation
         self.canvass = Canvass(self._node, self, epoch=epoch, granted=granted)
 
     def handed_over(self, epoch: int) -> None:
@@ -357,11 +355,11 @@ class Replication(Members, Positions):
     def renew(self, promised: int) -> None:
         """A follower has agreed to an epoch above this leader's: take one above that, if those agree who must."""
         if self.leading is not None and (self.canvass is None or self.canvass.is_decided):
-            epoch = max(promised + 1, self.state.history.next_epoch(), self.state.promised + 1)
+            epoch = max(promised + 1, self.next_epoch())
             self.wish(lambda: self._stand(epoch))
 
     def _stand(self, epoch: int) -> None:
-        if self.leading is not None:
+        if self.leading is not None and epoch > self.state.promised:  # else another one was agreed to since
             if self.canvass is not None:
                 self.canvass.end()
             self.canvass = Canvass(self._node, self, epoch=epoch)
@@ -378,6 +376,7 @@ class Replication(Members, Positions):
 
     def promise(self, epoch: int, node: str) -> None:
         """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""
+        assert epoch > self.state.promised or (epoch, node) == (self.state.promised, self.state.promised_to)
         self.save(promised=epoch, promised_to=node)
         if self.following is not None:
             self.following.lead_at = None

@@ -48,3 +48,21 @@ def test_a_position_is_remembered_in_the_order_in_which_it_counts(cluster: Clust
     assert follower.node.replication.position < far
     cluster.advance(1100)
     assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":21\r\n"
+
+
+def test_a_leader_that_comes_back_and_is_told_to_lead_still_asks_for_votes(cluster: Cluster) -> None:
+    settings = {"acks": "all", "min.insync.replicas": 2}
+    leader = cluster.add(7001, **settings)
+    one, two = (follower_of(cluster, leader, port, **settings) for port in (7002, 7003))
+    writer = leader.client()
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    for member in (leader, one, two):
+        cluster.kill(member)
+    cluster.start(leader)
+    cluster.ask(leader, leader.client(), "REPLICAOF", "NO", "ONE")
+    cluster.advance(1100)
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "2-1", "f", "v").startswith(b"-READONLY")
+    cluster.start(one)
+    for _ in range(4):
+        cluster.advance(1100)
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
