@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from respbroker.replication.messages import APPEND_WORDS, CHUNK, COPIED, COPY, Tick, append_words
+from respbroker.replication.messages import APPEND_WORDS, CHUNK, COPIED, COPY, SNAPSHOT, Tick, append_words
 from respbroker.resp.replies import bulk_array, bulk_array_start, bulk_pieces, bulks
 from respbroker.sessions.client import Client
 from storage import CorruptLog, Log, NotABatchBorder, Outdated, OutOfRange, RawChunk, RawReader
@@ -72,6 +72,7 @@ class FollowerSession:
     frame_at: float = 0.0  #: when the last frame was sent
     told: tuple[int, bool] = (-1, False)  #: high watermark, and whether it is in sync, as it knows them
     _readers: dict[int, RawReader] = attrs.Factory(dict)
+    _from_start: set[int] = attrs.Factory(set)  # those behind that the follower has nothing of
 
     @property
     def room(self) -> int:
@@ -151,6 +152,8 @@ class FollowerSession:
         if reader is not None:
             return reader
         offset = self.behind[number]
+        if offset == 0 and number != _CATALOG:
+            self._from_start.add(number)
         if offset < 0:
             offset = log.start_offset
             self._begin_copy(number, log)
@@ -171,12 +174,17 @@ class FollowerSession:
             offset, state = newest or (-1, b"")
             self.say((COPIED, b"%d" % number, b"%d" % offset, state))
             self.copying.discard(number)
+        elif number in self._from_start:
+            newest = log.newest_snapshot()
+            if newest is not None:
+                self.say((SNAPSHOT, b"%d" % number, b"%d" % newest[0], newest[1]))
         self._is_read(number)
 
     def _is_read(self, number: int) -> None:
         del self.behind[number]
         self._readers.pop(number, None)
         self.copying.discard(number)
+        self._from_start.discard(number)
 
 
 def starting_point(log: Log, end_offset: int, last_epoch: int) -> int:

@@ -11,42 +11,27 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from respbroker.broker.frames import Frames
 from respbroker.broker.handover import WANTED_SECONDS
-from respbroker.broker.log_copies import LogCopies
 from respbroker.replication.election import may_follow
 from respbroker.replication.history import History
 from respbroker.replication.messages import (
     ALL,
-    ATOMIC,
-    CHUNK,
-    COPIED,
-    COPY,
     CUT,
     DROP,
     FRESH,
     HANDOVER_WORDS,
-    IN_SYNC,
-    LEAD,
-    LEVEL,
-    MEMBERS,
     SOME,
-    TICK,
-    Append,
     BadMessage,
     Hello,
     Listed,
-    Tick,
     Welcome,
-    acknowledgement,
     listing_words,
-    parse_members,
-    parse_numbers,
     parse_verdicts,
 )
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
-from respbroker.streams.replica import RawPart
 from storage import DiskFailed, StorageError
 
 if TYPE_CHECKING:
@@ -73,37 +58,26 @@ class Stage(enum.Enum):
         return ("connect", "connecting", "connecting", "handshake", "sync", "connected")[self.value]
 
 
-class Following:
+class Following(Frames):
     """The follower's side. Owns the connection to the leader and the place in the leader's order."""
 
     def __init__(self, node: Node, replication: Replication, host: str, port: int, *, told: bool = False) -> None:
-        self._node = node
-        self._replication = replication
+        super().__init__(node, replication)
         self.host, self.port = host, port
         self.peer: Peer | None = None
         self.stage = Stage.WAITING
         #: An operator has just said whom to follow: what is here may go for it. Not so for a leader that comes back
         #: with other data, for its disk was replaced, or somebody else has its address.
         self.told = told
-        #: Everything was sent that the leader has; not so while the logs are brought to where it is.
-        self.level = False
-        #: The leader said that this node is in the in-sync set.
-        self.in_sync = False
-        #: ``position`` is exactly what this node has; not after a start, when it may have more.
-        self.exact = False
         self.lead_at: float | None = None  #: it was asked to hand over; without it then
         self.stopped = False  #: the disk failed: nothing is asked of the leader any more
         self.heard_at = node.now
         self.down_since = node.now
         self._retry_at = node.now
         self._inbox: deque[Any] = deque()
-        self._received = 0
-        self._acknowledge = False
         self._anew: set[int] = set()  # logs that could not be cut: to be copied
-        self._copies = LogCopies(node)
         self._asked: list[Listed] = []
         self._theirs = History(())
-        self.touched: set[int] = set()  #: logs appended to since `position` last moved
 
     @property
     def is_up(self) -> bool:
@@ -218,7 +192,7 @@ class Following:
             elif self.stage is Stage.LISTING:
                 self._judged(said)
             else:
-                self._frame(said)
+                self.take_frame(said)
         except BadMessage as problem:
             self.give_up(str(problem))
         except DiskFailed as problem:
@@ -321,73 +295,6 @@ class Following:
     def _records_behind(self, cuts: dict[int, int]) -> int:
         logs = ((self._node.keyspace.log_of(number), offset) for number, offset in cuts.items())
         return sum(log.end_offset - offset for log, offset in logs if log is not None)
-
-    def _frame(self, words: list[Any]) -> None:
-        if not words or not all(word.__class__ is bytes for word in words):
-            raise BadMessage("a frame that is not made of words")
-        kind = words[0]
-        if kind == TICK:
-            self._tick(Tick.parse(words))
-        elif kind == CHUNK and len(words) == 4:
-            (number,) = parse_numbers(words[1:2])
-            self._chunk(Append(number, words[2] == b"1", words[3]))
-        elif kind == COPY and len(words) == 7:
-            self._copies.begin(*parse_numbers(words[1:]))
-        elif kind == COPIED and len(words) == 4:
-            number, offset = parse_numbers(words[1:3])
-            self._copies.finish(number, offset, words[3])
-            self.touched.add(number)
-        elif kind == LEAD and len(words) == 2:
-            self._replication.handed_over(*parse_numbers(words[1:]))
-        elif kind == MEMBERS:
-            self._replication.members_told(parse_members(words[1:], self.host))
-        else:
-            raise BadMessage(f"a frame that is not known: {kind[:64]!r}")
-
-    def _tick(self, tick: Tick) -> None:
-        replication = self._replication
-        if tick.appends:
-            self._append(tick.appends, atomic=bool(tick.flags & ATOMIC))
-        self.in_sync = bool(tick.flags & IN_SYNC)
-        self.level = bool(tick.flags & LEVEL)
-        if self.level:
-            self.exact = True
-            replication.follow_to(tick.position, tick.high_watermark, self.touched)
-            self.touched.clear()
-        self._acknowledge = True
-
-    def _chunk(self, append: Append) -> None:
-        self.level = self.exact = False
-        if self._copies.has(append.number):
-            self._copies.extend(append)
-            self.touched.add(append.number)
-            self._received += len(append.raw)
-        else:
-            self._append([append], atomic=False)
-        self._acknowledge = True
-
-    def _append(self, appends: Sequence[Append], *, atomic: bool) -> None:
-        node = self._node
-        parts = [RawPart(append.number, append.raw, append.roll) for append in appends]
-        if atomic:
-            node.durability.bound_journal()
-        changed = node.keyspace.replicate(parts, node.now_ms, atomic=atomic)
-        self._received += sum(len(append.raw) for append in appends)
-        self.touched.update(append.number for append in appends)
-        node.replicated(changed)
-
-    def acknowledge(self) -> None:
-        """At the end of a tick: tell the leader what has been taken."""
-        if self._acknowledge and self.peer is not None:
-            self._acknowledge = False
-            replication = self._replication
-            position = replication.local_position if self.level else 0
-            words = acknowledgement(self._received, position, replication.synced_position if self.level else 0)
-            self.peer.out.append(bulk_array(words))
-
-    def was_synced(self) -> None:
-        """More is on the disk than the leader was told of."""
-        self._acknowledge = self.stage is Stage.FRAMES
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""

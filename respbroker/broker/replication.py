@@ -249,6 +249,8 @@ class Replication(Members, Positions):
     def lead(self, epoch: int) -> None:
         """This node leads from now on."""
         node, before = self._node, self.state
+        if node.keyspace.following:  # before the next start takes this for a leader's directory
+            node.keyspace.sync_everything()
         self.save(
             leader=None,
             history=before.history.begin(epoch, before.node, self.position + 1),
@@ -274,7 +276,10 @@ class Replication(Members, Positions):
         self.leading.in_sync.expect([member.node for member in before.in_sync], node.now)
         node.keyspace.leader_epoch = epoch
         node.keyspace.on_append = self.leading.appended
+        known = len(node.keyspace.findings)
         self._adopt_role()
+        for finding in node.keyspace.findings[known:]:
+            node.housekeeping.report("warning", finding)
         node.housekeeping.report("notice", f"this server leads, in epoch {epoch}")
 
     def follow(self, host: str, port: int, *, told: bool = False) -> None:

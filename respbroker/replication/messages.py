@@ -26,6 +26,7 @@ TICK: Final = b"tick"  # position, high watermark, flags, then for each append: 
 CHUNK: Final = b"chunk"  # log, flags, batches: of a log that is behind
 COPY: Final = b"copy"  # log, first offset, first ordinal, ms, seq and epoch before them: the log comes anew
 COPIED: Final = b"copied"  # log, offset of the snapshot or -1, snapshot: it has come
+SNAPSHOT: Final = b"snapshot"  # log, offset, state: of a log that was sent from its beginning
 LEAD: Final = b"lead"  # epoch: the leader hands over
 MEMBERS: Final = b"members"  # for each member, the leader too: node, host, port
 

@@ -108,11 +108,12 @@ class Roles:
                     stream.topic.groups.clear()  # their sessions were with this node
             self._following = True
         else:
-            self._sync_everything()
+            self.sync_everything()
             self._following = False
             self._match_directories()
 
-    def _sync_everything(self) -> None:
+    def sync_everything(self) -> None:
+        """Sync all that there is. Raises DiskFailed."""
         try:
             if self.whole is not None:
                 self.whole.sync()

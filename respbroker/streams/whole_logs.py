@@ -43,7 +43,7 @@ class WholeLogs:
     _open: Callable[[int, bytes, KeyEntry], Stream]
     _open_catalog: Callable[..., None]
     _open_log_in: Callable[[str, bool], Log]
-    _sync_everything: Callable[[], None]
+    sync_everything: Callable[[], None]
     _let_go: Callable[[Log], None]
 
     def copy_path(self, number: int) -> str:
@@ -55,7 +55,7 @@ class WholeLogs:
 
     def _settle_journal(self) -> None:
         if not self.journal.is_empty:
-            self._sync_everything()
+            self.sync_everything()
             self.journal.clear()
 
     # -- one log -------------------------------------------------------------------------------------------------

@@ -117,3 +117,23 @@ def test_a_topic_with_a_minimum_of_its_own_is_refused_when_too_few_are_in_sync(c
     cluster.ask(leader, leader.client(), *words.split())
     assert cluster.ask(leader, leader.client(), "XADD", "t", "*", "f", "v").startswith(b"-NOREPLICAS")
     assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+
+
+def test_a_log_that_was_copied_from_its_beginning_opens_from_the_leaders_snapshot(cluster: Cluster) -> None:
+    leader = cluster.add(7001)
+    fill(cluster, leader, "s", 1, 50)
+    for line in ("XGROUP CREATE s g 0", "XREADGROUP GROUP g c COUNT 30 STREAMS s >", "SAVE"):
+        cluster.ask(leader, leader.client(), *line.split())
+    fill(cluster, leader, "s", 50, 60)
+    follower = cluster.add(7002, replicaof="127.0.0.1 7001")
+    cluster.settle()
+    assert follower.node is not None
+    log = follower.node.keyspace.log_of(1)
+    assert log is not None
+    newest = log.newest_snapshot()
+    assert newest is not None
+    assert 0 < newest[0] < log.end_offset
+    assert same(leader, follower)
+    cluster.kill(follower)
+    cluster.start(follower)
+    assert same(leader, follower)

@@ -1,0 +1,143 @@
+"""What a leader sends, taken in by its follower, and the acknowledgement of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from respbroker.broker.log_copies import LogCopies
+from respbroker.replication.messages import (
+    ATOMIC,
+    CHUNK,
+    COPIED,
+    COPY,
+    IN_SYNC,
+    LEAD,
+    LEVEL,
+    MEMBERS,
+    SNAPSHOT,
+    TICK,
+    Append,
+    BadMessage,
+    Tick,
+    acknowledgement,
+    parse_members,
+    parse_numbers,
+)
+from respbroker.resp.replies import bulk_array
+from respbroker.sessions.peer import Peer
+from respbroker.streams.replica import RawPart
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+    from respbroker.broker.replication import Replication
+
+
+class Frames:
+    """The half of `respbroker.broker.following.Following` that comes behind the handshake."""
+
+    host: str
+    peer: Peer | None
+
+    if TYPE_CHECKING:
+
+        @property
+        def is_up(self) -> bool: ...
+
+    def __init__(self, node: Node, replication: Replication) -> None:
+        self._node = node
+        self._replication = replication
+        #: Everything was sent that the leader has; not so while the logs are brought to where it is.
+        self.level = False
+        #: The leader said that this node is in the in-sync set.
+        self.in_sync = False
+        #: ``position`` is exactly what this node has; not after a start, when it may have more.
+        self.exact = False
+        self.touched: set[int] = set()  #: logs appended to since `position` last moved
+        self._received = 0
+        self._acknowledge = False
+        self._copies = LogCopies(node)
+
+    def take_frame(self, words: list[Any]) -> None:
+        """Do what a frame says.
+
+        Raises:
+            BadMessage: it cannot be understood.
+            StorageError: it cannot be done; the session is to be given up.
+        """
+        if not words or not all(word.__class__ is bytes for word in words):
+            raise BadMessage("a frame that is not made of words")
+        kind = words[0]
+        if kind == TICK:
+            self._tick(Tick.parse(words))
+        elif kind == CHUNK and len(words) == 4:
+            (number,) = parse_numbers(words[1:2])
+            self._chunk(Append(number, words[2] == b"1", words[3]))
+        elif kind == COPY and len(words) == 7:
+            self._copies.begin(*parse_numbers(words[1:]))
+        elif kind == COPIED and len(words) == 4:
+            number, offset = parse_numbers(words[1:3])
+            self._copies.finish(number, offset, words[3])
+            self.touched.add(number)
+        elif kind == SNAPSHOT and len(words) == 4:
+            number, offset = parse_numbers(words[1:3])
+            self._snapshot(number, offset, words[3])
+        elif kind == LEAD and len(words) == 2:
+            self._replication.handed_over(*parse_numbers(words[1:]))
+        elif kind == MEMBERS:
+            self._replication.members_told(parse_members(words[1:], self.host))
+        else:
+            raise BadMessage(f"a frame that is not known: {kind[:64]!r}")
+
+    def _tick(self, tick: Tick) -> None:
+        replication = self._replication
+        if tick.appends:
+            self._append(tick.appends, atomic=bool(tick.flags & ATOMIC))
+        self.in_sync = bool(tick.flags & IN_SYNC)
+        self.level = bool(tick.flags & LEVEL)
+        if self.level:
+            self.exact = True
+            replication.follow_to(tick.position, tick.high_watermark, self.touched)
+            self.touched.clear()
+        self._acknowledge = True
+
+    def _chunk(self, append: Append) -> None:
+        self.level = self.exact = False
+        if self._copies.has(append.number):
+            self._copies.extend(append)
+            self.touched.add(append.number)
+            self._received += len(append.raw)
+        else:
+            self._append([append], atomic=False)
+        self._acknowledge = True
+
+    def _append(self, appends: Sequence[Append], *, atomic: bool) -> None:
+        node = self._node
+        parts = [RawPart(append.number, append.raw, append.roll) for append in appends]
+        if atomic:
+            node.durability.bound_journal()
+        changed = node.keyspace.replicate(parts, node.now_ms, atomic=atomic)
+        self._received += sum(len(append.raw) for append in appends)
+        self.touched.update(append.number for append in appends)
+        node.replicated(changed)
+
+    def _snapshot(self, number: int, offset: int, state: bytes) -> None:
+        """The state behind a log that was sent from its beginning: opening its stream need not replay all of it."""
+        keyspace = self._node.keyspace
+        log = None if number in keyspace.open_streams else keyspace.log_of(number)
+        if log is not None and log.start_offset <= offset <= log.end_offset:
+            log.write_snapshot(state, offset)
+            keyspace.on_unsynced(log)
+
+    def acknowledge(self) -> None:
+        """At the end of a tick: tell the leader what has been taken."""
+        if self._acknowledge and self.peer is not None:
+            self._acknowledge = False
+            replication = self._replication
+            position = replication.local_position if self.level else 0
+            words = acknowledgement(self._received, position, replication.synced_position if self.level else 0)
+            self.peer.out.append(bulk_array(words))
+
+    def was_synced(self) -> None:
+        """More is on the disk than the leader was told of."""
+        self._acknowledge = self.is_up
