@@ -1,0 +1,53 @@
+"""`python -m tests.simulation.replicas --seeds 1-100`: three servers under chaos; a failure prints how to replay it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections import Counter
+
+from tests.simulation.replicas.history import Broken
+from tests.simulation.replicas.world import World
+
+
+def main() -> int:
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets belongs to a seed as well
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation.replicas", *sys.argv[1:]],
+                  os.environ | {"PYTHONHASHSEED": "0"})  # fmt: skip
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.replicas", description=__doc__)
+    parser.add_argument("--seeds", default="1-100", help="one, or the first and the last: 1-100")
+    parser.add_argument("--verbose", action="store_true", help="print what happens")
+    parser.add_argument("--failures", type=int, default=20, help="stop after so many")
+    parser.add_argument(
+        "--unsynced", action="store_true", help="let power go under everysec too, at one server at a time"
+    )
+    options = parser.parse_args()
+    first, _, last = options.seeds.partition("-")
+    seeds = range(int(first), int(last or first) + 1)
+    began, failed, replies, done = time.monotonic(), 0, 0, 0
+    happened: Counter[str] = Counter()
+    for seed in seeds:
+        world = World(seed, verbose=options.verbose, loses_unsynced=options.unsynced)
+        done += 1
+        try:
+            world.run()
+        except Exception as failure:
+            failed += 1
+            if options.verbose or not isinstance(failure, Broken):
+                traceback.print_exc(file=sys.stdout)
+            print(f"seed {seed}: {failure!s:.1500}")
+            print(f"replay it by: python -m tests.simulation.replicas --seeds {seed} --verbose", flush=True)
+        happened.update(world.happened)
+        replies += world.history.replies
+        if failed >= options.failures:
+            break
+    print(f"{done} seeds, {replies} replies, {failed} failed, in {time.monotonic() - began:.0f} s")
+    print("what happened: " + ", ".join(f"{count} x {name}" for name, count in happened.most_common()))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

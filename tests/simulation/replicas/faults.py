@@ -1,0 +1,155 @@
+"""What goes wrong: drawn one after the other while the chaos lasts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.replicas.network import Address
+    from tests.simulation.replicas.server import Server
+    from tests.simulation.replicas.world import World
+
+
+class Faults:
+    """Owns which server is down and when it comes back."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.weak: set[int] = set()  # servers that lost something that they had acknowledged, until they are level
+        for server in world.servers.values():
+            server.on_crash = self._died
+
+    def begin(self) -> None:
+        self._later()
+
+    def _later(self) -> None:
+        world = self._world
+        world.events.after(world.rng.expovariate(1.0) * world.plan.fault_every, self._strike)
+
+    def _strike(self) -> None:
+        world = self._world
+        if world.is_calm:
+            return
+        self._later()
+        kinds = world.plan.faults
+        kind = world.rng.choices(list(kinds), list(kinds.values()))[0]
+        server = world.servers[world.rng.choice(world.ports)]
+        action = getattr(self, "_" + kind.replace(" ", "_"))
+        if action(server) is not False:
+            world.note(kind, server)
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def _kill(self, server: Server) -> bool:
+        if server.node is None:
+            return False
+        server.kill()
+        self._back_later(server)
+        return True
+
+    def _stop(self, server: Server) -> bool:
+        if server.node is None or server.events.now < server.paused_until:
+            return False
+        server.stop()
+        self._back_later(server)
+        return True
+
+    def _die_in_the_middle(self, server: Server) -> bool:
+        if server.node is None:
+            return False
+        server.die_soon("power" if "power" in self._world.plan.faults and self._may_lose_power(server) else "kill")
+        return True
+
+    def _died(self, server: Server, how: str) -> None:
+        if how == "power":
+            self._lost_power(server)
+        self._world.note(f"died: {how}", server)
+        self._back_later(server)
+
+    def _kill_all(self, server: Server) -> None:
+        for each in self._world.servers.values():
+            self._kill(each)
+
+    def _pause(self, server: Server) -> bool:
+        if server.node is None:
+            return False
+        server.pause(self._world.rng.choice((0.2, 2.0, 5.0, 14.0)))
+        return True
+
+    def _power(self, server: Server) -> bool:
+        if server.node is None or not self._may_lose_power(server):
+            return False
+        server.power_off()
+        self._lost_power(server)
+        self._back_later(server)
+        return True
+
+    def _may_lose_power(self, server: Server) -> bool:
+        """Whether what may be lost is within what is promised."""
+        plan = self._world.plan
+        return plan.policy == "always" or (plan.minimum > 1 and plan.loses_unsynced and self._all_strong(server))
+
+    def _all_strong(self, server: Server) -> bool:
+        """Whether all others have everything that they ever acknowledged."""
+        self.weak -= {port for port in self.weak if self._is_strong(self._world.servers[port])}
+        return not self.weak - {server.port}
+
+    @staticmethod
+    def _is_strong(server: Server) -> bool:
+        if server.node is None:
+            return False
+        replication = server.node.replication
+        following = replication.following
+        return replication.leading is not None or (following is not None and following.level and following.in_sync)
+
+    def _lost_power(self, server: Server) -> None:
+        if self._world.plan.policy != "always":
+            self.weak.add(server.port)
+
+    def _clock(self, server: Server) -> bool:
+        if not self._world.plan.jumps:
+            return False
+        server.clock_jump_ms += self._world.rng.choice((-60_000, -1000, 500, 30_000, 3_600_000))
+        return True
+
+    def _back_later(self, server: Server) -> None:
+        seconds = self._world.rng.choice((0.05, 1.0, 4.0, 12.0))
+        self._world.events.after(seconds, partial(self._back, server))
+
+    def _back(self, server: Server) -> None:
+        if server.node is None:
+            server.start()
+            self._world.note("start", server)
+
+    # -- the network -----------------------------------------------------------------------------------------------
+
+    def _partition(self, server: Server) -> None:
+        """Two servers do not see each other."""
+        other = self._world.rng.choice([port for port in self._world.ports if port != server.port])
+        self._world.network.cut(server.port, other)
+        self._world.network.cut(other, server.port)
+
+    def _one_way(self, server: Server) -> None:
+        """Nothing gets from one server to another."""
+        other = self._world.rng.choice([port for port in self._world.ports if port != server.port])
+        self._world.network.cut(server.port, other)
+
+    def _isolate(self, server: Server) -> None:
+        """A server is alone with some of the clients, or with nobody."""
+        network, rng = self._world.network, self._world.rng
+        others = [port for port in self._world.ports if port != server.port]
+        names = ["operator", *(caller.name for caller in self._world.callers)]
+        away: list[Address] = [*others, *(name for name in names if rng.random() < 0.5)]
+        for other in away:
+            network.cut(server.port, other)
+            network.cut(other, server.port)
+
+    def _heal(self, server: Server) -> None:
+        self._world.network.heal()
+
+    def _reset(self, server: Server) -> None:
+        """Some connections break."""
+        for connection in list(self._world.network.connections):
+            if self._world.rng.random() < 0.3:
+                self._world.network.reset(connection)

@@ -1,0 +1,145 @@
+"""The operator: plays redis-sentinel by its rules, sometimes hands over for no reason, and sometimes errs.
+
+He sees servers by INFO alone. When the leader has not answered for a while he promotes the follower with the greatest
+offset whose priority is not 0, and sends the others after it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from respbroker.resp.reply_decoder import ErrorReply
+from tests.simulation.replicas.clients import Caller, Words
+
+if TYPE_CHECKING:
+    from tests.simulation.replicas.world import World
+
+PERIOD = 0.7
+HOST = "127.0.0.1"
+
+
+class Watch(Caller):
+    """His connection to one server: asks INFO, and says what he wants said."""
+
+    def __init__(self, world: World, port: int) -> None:
+        super().__init__(world, "operator")
+        self.target = port
+        self.patience = 2.0
+        self.facts: dict[str, str] = {}
+        self.heard_at = 0.0
+        self.orders: list[Words] = []
+
+    def _look_elsewhere(self) -> None:
+        """There is no other place for this one."""
+
+    def thinks(self) -> float:
+        return PERIOD
+
+    def next_requests(self) -> list[Words]:
+        orders, self.orders = self.orders, []
+        return [*orders, ("INFO", "replication")]
+
+    def answered(self, replies: list[Any]) -> bool:
+        info = replies[-1]
+        if not isinstance(info, ErrorReply):
+            lines = info.decode().split("\r\n")
+            self.facts = dict(line.split(":", 1) for line in lines if ":" in line)
+            self.heard_at = self.world.events.now
+        return True
+
+    @property
+    def leads(self) -> bool:
+        return self.facts.get("role") == "master"
+
+    def number(self, name: str) -> int:
+        return int(self.facts.get(name, 0))
+
+
+class Operator:
+    """Owns what he believes: who should lead."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.watches = {port: Watch(world, port) for port in world.ports}
+        self.leader = world.ports[0]
+        self.calm = False
+        self._since = 0.0  # when he last decided
+        self.decisions = 0
+
+    def begin(self) -> None:
+        for watch in self.watches.values():
+            watch.begin()
+        self._world.events.after(PERIOD, self._work)
+
+    def _work(self) -> None:
+        world = self._world
+        if world.is_over:
+            return
+        world.events.after(PERIOD, self._work)
+        now, plan, rng = world.events.now, world.plan, world.rng
+        down_after = 2.0 if self.calm else plan.down_after
+        living = [each for each in self.watches.values() if now - each.heard_at < 2 * PERIOD + 1.0]
+        if now - self._since < (8.0 if self.calm else rng.choice((3.0, 6.0))):
+            return
+        if not self.calm and rng.random() < plan.foolish:
+            self._promote(rng.choice(list(self.watches.values())))
+        elif not self.calm and rng.random() < plan.failovers:
+            self._hand_over()
+        elif now - self.watches[self.leader].heard_at > down_after:
+            self._fail_over(living)
+        else:
+            self._look_after(living)
+
+    def _fail_over(self, living: list[Watch]) -> None:
+        leaders = [each for each in living if each.leads and each.number("leader_epoch")]
+        if leaders:
+            self._decide(max(leaders, key=lambda each: each.number("leader_epoch")).target)
+            return
+        fit = [each for each in living if each.number("slave_priority") or (self.calm and not each.leads)]
+        if fit:
+            best = max(fit, key=lambda each: (each.number("slave_priority"), each.number("master_repl_offset")))
+            self._promote(self._world.rng.choice(fit) if self.calm and self._world.rng.random() < 0.5 else best)
+
+    def _look_after(self, living: list[Watch]) -> None:
+        """Send those after the leader who do something else."""
+        chief = self.watches[self.leader]
+        if not chief.leads:
+            other = [each for each in living if each.leads]
+            if other:
+                self._decide(max(other, key=lambda each: each.number("leader_epoch")).target)
+            else:
+                self._fail_over([each for each in living if each is not chief] if not self.calm else living)
+            return
+        for each in living:
+            newer = each.leads and each.number("leader_epoch") > chief.number("leader_epoch")
+            if each is chief:
+                continue
+            if newer:
+                self._decide(each.target)
+                return
+            if each.leads or each.facts.get("master_port") != str(self.leader):
+                each.orders.append(("REPLICAOF", HOST, self.leader))
+                self._since = self._world.events.now
+
+    def _promote(self, watch: Watch) -> None:
+        watch.orders.append(("REPLICAOF", "NO", "ONE"))
+        self._decide(watch.target)
+
+    def _hand_over(self) -> None:
+        chief = self.watches[self.leader]
+        others = [port for port in self.watches if port != self.leader]
+        chief.orders.append(
+            self._world.rng.choice(
+                (
+                    ("FAILOVER",),
+                    ("FAILOVER", "TO", HOST, self._world.rng.choice(others), "TIMEOUT", 2000),
+                    ("FAILOVER", "TIMEOUT", 1000),
+                )
+            )
+        )
+        self._since = self._world.events.now
+
+    def _decide(self, port: int) -> None:
+        self.decisions += 1
+        self.leader = port
+        self._since = self._world.events.now

@@ -1,0 +1,123 @@
+"""The world of one seed: servers, network, clients, operator and faults on one virtual time, and how it ends.
+
+First all servers come and the streams are made, then the chaos, then calm: faults stop, the operator settles, and the
+servers must come to be alike, with everything that was promised.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+from respbroker.broker import follower_session
+from tests.simulation.replicas.checkers import Checker
+from tests.simulation.replicas.clients import Caller, Consumer, Producer, Reader, setup_requests
+from tests.simulation.replicas.events import Events
+from tests.simulation.replicas.faults import Faults
+from tests.simulation.replicas.history import Broken, History
+from tests.simulation.replicas.network import Network
+from tests.simulation.replicas.operator import HOST, Operator
+from tests.simulation.replicas.plan import Plan
+from tests.simulation.replicas.server import Server
+
+PORTS = (7001, 7002, 7003)
+CALM_SECONDS = 4.0  # clients go on for so long
+SETTLING_SECONDS = 240.0
+
+
+class World:
+    """One run. Everything is drawn from the seed."""
+
+    def __init__(self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False) -> None:
+        self.seed, self.verbose = seed, verbose
+        self.rng = random.Random(seed)
+        self.plan = Plan.draw(self.rng, loses_unsynced=loses_unsynced)
+        self.events = Events()
+        self.network = Network(self.events, self.rng, self.plan.delay)
+        self.ports = PORTS
+        self.history = History()
+        self.is_calm = self.is_over = False
+        self.happened: Counter[str] = Counter()
+        self.servers = {port: self._server(port) for port in PORTS}
+        self.checker = Checker(self)
+        self.callers: list[Caller] = []
+        self.operator = Operator(self)
+        self.faults = Faults(self)
+
+    def _server(self, port: int) -> Server:
+        settings = dict(self.plan.settings)
+        if port != PORTS[0]:
+            settings["replicaof"] = f"{HOST} {PORTS[0]}"
+        server = Server(port, settings, self.events, self.network, self.rng, self.plan.pace)
+        server.merges = self.plan.merges
+        return server
+
+    def note(self, what: str, server: Server | None = None) -> None:
+        """Something happened."""
+        self.happened[what] += 1
+        if self.verbose:
+            self.say(f"{server.port if server else ''} {what}")
+
+    def say(self, sentence: str) -> None:
+        print(f"{self.events.elapsed:9.3f} {sentence}")
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> World:
+        window, chunk = follower_session.WINDOW, follower_session.CHUNK_BYTES
+        patched: Any = follower_session
+        patched.WINDOW, patched.CHUNK_BYTES = self.plan.window, self.plan.chunk
+        try:
+            self._begin()
+            self._chaos()
+            self._calm()
+            self.checker.end()
+        finally:
+            patched.WINDOW, patched.CHUNK_BYTES = window, chunk
+        return self
+
+    def _begin(self) -> None:
+        for server in self.servers.values():
+            server.after_tick, server.promises = self.checker.after_tick, self.checker.promises_of
+            server.start()
+        first = self.servers[PORTS[0]]
+        self._wait("the servers do not come together", self.checker.are_level, 60.0)
+        for words in setup_requests():
+            self.checker.ask(first, *words)
+        self._wait("the followers do not follow", self.checker.are_level, 60.0)
+
+    def _wait(self, failure: str, is_done: Any, seconds: float) -> None:
+        give_up_at = self.events.now + seconds
+        while not is_done():
+            if self.events.now > give_up_at:
+                raise Broken(f"{failure}: {self.checker.picture()}")
+            self.events.run_until(self.events.now + 0.5)
+
+    def _chaos(self) -> None:
+        self.callers = [Producer(self, f"p{n}", idempotent=n % 3 == 0) for n in range(4)]
+        self.callers += [Reader(self, f"r{n}") for n in range(2)]
+        self.callers += [Consumer(self, f"c{n}") for n in range(3)]
+        for caller in self.callers:
+            caller.begin()
+        self.operator.begin()
+        self.faults.begin()
+        self.events.run_until(self.events.now + self.plan.seconds)
+
+    def _calm(self) -> None:
+        self.is_calm = self.operator.calm = True
+        self.note("calm")
+        self.network.heal()
+        self.network.delay = 0.001
+        for server in self.servers.values():
+            server.paused_until = 0.0
+            server.dying, server.disk.stop_at = "", None
+            server.start()
+            server.pause(0.0)
+        self.events.run_until(self.events.now + CALM_SECONDS)
+        for caller in self.callers:
+            caller.retired = True
+        self._wait("the servers do not settle", self.checker.are_level, SETTLING_SECONDS)
+        self.events.run_until(self.events.now + 4.0)  # whoever still waits is answered
+        self._wait("the servers do not settle", self.checker.are_level, SETTLING_SECONDS)
+        self.is_over = True
