@@ -154,7 +154,7 @@ def _append_with_ids(ctx: Context, requests: list[list[bytes]], start: int, out:
         return 0
     count = 0
     for words in islice(requests, start, None):
-        if words[1] != key or words[0] != name or len(words) <= _PLAIN or not len(words) & 1:
+        if len(words) <= _PLAIN or not len(words) & 1 or words[1] != key or words[0] != name:
             break
         try:
             entry_id = parse_id(words[2])

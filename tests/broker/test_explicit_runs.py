@@ -28,6 +28,19 @@ def test_an_id_that_is_none_or_not_above_the_last_is_dealt_with_in_its_place(odd
     same([add(b"1-1")], [add(b"5-0"), add(odd), add(b"6-0"), add(odd), add(odd), add(b"8-0"), add(b"9-0")])
 
 
+def test_other_requests_end_a_run() -> None:
+    others = [
+        [b"PING"],
+        [b"XLEN", b"s"],
+        [b"XADD"],
+        [b"XADD", b"s"],
+        [b"XADD", b"s", b"9-0"],
+        [b"XADD", b"s", b"9-0", b"f"],
+    ]
+    for other in others:
+        same([add(b"1-1")], [add(b"2-0"), add(b"3-0"), other, add(b"4-0"), add(b"5-0"), other])
+
+
 def test_up_to_the_last_id_and_beyond() -> None:
     last = b"18446744073709551615-1844674407370955161"
     replies = same([add(b"1-1")], [add(last + b"%d" % digit) for digit in (3, 4, 5, 5, 4)])
