@@ -21,6 +21,7 @@ from respbroker.replication.messages import (
     DROP,
     FRESH,
     HANDOVER_WORDS,
+    LEAVE_WORDS,
     SOME,
     BadMessage,
     Hello,
@@ -305,3 +306,8 @@ class Following(Frames):
         if self.lead_at is not None:
             return self.lead_at
         return self._retry_at if self.peer is None else self.heard_at + SILENCE_SECONDS
+
+    def leave(self) -> None:
+        """The node stops: nothing is to wait for it."""
+        if self.peer is not None and self.is_up:
+            self.peer.out.append(bulk_array(LEAVE_WORDS))

@@ -232,6 +232,14 @@ class Leading:
         session.heard_at = self._node.now
         self.count()
 
+    def left(self, client: Client) -> None:
+        """A follower is about to stop."""
+        session = self.sessions.get(client.id)
+        if session is not None:
+            self.in_sync.leave(session.node)
+            self.count()
+            self._node.close(client, at_once=True)
+
     def gone(self, client: Client) -> None:
         """The connection of a follower has ended."""
         session = self.sessions.pop(client.id, None)

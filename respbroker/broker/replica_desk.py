@@ -151,7 +151,6 @@ class ReplicaDesk:
         ensure_near(candidacy.epoch, promised)
         granted, reason = vote(promised, ours, candidacy.epoch, theirs)
         if granted:
-            replication.stand_down()
             replication.promise(candidacy.epoch, candidacy.node)
             if replication.leading is not None or replication.unconfirmed:
                 host = self._host_of(candidacy.host)
@@ -198,6 +197,9 @@ class ReplicaDesk:
         session = None if leading is None else leading.sessions.get(client.id)
         if session is not None and self._handover is None:
             self.hand_over((session.host, session.port), int(WANTED_SECONDS * 1000))
+
+    def left(self, client: Client) -> None:
+        self._leading().left(client)
 
     def stay(self) -> None:
         if self._handover is None:

@@ -170,6 +170,8 @@ class Replication(Members, Positions):
         """A clean stop: remember how far the node has come."""
         if self.is_remembered:
             self._remember()
+        if self.following is not None:
+            self.following.leave()
 
     # -- positions ---------------------------------------------------------------------------------------------------
 
@@ -369,12 +371,6 @@ class Replication(Members, Positions):
                 self.canvass.end()
             self.canvass = Canvass(self._node, self, epoch=epoch)
 
-    def stand_down(self) -> None:
-        """Another one is agreed to: votes for this node count no more, or it would lead in an epoch below that."""
-        if self.canvass is not None and not self.canvass.is_decided:
-            self.canvass.end()
-            self.canvass = None
-
     def follows_node(self, host: str, port: int) -> bool:
         """Whether this node follows the one at an address."""
         return self.following is not None and (self.following.host, self.following.port) == (host, port)
@@ -382,6 +378,9 @@ class Replication(Members, Positions):
     def promise(self, epoch: int, node: str) -> None:
         """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""
         assert epoch > self.state.promised or (epoch, node) == (self.state.promised, self.state.promised_to)
+        if node != self.state.node and self.canvass is not None and not self.canvass.is_decided:
+            self.canvass.end()  # votes for this node that come now would make it lead in an epoch below that
+            self.canvass = None
         self.save(promised=epoch, promised_to=node)
         if self.following is not None:
             self.following.lead_at = None

@@ -49,6 +49,12 @@ def handover(ctx: Context, words: list[bytes]) -> Reply:
     return None
 
 
+def leave(ctx: Context, words: list[bytes]) -> Reply:
+    """A follower is about to stop; nothing is answered."""
+    ctx.replicas.left(ctx.client)
+    return None
+
+
 def vote(ctx: Context, words: list[bytes]) -> Reply:
     """Another node wants to lead: ``1``, or ``0`` and why not; and the highest epoch that is known here."""
     try:
@@ -76,6 +82,8 @@ ACK <received> <position> <synced>
     It has taken what it was sent.
 HANDOVER
     It was told to lead: its leader is to hand over.
+LEAVE
+    It is about to stop: nothing is to wait for it.
 VOTE <dataset> <epoch> <node> <host> <port> <last-epoch> [<log> <end> ...]
     A node asks to lead.
 LEADS <dataset> <node> <host> <port> <history>
@@ -103,6 +111,7 @@ COMMANDS: Final = (
             _row("ACK", 5, ack, "A follower has taken what it was sent.", "received position synced",
                  _PEER | Flag.SKIP_MONITOR | Flag.SKIP_SLOWLOG | Flag.FAST),
             _row("HANDOVER", 2, handover, "A follower was told to lead: its leader is to hand over.", ""),
+            _row("LEAVE", 2, leave, "A follower is about to stop: nothing is to wait for it.", ""),
             _row("VOTE", -8, vote, "A node asks to lead.",
                  "dataset epoch node host port last-epoch [log end-offset [log end-offset ...]]"),
             _row("LEADS", 7, leads, "A node tells that it leads.", "dataset node host port history"),

@@ -127,6 +127,11 @@ class InSync:
                 self._change(self.members | {node})
         self._raise()
 
+    def leave(self, node: str) -> None:
+        """The follower says that it is about to stop: nothing waits for it any more."""
+        self._drop(self._followers[node])
+        self._raise()
+
     def detach(self, node: str, now: float) -> None:
         """The connection is lost. A member stays one until its time is over."""
         follower = self._followers[node]

@@ -279,6 +279,9 @@ def acknowledgement(received: int, position: int, synced: int) -> list[bytes]:
 #: A follower that was told to lead asks its leader to hand over; not answered, but by the frame `LEAD`.
 HANDOVER_WORDS: Final = (b"REPLICATE", b"HANDOVER")
 
+#: A follower that is about to stop leaves the in-sync set, so that nothing waits for it; not answered.
+LEAVE_WORDS: Final = (b"REPLICATE", b"LEAVE")
+
 
 @attrs.frozen
 class Candidacy:

@@ -339,6 +339,7 @@ class Loop:
         sync_files(request)
         self.node.durability.synced(request)
         self.node.stop()
+        self.peers.after_tick(now.seconds)
         self.connections.send(self.commit.release_all(), now.seconds)
         self.connections.answer(self.node.take_outputs(), now.seconds)
 

@@ -144,3 +144,12 @@ def test_what_a_replaced_leader_holds_is_never_told(cluster: Cluster, leader: Me
     assert cluster.take(reader) == b""
     assert reader.kill
     assert cluster.ask(leader, leader.client(), "XLEN", "s") == b":0\r\n"
+
+
+def test_nothing_waits_for_a_follower_that_is_stopped(cluster: Cluster, leader: Member, follower: Member) -> None:
+    assert follower.node is not None
+    follower.node.replication.stop()
+    cluster.settle()
+    follower.paused = True
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    assert b"in_sync_replicas:1" in cluster.ask(leader, leader.client(), "INFO", "replication")
