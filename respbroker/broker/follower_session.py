@@ -70,6 +70,7 @@ class FollowerSession:
     acknowledged: int = 0  #: position
     heard_at: float = 0.0
     frame_at: float = 0.0  #: when the last frame was sent
+    news_waits: bool = False  #: it knows less of these than there is to know, for a tick
     told: tuple[int, bool] = (-1, False)  #: high watermark, and whether it is in sync, as it knows them
     _readers: dict[int, RawReader] = attrs.Factory(dict)
     _from_start: set[int] = attrs.Factory(set)  # those behind that the follower has nothing of

@@ -176,6 +176,7 @@ class Following(Frames):
         self._inbox.clear()
         self._received = 0
         self._acknowledge = False
+        self._acknowledged = None
         self._copies.forget()
 
     # -- what the leader says --------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.broker.log_copies import LogCopies
 from respbroker.replication.messages import (
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
 
+ACKNOWLEDGE_SECONDS: Final = 0.25  # a sign of life of the leader is answered, other news without batches is not
+
 
 class Frames:
     """The half of `respbroker.broker.following.Following` that comes behind the handshake."""
@@ -56,6 +58,8 @@ class Frames:
         self.touched: set[int] = set()  #: logs appended to since `position` last moved
         self._received = 0
         self._acknowledge = False
+        self._acknowledged: tuple[int, int, int] | None = None  # as the leader was told last
+        self._acknowledged_at = 0.0
         self._copies = LogCopies(node)
 
     def take_frame(self, words: list[Any]) -> None:
@@ -135,8 +139,11 @@ class Frames:
             self._acknowledge = False
             replication = self._replication
             position = replication.local_position if self.level else 0
-            words = acknowledgement(self._received, position, replication.synced_position if self.level else 0)
-            self.peer.out.append(bulk_array(words))
+            progress = self._received, position, replication.synced_position if self.level else 0
+            now = self._node.now
+            if progress != self._acknowledged or now - self._acknowledged_at >= ACKNOWLEDGE_SECONDS:
+                self._acknowledged, self._acknowledged_at = progress, now
+                self.peer.out.append(bulk_array(acknowledgement(*progress)))
 
     def was_synced(self) -> None:
         """More is on the disk than the leader was told of."""

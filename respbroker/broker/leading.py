@@ -109,7 +109,12 @@ class Leading:
         if not session.introduced:
             session.introduced = True
             self._tell_members(session)
-        if taken or session.level != was_level or news != session.told or due:
+        told = bool(taken) or session.level != was_level or due
+        if not told and news != session.told:  # the next tick comes at once and may have more to tell with it
+            told = session.news_waits or is_member != session.told[1]
+            session.news_waits = not told
+        if told:
+            session.news_waits = False
             flags |= (IN_SYNC if is_member else 0) | (LEVEL if session.level else 0)
             session.say_tick(Tick(replication.position, replication.high_watermark, flags, ()), taken)
             session.told, session.frame_at = news, node.now
@@ -278,6 +283,8 @@ class Leading:
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
         if self._replication.local_position > self.in_sync.local:  # what was synced since the last tick
+            return self._node.now
+        if any(session.news_waits for session in self.sessions.values()):
             return self._node.now
         deadline = min(
             (session.frame_at + HEARTBEAT_SECONDS for session in self.sessions.values() if session.listed),
