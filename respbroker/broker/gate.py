@@ -75,13 +75,17 @@ class Gate:
         self._needs.clear()
         everything = self._everything
         for client in served:
-            self._hold(client, everything, high_watermark)
+            if client.out and (everything > high_watermark or client in self._held):
+                self._hold(client, everything)
+        held = self._held
         for client, requests in (*batch, *others):
             if client.out and not client.replica and not _only_refused(client.out):
-                self._hold(client, self._need(client, requests, high_watermark), high_watermark)
+                need = self._need(client, requests, high_watermark)
+                if need > high_watermark or client in held:
+                    self._hold(client, need)
         for client in self._held:
             if client.out and not client.closing:  # else what was let go waits only to be sent with the rest
-                self._hold(client, 0, high_watermark)
+                self._hold(client, 0)
         if high_watermark != self._released:
             self._released = high_watermark
             self._release(high_watermark)
@@ -94,17 +98,16 @@ class Gate:
         else:
             client.out.append(output)
 
-    def _hold(self, client: Client, need: int, high_watermark: int) -> None:
-        """Put aside what is to be sent to a client, if it must wait or something before it does."""
+    def _hold(self, client: Client, need: int) -> None:
+        """Put aside what is to be sent to a client, for it must wait or something before it does."""
+        out, client.out = client.out, []
         held = self._held.get(client)
-        if not client.out or (held is None and need <= high_watermark):
-            return
         if held is None:
-            held = self._held[client] = deque()
-        held.append((max(need, held[-1][0]) if held else need, client.out))
-        if len(held) > HELD_MAX or weight(client.out) > HELD_BYTES_MAX:
+            self._held[client] = deque(((need, out),))
+        else:
+            held.append((max(need, held[-1][0]), out))
+        if (held is not None and len(held) > HELD_MAX) or weight(out) > HELD_BYTES_MAX:
             client.awaiting = True
-        client.out = []
 
     @property
     def _is_ahead(self) -> bool:
@@ -140,11 +143,11 @@ class Gate:
                 continue
             while held and held[0][0] <= high_watermark:
                 client.out += held.popleft()[1]
-            if client.out:
-                self._node.speaks(client)
             if not held:
                 client.awaiting = False
                 del self._held[client]
+            if client.out:
+                self._node.speaks(client)
 
     def forget(self, client: Client) -> None:
         """The client is gone."""
