@@ -107,6 +107,9 @@ class Canvass:
     def work(self) -> None:
         """At the beginning of a tick: decide if it can be decided, and go on asking and telling."""
         replication = self._replication
+        self.ballot.minimum = (
+            self._node.settings.min_insync_replicas
+        )  # an operator may lower it now that it cannot be won
         if not self.is_decided and self._is_won():
             self.is_decided = True
             replication.lead(self.epoch)

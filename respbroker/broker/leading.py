@@ -159,7 +159,7 @@ class Leading:
             if other.node == hello.node and other.client is not client:  # it has come back on another connection
                 if (other.host, other.port) != (host, hello.port):
                     twins = f"{other.host}:{other.port} and {host}:{hello.port}"
-                    node.housekeeping.notices.add(1, f"times {twins} came as one node: is one's directory a copy?")
+                    node.housekeeping.notices.happened(f"{twins} come as one node: is one's directory a copy?")
                 self.gone(other.client)
                 node.close(other.client, at_once=True)
         client.replica = True

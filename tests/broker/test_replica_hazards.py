@@ -94,3 +94,21 @@ def test_two_followers_with_one_directory_copied_count_as_one(cluster: Cluster, 
     cluster.advance(100)
     assert b"in_sync_replicas:3" in cluster.ask(leader, leader.client(), "INFO", "replication")
     assert any("is one's directory a copy" in sentence for sentence in leader.reports)
+
+
+def test_with_a_minimum_of_one_the_last_server_leads_with_what_it_has(cluster: Cluster, three: list[Member]) -> None:
+    leader, one, two = three
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    for member in (leader, two):
+        cluster.kill(member)
+    operator = one.client()
+    cluster.ask(one, operator, "REPLICAOF", "NO", "ONE")
+    for _ in range(3):
+        cluster.advance(1100)
+    assert role(cluster, one) == b"slave"
+    cluster.ask(one, operator, "CONFIG", "SET", "min.insync.replicas", "1")
+    cluster.advance(1100)
+    assert role(cluster, one) == b"master"
+    for _ in range(4):
+        cluster.advance(1100)
+    assert cluster.ask(one, one.client(), "XLEN", "s") == b":1\r\n"
