@@ -18,26 +18,22 @@ class BareFollower:
     """What it has of a leader's data, and the connection to it."""
 
     def __init__(self, node: str) -> None:
-        self.node = node
-        self.dataset, self.history = b"0" * 40, b"-"
+        self.node, self.dataset, self.history = node, b"0" * 40, b"-"
         self.logs: dict[int, Files] = {}
-        self.lost: set[int] = set()
-        self.position = 0
-        self.flags = 0
-        self.verdicts: list[Any] = []
-        self.wanted = b""
+        self.lost: set[int] = set()  #: logs that cannot be read any more
+        self.position = self.flags = self._received = 0
+        self.wanted, self.verdicts = b"", list[Any]()
         self.kinds: set[bytes] = set()  #: of frames that came
-        self._received = 0
 
     def connect(self, port: int) -> None:
         """HELLO and LOGS; frames come from then on."""
         self._received = self.flags = 0
-        self._connection = redis.Connection(port=port, protocol=2, socket_timeout=20)
+        self.connection = redis.Connection(port=port, protocol=2, socket_timeout=20)
         answer = self._ask("HELLO", 1, self.dataset, self.node, self.history, self.position, 1, 0, "", "", 1)
         _, self.dataset, _, self.history, _, self.wanted, *numbers = answer
         if self.wanted == b"fresh":
             self.logs.clear()
-        listed = {b"fresh": [], b"all": list(self.logs), b"some": list(map(int, numbers))}[self.wanted]
+        listed = list(map(int, numbers)) if self.wanted == b"some" else list(self.logs)
         self.verdicts = self._ask("LOGS", *(word for number in listed for word in (number, *self._end(number))))
         for kind, number, offset in zip(*[iter(self.verdicts)] * 3, strict=True):
             if kind == b"drop":
@@ -45,18 +41,9 @@ class BareFollower:
             else:
                 self._cut(self.logs[int(number)], int(offset))
 
-    def disconnect(self) -> None:
-        self._connection.disconnect()
-
-    def lose(self, number: int) -> None:
-        """A log cannot be read any more; what is left is no beginning of the leader's order."""
-        self.lost.add(number)
-        self.position = 0
-
     def take(self) -> None:
         """The next frame, and the answer to it."""
-        frame: list[bytes] = self._connection.read_response()
-        kind, *words = frame
+        kind, *words = self.connection.read_response()
         self.kinds.add(kind)
         if kind == b"copy":
             self.logs[int(words[0])] = {}
@@ -67,14 +54,13 @@ class BareFollower:
             for number, begins_segment, batches in zip(*[iter(words[3:])] * 3, strict=True):
                 self._append(int(number), begins_segment == b"1", batches)
             self.flags = int(words[2])
-            if self.flags & LEVEL:
-                self.position = int(words[0])
+            self.position = int(words[0]) if self.flags & LEVEL else 0
         position = self.position if self.flags & LEVEL else 0
-        self._connection.send_command("REPLICATE", "ACK", self._received, position, position)
+        self.connection.send_command("REPLICATE", "ACK", self._received, position, position)
 
     def _ask(self, *words: object) -> Any:
-        self._connection.send_command("REPLICATE", *words)
-        return self._connection.read_response()
+        self.connection.send_command("REPLICATE", *words)
+        return self.connection.read_response()
 
     def _append(self, number: int, begins_segment: bool, batches: bytes) -> None:
         files = self.logs.setdefault(number, {})
@@ -86,25 +72,23 @@ class BareFollower:
 
     def _end(self, number: int) -> tuple[int, int]:
         """Where a log ends, and the epoch of its last batch."""
-        if number in self.lost:
-            return -1, 0
-        *_, (_, span, _, epoch, base) = [(0, 0, 0, 0, 0), *self._batches(self.logs.get(number, {}))]
-        return base + span, epoch
+        last = [(0, 0, 0, 0, 0), *self._batches(self.logs.get(number, {}))][-1]
+        return (-1, 0) if number in self.lost else (last[4], last[2])
 
     def _batches(self, files: Files) -> list[tuple[int, int, int, int, int]]:
-        """For each batch its segment, the offsets it covers, its place there, its epoch, its first offset."""
+        """For each batch its segment, its place there, its epoch, its first offset, its end offset."""
         found = []
         for first in sorted(files):
             at = 0
             while at < len(files[first]):
                 size, _, epoch, base = struct.unpack_from("<IIIQ", files[first], at + 4)
                 (span,) = struct.unpack_from("<I", files[first], at + 76)
-                found.append((first, span, at, epoch, base))
+                found.append((first, at, epoch, base, base + span))
                 at += size
         return found
 
     def _cut(self, files: Files, offset: int) -> None:
-        for first, _, at, _, base in reversed(self._batches(files)):
+        for first, at, _, base, _ in reversed(self._batches(files)):
             if base >= offset:
                 del files[first][at:]
                 if not files[first]:

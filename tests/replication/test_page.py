@@ -71,7 +71,7 @@ def test_it_goes_on_where_it_was_when_it_comes_back(leader):
     follower = BareFollower("0123456789abcdef")
     follower.connect(leader.port)
     catch_up(follower, client)
-    follower.disconnect()
+    follower.connection.disconnect()
     for n in range(10):
         client.xadd("stream", {"n": n})
     before = len(follower.logs[1][0]) + len(follower.logs[2][0])
@@ -89,8 +89,9 @@ def test_a_log_that_it_cannot_read_any_more_is_sent_anew(leader):
     follower = BareFollower("0123456789abcdef")
     follower.connect(leader.port)
     catch_up(follower, client)
-    follower.disconnect()
-    follower.lose(1)
+    follower.connection.disconnect()
+    follower.lost.add(1)
+    follower.position = 0
     follower.connect(leader.port)
     assert follower.wanted == b"all"
     catch_up(follower, client)
