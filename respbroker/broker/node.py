@@ -101,7 +101,7 @@ class Node(NodeKeys, NodeReplicas):
         self._lock = lock_directory(filesystem, directory)
         in_background = settings.appendfsync != "always"  # its replies may speak only of what is on the disk
         store = ReplicationStore(filesystem, directory)
-        following = store.begins_following(settings.replicaof)
+        following = not store.begins_leading(settings.replicaof, settings.min_insync_replicas)
         self.keyspace = Keyspace(filesystem, directory, settings, now.ms, settle=not in_background, following=following)
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)

@@ -65,7 +65,7 @@ class Replication(Members, Positions):
                 self._follow(*self._node.settings.replicaof, told=True)
         elif state.leader is not None:
             self._follow(*state.leader)
-        elif state.in_sync or (state.members and self._node.settings.min_insync_replicas > 1):
+        elif self._store.begins_unconfirmed(self._node.settings.min_insync_replicas):
             self.unconfirmed = True
             self._adopt_role()
             self.canvass = Canvass(self._node, self, confirm=True)
@@ -329,7 +329,7 @@ class Replication(Members, Positions):
 
     def _adopt_role(self) -> None:
         node = self._node
-        node.keyspace.following = self.follows
+        node.keyspace.following = self.follows or self.unconfirmed  # who waits puts up with what it finds
         node.keyspace.on_key_changed = node.key_replicated if self.follows else None
         node.keyspace.frozen = self.follows or self.unconfirmed or bool(node.durability.refusal)
         node.settings_changed()

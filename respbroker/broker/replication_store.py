@@ -31,9 +31,16 @@ class ReplicationStore:
         except ValueError as problem:
             raise CorruptLog(f"the file cannot be read: {problem}", file=self.path) from None
 
-    def begins_following(self, replicaof: tuple[str, int] | None) -> bool:
-        """Whether a node with this memory and that setting starts as a follower."""
-        return self.state.leader is not None if self.state is not None else bool(replicaof)
+    def begins_unconfirmed(self, minimum: int) -> bool:
+        """Whether a node with this memory and that ``min.insync.replicas`` led, and others may know a newer leader."""
+        state = self.state
+        return state is not None and state.leader is None and bool(state.in_sync or (state.members and minimum > 1))
+
+    def begins_leading(self, replicaof: tuple[str, int] | None, minimum: int) -> bool:
+        """Whether a node with this memory and these settings leads when it starts, and may change what it finds."""
+        if self.state is None:
+            return not replicaof
+        return self.state.leader is None and not self.begins_unconfirmed(minimum)
 
     def save(self, state: ReplicationState) -> None:
         """Remember ``state``; it is on the disk when this returns.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,18 @@ def test_a_leader_that_comes_back_and_is_told_to_lead_still_asks_for_votes(clust
     for _ in range(4):
         cluster.advance(1100)
     assert cluster.ask(leader, leader.client(), "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+
+
+def test_a_leader_that_comes_back_without_a_log_changes_nothing_before_it_leads(
+    cluster: Cluster, leader: Member
+) -> None:
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    follower = follower_of(cluster, leader)
+    cluster.kill(leader)
+    (log,) = Path(leader.directory, "streams").iterdir()
+    shutil.rmtree(log)  # as if it had never been synced
+    cluster.start(leader)
+    for _ in range(4):
+        cluster.advance(1100)
+    assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":1\r\n"
+    assert cluster.ask(leader, leader.client(), "XLEN", "s") == b":1\r\n"

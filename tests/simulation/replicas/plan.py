@@ -63,6 +63,10 @@ class Plan:
             "clock": 1.0,
         }
         faults = {kind: weight for kind, weight in kinds.items() if kind == "heal" or rng.random() < 0.6}
+        if loses_unsynced:
+            minimum, policy = 2, "everysec"
+            settings |= {"appendfsync": policy, "min.insync.replicas": "2"}
+            faults |= {"power": 6.0, "isolate": 6.0}
         return cls(
             minimum=minimum,
             policy=policy,
@@ -73,16 +77,16 @@ class Plan:
                 job=rng.choice((0.01, 2.0)),
             ),
             delay=rng.choice((0.001, 0.01, 0.05)),
-            think=rng.choice((0.1, 0.3)),
+            think=rng.choice((0.15, 0.5)),
             large=rng.random() < 0.3,
             window=window,
             chunk=min(window, rng.choice((700, 3000, 512 << 10))),
             merges=rng.random() < 0.5,
-            seconds=rng.choice((10.0, 20.0)),
+            seconds=rng.choice((8.0, 16.0)),
             fault_every=rng.choice((0.5, 1.0, 2.0)),
             faults=faults,
             down_after=rng.choice((1.5, 3.0)),
-            foolish=rng.choice((0.0, 0.02, 0.1)) if minimum > 1 or rng.random() < 0.3 else 0.0,
+            foolish=rng.choice((0.0, 0.02, 0.3)) if minimum > 1 or rng.random() < 0.3 else 0.0,
             failovers=rng.choice((0.0, 0.03)),
             jumps=rng.random() < 0.3,
             loses_unsynced=loses_unsynced,
