@@ -92,13 +92,15 @@ class Server:
             return False
         return True
 
-    def start_again(self) -> None:
-        """The same command on the same port and directory, after an end; the log is continued."""
+    def start_again(self, *, loaded: bool = True) -> None:
+        """The same command on the same port and directory, after an end; the log is continued. Without ``loaded``
+        an answer is enough, be it that the data is not there yet.
+        """
         assert self.has_ended()
         self.process = _spawn(self.command, self.log_path, self.environment)
         if self not in RUNNING:
             RUNNING.append(self)
-        _wait_until_serving(self)
+        _wait_until_serving(self, loaded=loaded)
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, nothing is said goodbye to."""
@@ -170,14 +172,14 @@ def _spawn(command: list[str], log_path: Path, environment: Mapping[str, str] | 
         )
 
 
-def _wait_until_serving(server: Server) -> None:
+def _wait_until_serving(server: Server, *, loaded: bool = True) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise NotStarted(f"{server.name} ended with {server.process.returncode}:\n{server.log_text()}")
         try:
             with Wire(HOST, server.port, timeout=2.0) as wire:
-                if wire.call("PING")[:1] in (b"+", b"-") and not wire.call("PING").startswith(b"-LOADING"):
+                if wire.call("PING")[:1] in (b"+", b"-") and not (loaded and wire.call("PING").startswith(b"-LOADING")):
                     return
         except (OSError, ConnectionEnded, NoReply):
             time.sleep(0.02)  # between two attempts to connect
