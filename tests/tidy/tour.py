@@ -31,9 +31,10 @@ sentence of its docstring, so what is said here is said there. An hour is enough
 TAIL: Final = """\
 ## Beside the source
 
-`examples/` are programs to start from: six numbered ones, and `examples/flights`, the whole thing. `tests/` follows
-the packages; [testing](testing.md) says what is where and how to run it. Who may import whom is a table in
-`tests/tidy/test_layers.py`: `storage` and `model` import nothing of ours, `server` is imported by nobody.
+`examples/` are programs to start from: six numbered ones, and three of several processes each, `examples/flights`,
+`examples/aircraft` and `examples/replicas`. `tests/` follows the packages; [testing](testing.md) says what is where and
+how to run it. Who may import whom is a table in `tests/tidy/test_layers.py`: `storage` and `model` import nothing of
+ours, `server` is imported by nobody.
 """
 
 
