@@ -243,6 +243,7 @@ class Leading:
         if session is not None:
             self.in_sync.leave(session.node)
             self.count()
+            self.gone(client)
             self._node.close(client, at_once=True)
 
     def gone(self, client: Client) -> None:

@@ -35,6 +35,11 @@ class NodeReplicas:
         leading = self.replication.leading
         return [] if leading is None else leading.take_frames()
 
+    def leave(self) -> None:
+        """This node is about to stop: its leader is to wait for it no more."""
+        if self.replication.following is not None:
+            self.replication.following.leave()
+
     def peer_connected(self, peer: Peer, now: Now) -> None:
         """The connection stands."""
         owner = self.replication.peers.of(peer)

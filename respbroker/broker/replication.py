@@ -170,8 +170,6 @@ class Replication(Members, Positions):
         """A clean stop: remember how far the node has come."""
         if self.is_remembered:
             self._remember()
-        if self.following is not None:
-            self.following.leave()
 
     # -- positions ---------------------------------------------------------------------------------------------------
 

@@ -148,7 +148,7 @@ def test_what_a_replaced_leader_holds_is_never_told(cluster: Cluster, leader: Me
 
 def test_nothing_waits_for_a_follower_that_is_stopped(cluster: Cluster, leader: Member, follower: Member) -> None:
     assert follower.node is not None
-    follower.node.replication.stop()
+    follower.node.leave()
     cluster.settle()
     follower.paused = True
     assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"

@@ -180,6 +180,9 @@ class ToyNode:
     def take_frames(self):
         return [client for client in self._replicas() if client.out]
 
+    def leave(self):
+        self.told_of_peers.append("leave")
+
     def take_peers(self):
         wanted, self.wanted_peers = self.wanted_peers, []
         return wanted
