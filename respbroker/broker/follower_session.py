@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 32 << 20  #: bytes of batches on the way to a follower; more is read from disk when it has taken these
 CHUNK_BYTES: Final = 512 << 10  # read from a log that is behind at a time
-CHUNKS_PER_TICK: Final = 8  # so that a follower that catches up holds up no tick
+CHUNKS_PER_TICK: Final = 2  # so that a follower that catches up holds up no tick
 _CATALOG: Final = 0
 
 

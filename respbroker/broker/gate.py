@@ -79,9 +79,9 @@ class Gate:
                 self._hold(client, everything)
         held = self._held
         for client, requests in (*batch, *others):
-            if client.out and not client.replica and not _only_refused(client.out):
+            if client.out and not client.replica:
                 need = self._need(client, requests, high_watermark)
-                if need > high_watermark or client in held:
+                if (need > high_watermark or client in held) and not _only_refused(client.out):
                     self._hold(client, need)
         for client in self._held:
             if client.out and not client.closing:  # else what was let go waits only to be sent with the rest
