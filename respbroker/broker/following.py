@@ -85,6 +85,11 @@ class Following(Frames):
         """Whether the leader's batches arrive."""
         return self.stage is Stage.FRAMES
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether the leader is there: it has just said something."""
+        return self.is_up and self._node.now - self.heard_at <= WANTED_SECONDS
+
     # -- the connection --------------------------------------------------------------------------------------------
 
     def work(self) -> None:
@@ -153,7 +158,7 @@ class Following(Frames):
         """This node was told to lead: have its leader hand over. False: that one is not there, or took too long."""
         now = self._node.now
         if self.lead_at is None:
-            if self.peer is None or not self.in_sync or not self.is_up or now - self.heard_at > WANTED_SECONDS:
+            if self.peer is None or not self.in_sync or not self.is_heard:
                 return False
             self.peer.out.append(bulk_array(HANDOVER_WORDS))
             self.lead_at = now + WANTED_SECONDS

@@ -29,6 +29,10 @@ def ensure_near(epoch: int, known: int) -> None:
         raise ReplyError(f"epoch {epoch} is out of reach: {known} is the highest that is known here")
 
 
+#: Who was to lead and lacked something is handed over to within this time, by one that had it.
+SUCCESSION_SECONDS: Final = 10.0
+
+
 class ReplicaDesk:
     """Owns nothing but a handover under way; all else is `Replication`'s."""
 
@@ -36,6 +40,7 @@ class ReplicaDesk:
         self._node = node
         self._replication = replication
         self._handover: Handover | None = None
+        self._successor = "", 0.0  # who is to lead as soon as it has everything, and until when that is wanted
 
     # -- for ROLE and INFO -----------------------------------------------------------------------------------------
 
@@ -157,7 +162,16 @@ class ReplicaDesk:
                 replication.wish(lambda: replication.follow(host, candidacy.port))
         elif last is not None and last.leader == candidacy.node and candidacy.epoch > promised:
             replication.wish(replication.promote)  # it led, and has lost what is here
+        elif theirs.epoch == ours.epoch and candidacy.epoch > promised and self._is_orphan:
+            self._successor = candidacy.node, self._node.now + SUCCESSION_SECONDS
+            replication.wish(lambda: replication.promote(epoch=candidacy.epoch + 1))
         return granted, reason, max(promised, candidacy.epoch) if granted else promised
+
+    @property
+    def _is_orphan(self) -> bool:
+        """Whether this node follows a leader that is not there."""
+        following = self._replication.following
+        return following is not None and not following.is_heard
 
     def hear_of(self, leads: Leads) -> None:
         replication, state = self._replication, self._replication.state
@@ -208,7 +222,17 @@ class ReplicaDesk:
         self._handover = None
 
     def work(self) -> None:
-        """At the end of a tick: let a handover go on."""
+        """At the end of a tick: let a handover go on, or have one begin."""
+        successor, until = self._successor
+        leading = self._replication.leading
+        if successor and self._node.now >= until:
+            self._successor = "", 0.0
+        elif successor and leading is not None and self._handover is None:
+            for session in leading.sessions.values():
+                if session.node == successor and session.level:
+                    self._successor = "", 0.0
+                    self.hand_over((session.host, session.port), int(WANTED_SECONDS * 1000))
+                    break
         if self._handover is not None and self._handover.work():
             self._handover = None
 

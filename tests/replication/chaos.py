@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -298,6 +299,7 @@ def main() -> int:
         directory = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
         try:
             print(run(directory, seed, options.seconds, with_sentinels=options.sentinels), flush=True)
+            shutil.rmtree(directory)
         except AssertionError as failure:
             failed += 1
             kind = "broken" if isinstance(failure, Broken) else "failed"

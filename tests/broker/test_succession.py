@@ -1,0 +1,25 @@
+"""A follower is told to lead while its leader is dead, and another one has more: that one leads, and hands over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.broker.test_replicas import follower_of
+from tests.support.cluster import Cluster
+
+
+def test_who_has_more_than_the_one_that_was_chosen_leads_and_hands_over_to_it(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001, min_insync_replicas="2")
+    chosen, other = (follower_of(cluster, leader, port, min_insync_replicas="2") for port in (7002, 7003))
+    cluster.held.add((leader.port, chosen.port))
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "only one of them has it")
+    cluster.kill(leader)
+    assert cluster.ask(chosen, chosen.client(), "REPLICAOF", "NO", "ONE") == b"+OK\r\n"
+    for _ in range(5):
+        cluster.advance(100)
+    assert any("lacks" in sentence for sentence in chosen.reports)
+    assert b"role:master" in cluster.ask(chosen, chosen.client(), "INFO", "replication")
+    assert b"slave_in_sync:1" in cluster.ask(other, other.client(), "INFO", "replication")
+    for each in (chosen, other):
+        assert cluster.ask(each, each.client(), "XLEN", "s") == b":1\r\n"
