@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import respbroker
+from respbroker.migration.command import migrate
 from respbroker.model.config_file import decode
 from respbroker.model.settings import ALIASES, SETTINGS, Settings, SettingsError
 from respbroker.tools.dlq import dlq
@@ -75,6 +76,7 @@ def list_settings() -> None:
 main.add_command(topics)
 main.add_command(groups)
 main.add_command(dlq)
+main.add_command(migrate)
 groups.add_command(reset)
 
 

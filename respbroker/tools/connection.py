@@ -74,7 +74,7 @@ class Server:
         replies: list[Any] = []
         size = max(len(requests), 1) if atomic else PIPELINE
         for start in range(0, len(requests), size):
-            with self._in_sentences():
+            with in_sentences(self.place):
                 replies += self._send(requests[start : start + size], atomic)
         return [_refusal(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
@@ -87,26 +87,28 @@ class Server:
         replies: list[Any] = pipeline.execute(raise_on_error=False)
         return replies
 
-    @contextlib.contextmanager
-    def _in_sentences(self) -> Iterator[None]:
-        """What redis-py raises where there is no reply, as Failed."""
-        from redis import exceptions
 
-        try:
-            yield
-        except exceptions.AuthenticationError as error:
-            raise Failed(self._about_password(str(error))) from None
-        except exceptions.BusyLoadingError:
-            raise Failed(f"the server at {self.place} is still reading its files: try again soon") from None
-        except (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.InvalidResponse, OSError) as error:
-            raise Failed(f"no server can be reached at {self.place}: {_cause(error)}") from None
-        except exceptions.RedisError as error:
-            raise Failed(f"the server at {self.place} says: {error}") from None
+@contextlib.contextmanager
+def in_sentences(place: str) -> Iterator[None]:
+    """What redis-py and the system raise where there is no reply, as Failed."""
+    from redis import exceptions
 
-    def _about_password(self, said: str) -> str:
-        if "invalid username-password" in said or "WRONGPASS" in said or "invalid password" in said:
-            return f"the server at {self.place} does not take this user and password"
-        return f"the server at {self.place} wants a password: give it in RESPBROKER_URL, as redis://:PASSWORD@HOST"
+    try:
+        yield
+    except exceptions.AuthenticationError as error:
+        raise Failed(_about_password(place, str(error))) from None
+    except exceptions.BusyLoadingError:
+        raise Failed(f"the server at {place} is still reading its files: try again soon") from None
+    except (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.InvalidResponse, OSError) as error:
+        raise Failed(f"no server can be reached at {place}: {_cause(error)}") from None
+    except exceptions.RedisError as error:
+        raise Failed(f"the server at {place} says: {error}") from None
+
+
+def _about_password(place: str, said: str) -> str:
+    if "invalid username-password" in said or "WRONGPASS" in said or "invalid password" in said:
+        return f"the server at {place} does not take this user and password"
+    return f"the server at {place} wants a password: give it in RESPBROKER_URL, as redis://:PASSWORD@HOST"
 
 
 def connect(url: str) -> redis.Redis:

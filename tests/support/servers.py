@@ -210,7 +210,7 @@ def valkey_binary() -> Path:
     return binaries[0]
 
 
-def _redis_like(binary: Path, options: tuple[str, ...]) -> Callable[[int, Path], list[str]]:
+def redis_like(binary: Path, options: tuple[str, ...]) -> Callable[[int, Path], list[str]]:
     def command(port: int, directory: Path) -> list[str]:
         fixed = ["--port", str(port), "--bind", HOST, "--dir", str(directory), "--daemonize", "no"]
         quiet = ["--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]
@@ -233,9 +233,9 @@ PEERS = ("redis", "valkey", "respbroker")
 def command_for(name: str, options: tuple[str, ...] = ()) -> Callable[[int, Path], list[str]]:
     """The command line of one of ``PEERS``, with further options."""
     if name == "redis":
-        return _redis_like(redis_binary(), options)
+        return redis_like(redis_binary(), options)
     if name == "valkey":
-        return _redis_like(valkey_binary(), options)
+        return redis_like(valkey_binary(), options)
     assert name == "respbroker", name
     return _respbroker(options)
 

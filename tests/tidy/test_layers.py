@@ -32,6 +32,7 @@ LAYERS: dict[str, set[str]] = {  # package: what it may import besides the stand
     C: {"attrs", E, M, P + ".history", P + ".state", R, S, T, "storage", "respbroker"},  # of P only the values
     B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, P, R, S, T, "respbroker"},
     O: {"attrs", "click", "redis", E, M},
+    "respbroker.migration": {"attrs", "click", "redis", E, M, O, R},
     "respbroker.server": {"attrs", "click", "trio", "storage", "respbroker"},
     "respbroker.cli": {"click", "trio", "storage", "respbroker"},
     "respbroker.__main__": {"respbroker"},

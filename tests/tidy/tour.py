@@ -70,6 +70,14 @@ CHAPTERS: Final = (
         "__init__ connection* options output topics groups group_facts resets dlq",
     ),
     Chapter(
+        "Moving from one server to another",
+        "respbroker/migration",
+        "`respbroker migrate`. What is asked of both servers for one stream is a generator of turns; `driver` runs many"
+        " of them over two connections. See [decision 20](decisions/0020-a-migration-is-turns.md).",
+        "__init__ command turns* moving* copying* settling comparing facts pages pending rounds driver* link memo"
+        " progress",
+    ),
+    Chapter(
         "The edge",
         "respbroker/server",
         "One loop takes all connections that are readable, runs one tick of the node over what they sent, and sends"
@@ -82,7 +90,7 @@ CHAPTERS: Final = (
         "respbroker/resp",
         "Bytes in, lists of words out; a reply is its bytes from the start, so nothing is encoded behind a handler."
         " hiredis does the work where its answer can be proven, `stepwise` does all the rest.",
-        "__init__ decoder* limits inline stepwise reply_decoder replies entry* entry_keys ids",
+        "__init__ decoder* limits inline stepwise reply_decoder requests replies entry* entry_keys ids",
     ),
     Chapter(
         "The node",

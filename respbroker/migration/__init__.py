@@ -1,0 +1,1 @@
+"""Moving streams from one server to another, while they are in use: ``respbroker migrate``."""

@@ -1,0 +1,151 @@
+"""`respbroker migrate --follow`: it keeps up with a source that is in use, and ends when both are level."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.migration.moving import assert_alike, build, client_of, fill, ids, portrait
+from tests.support.servers import Server
+
+
+class Following:
+    """The command as a process of its own."""
+
+    def __init__(self, source: Server, target: Server, *words: str) -> None:
+        command = [sys.executable, "-m", "respbroker", "migrate", "--from", source.url, "--to", target.url, "--follow"]
+        self.process = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines: list[str] = []
+
+    def wait_for(self, words: str) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if words in line:
+                return
+        raise AssertionError((words, self.lines, self.process.communicate()[1]))
+
+    def end(self) -> str:
+        """Ctrl-C, and what it still prints."""
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, (out, err)
+        return out
+
+
+@pytest.fixture
+def follow() -> Iterator[type[Following] | object]:
+    started: list[Following] = []
+
+    def start(*arguments: object) -> Following:
+        started.append(Following(*arguments))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.communicate()
+
+
+def test_what_changes_at_the_source_changes_in_the_target(source: Server, target: Server, follow) -> None:
+    client = client_of(source.url)
+    send = client.execute_command
+    build(client)
+    following = follow(source, target, "--verify")
+    following.wait_for("level:")
+    fill(client, "holes", 3001, 3000)
+    fill(client, "new", 1, 10)
+    send("XGROUP", "CREATE", "new", "g", "0")
+    send("XREADGROUP", "GROUP", "g", "c", "COUNT", 5, "STREAMS", "new", ">")
+    send("XREADGROUP", "GROUP", "workers", "dora", "COUNT", 2800, "STREAMS", "holes", ">")
+    send("XACK", "holes", "workers", *ids(1450, 3000))
+    send("XDEL", "holes", *ids(4000, 700))
+    send("XTRIM", "holes", "MINID", "1235-0")
+    send("XGROUP", "DESTROY", "holes", "audit")
+    send("XGROUP", "DELCONSUMER", "holes", "workers", "idle")
+    send("DEL", "large")
+    send("EXPIRE", "set", 500_000)
+    following.wait_for("the source is written to")
+    following.wait_for("level:")
+    out = following.end()
+    assert "level, and settled" in out
+    assert "Both sides are alike" in out
+    assert_alike(portrait(client, idempotency=False), portrait(client_of(target.url), idempotency=False))
+
+
+def test_the_last_pass_settles_what_no_counter_shows(redis_source: Server, target: Server, follow) -> None:
+    client = client_of(redis_source.url)
+    fill(client, "s", 1, 100)
+    client.execute_command("XGROUP", "CREATE", "s", "g", "0")
+    client.execute_command("XREADGROUP", "GROUP", "g", "a", "COUNT", 50, "STREAMS", "s", ">")
+    following = follow(redis_source, target)
+    following.wait_for("level:")
+    client.execute_command("XCLAIM", "s", "g", "a", 0, *ids(10, 5), "RETRYCOUNT", 9, "IDLE", 100_000)
+    assert "level, and settled" in following.end()
+    assert_alike(portrait(client, idempotency=False), portrait(client_of(target.url), idempotency=False))
+
+
+def test_under_a_producer_and_a_consumer_nothing_is_lost(redis_source: Server, target: Server, follow) -> None:
+    client = client_of(redis_source.url)
+    client.execute_command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
+    stop = threading.Event()
+    threads = [threading.Thread(target=each, args=(redis_source.url, stop)) for each in (_produce, _consume)]
+    for thread in threads:
+        thread.start()
+    try:
+        following = follow(redis_source, target, "--verify")
+        following.wait_for("Following.")
+        while int(client.execute_command("XINFO", "STREAM", "s")[11]) < 3000:  # entries-added
+            stop.wait(0.01)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    out = following.end()
+    assert "Both sides are alike" in out
+    assert_alike(portrait(client, idempotency=False), portrait(client_of(target.url), idempotency=False))
+
+
+def _produce(url: str, stop: threading.Event) -> None:
+    client, number = client_of(url), 0
+    while not stop.is_set():
+        pipeline = client.pipeline(transaction=False)
+        for _ in range(20):
+            number += 1
+            pipeline.execute_command("XADD", "s", "*", "n", str(number))
+        pipeline.execute()
+
+
+def _consume(url: str, stop: threading.Event) -> None:
+    """Reads, acknowledges two of three, deletes some of those, and trims now and then."""
+    client, turn = client_of(url), 0
+    while not stop.is_set():
+        turn += 1
+        reply = client.execute_command("XREADGROUP", "GROUP", "g", f"c{turn % 3}", "COUNT", 30, "STREAMS", "s", ">")
+        read = [entry_id for entry_id, _ in reply[0][1]] if reply else []
+        if read:
+            client.execute_command("XACK", "s", "g", *read[::3], *read[1::3])
+            client.execute_command("XDEL", "s", *read[::4])
+        if turn % 50 == 0:
+            client.execute_command("XTRIM", "s", "MAXLEN", 2000)
+
+
+def test_a_source_that_is_still_written_to_is_not_called_level(redis_source: Server, target: Server, follow) -> None:
+    stop = threading.Event()
+    writer = threading.Thread(target=_produce, args=(redis_source.url, stop))
+    writer.start()
+    try:
+        following = follow(redis_source, target)
+        following.wait_for("Following.")
+        following.process.send_signal(signal.SIGTERM)
+        _, err = following.process.communicate(timeout=60)
+    finally:
+        stop.set()
+        writer.join()
+    assert following.process.returncode == 1
+    assert "Error: not level: 1 stream changed during the last pass. Stop producers and consumers" in err
