@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 32 << 20  #: bytes of batches on the way to a follower; more is read from disk when it has taken these
 CHUNK_BYTES: Final = 512 << 10  # read from a log that is behind at a time
-CHUNKS_PER_TICK: Final = 2  # so that a follower that catches up holds up no tick
+TICK_BYTES: Final = 1 << 20  # sent of them in a tick, so that a follower that catches up holds up nobody else
+TICK_LOGS: Final = 32  # of many small ones looked at in a tick
 _CATALOG: Final = 0
 
 
@@ -121,8 +122,9 @@ class FollowerSession:
         Raises:
             StorageError: a log cannot be read.
         """
-        for _ in range(CHUNKS_PER_TICK):
-            if not self.behind or self.room < CHUNK_BYTES:
+        enough = self.sent + TICK_BYTES
+        for _ in range(TICK_LOGS):
+            if not self.behind or self.room < CHUNK_BYTES or self.sent >= enough:
                 return
             number = next((each for each in self.behind if each != _CATALOG), _CATALOG)
             log = keyspace.log_of(number)
