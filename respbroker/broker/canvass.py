@@ -84,6 +84,8 @@ class Canvass:
         self._in_sync = {member.node for member in state.in_sync}
         self._began = node.now
         self.is_decided = False
+        self._outbid_by = 0  # the highest epoch, not below this one, that somebody has promised
+        self._outbid_at = float("inf")
         self._candidacy: Candidacy | None = None
         replication.promise(self.epoch, state.node)
         self._tell_the_operator()
@@ -117,7 +119,11 @@ class Canvass:
             self.end()
             replication.canvass = None
             return
-        if not self.is_decided and self.ballot.is_lost and not self.confirm:
+        if not self.is_decided and self._outbid_by:
+            if self._node.now >= self._outbid_at:
+                self._ask_anew()
+                return
+        elif not self.is_decided and self.ballot.is_lost and not self.confirm:
             self._give_up()
             return
         for asked in self._asked.values():
@@ -218,14 +224,17 @@ class Canvass:
         else:
             self._refused(asked, "vote", answer[1].decode("utf-8", "replace"))
             if int(answer[2]) >= self.epoch and not self.is_decided:
-                self._outbid(int(answer[2]))
+                if not self._outbid_by:
+                    self._outbid_at = self._node.now + self._node.random.random()
+                self._outbid_by = max(self._outbid_by, int(answer[2]))
 
-    def _outbid(self, epoch: int) -> None:
-        """Another node stands in this epoch, or did: ask again for a later one, a random moment on, lest two do so
-        for ever."""
+    def _ask_anew(self) -> None:
+        """Another node stands in this epoch, or did: ask for a later one, a random moment on, lest two do so for ever.
+        Until then it may be won with the votes of others.
+        """
         self.end()
         self._replication.canvass = Canvass(
-            self._node, self._replication, epoch=epoch + 1, confirm=self.confirm, pause=self._node.random.random()
+            self._node, self._replication, epoch=self._outbid_by + 1, confirm=self.confirm
         )
 
     def _refused(self, asked: _Asked, kind: str, reason: str) -> None:
@@ -256,7 +265,7 @@ class Canvass:
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
         waiting = [asked for asked in self._asked.values() if not (asked.told or (asked.voted and not self.is_decided))]
-        return min(
-            (asked.retry_at if asked.peer is None else asked.dialled_at + PATIENCE_SECONDS for asked in waiting),
-            default=self._node.now if not self.is_decided and self._is_won() else float("inf"),
-        )
+        times = [asked.retry_at if asked.peer is None else asked.dialled_at + PATIENCE_SECONDS for asked in waiting]
+        if not self.is_decided:
+            times.append(self._node.now if self._is_won() else self._outbid_at)
+        return min(times, default=float("inf"))

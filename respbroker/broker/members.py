@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from respbroker.replication.state import Member, ReplicationState
+from respbroker.replication.state import NOTHING_YET, Member, ReplicationState
 
 if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
     from respbroker.broker.node import Node
     from respbroker.broker.replication_store import ReplicationStore
+    from respbroker.replication.history import History
     from respbroker.streams.catalog import KeyEntry
 
 
@@ -25,9 +26,51 @@ class Members:
     def __init__(self, store: ReplicationStore, state: ReplicationState) -> None:
         self._store = store
         self.state = state
+        self._boot = str(self._node.process_facts().get("boot_id", ""))
+        #: It may have lost something that it acknowledged, and must not lead, nor agree to others that lack it.
+        self.may_lack = False
+
+    def begin_run(self) -> bool:
+        """The server starts: see whether its machine did so too since replies went out that waited for no sync. Gives
+        `is_remembered`.
+        """
+        if self.is_remembered:
+            rebooted = self.state.boot not in ("", self._boot) and self._node.settings.appendfsync != "always"
+            self.may_lack = rebooted or self.state.boot == NOTHING_YET
+            self.save()
+        return self.is_remembered
+
+    def end_run(self) -> None:
+        """The server stops in order, and everything is synced."""
+        if self.is_remembered and not self.may_lack:
+            self.save(boot="")
+
+    def has_nothing(self, dataset: str, history: History) -> None:
+        """All of this server's data is gone; another's will come."""
+        self.may_lack = True
+        self.save(
+            dataset=dataset, history=history, position=0, position_epoch=0, level=0, complete=False, boot=NOTHING_YET
+        )
+
+    def has_all(self) -> None:
+        """Whatever it may have lacked is there."""
+        if self.may_lack:
+            self.may_lack = False
+            self.save()
+
+    @property
+    def obstacle(self) -> str:
+        """Why it must not lead; empty if it may."""
+        if not self.state.complete:
+            return "its copy of the leader's data is not whole"
+        if self.may_lack and self._node.settings.min_insync_replicas > 1:
+            return "its machine was restarted, and it may have lost what it had not synced"
+        return ""
 
     def save(self, **changes: object) -> None:
         """Change what is remembered; it is on the disk when this returns."""
+        if not self.may_lack:
+            changes = {"boot": self._boot} | changes
         self.state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # names and types are the class's
         self._store.save(self.state)
 

@@ -155,6 +155,10 @@ class ReplicaDesk:
         promised = max(state.promised, last.epoch if last else 0)
         ensure_near(candidacy.epoch, promised)
         granted, reason = vote(promised, ours, candidacy.epoch, theirs)
+        if granted and replication.may_lack and last is not None:
+            has_all = {last.leader, *(member.node for member in state.in_sync)}  # as far as this server knew
+            granted = candidacy.node in has_all or candidacy.last_epoch > last.epoch
+            reason = "this server may have lost what it acknowledged, and does not know whether that one has it"
         if granted:
             replication.promise(candidacy.epoch, candidacy.node)
             if replication.leading is not None or replication.unconfirmed:

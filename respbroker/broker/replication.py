@@ -59,7 +59,7 @@ class Replication(Members, Positions):
     def start(self) -> None:
         """The keyspace is open: take the part that was played before, or that the settings ask for."""
         state = self.state
-        self.unproven = self.is_remembered
+        self.unproven = self.begin_run()
         if not self.is_remembered:
             if self._node.settings.replicaof:
                 self._follow(*self._node.settings.replicaof, told=True)
@@ -170,6 +170,7 @@ class Replication(Members, Positions):
         """A clean stop: remember how far the node has come."""
         if self.is_remembered:
             self._remember()
+        self.end_run()
 
     # -- positions ---------------------------------------------------------------------------------------------------
 
@@ -187,6 +188,7 @@ class Replication(Members, Positions):
         epoch, was_complete = self.state.history.last.epoch, self.state.complete
         if self.state.level != epoch or not was_complete:
             self.save(complete=True, level=epoch)
+        self.has_all()
         if not was_complete:
             self._node.housekeeping.report("notice", "the copy of the leader's data is complete")
             self._node.settings_changed()
@@ -206,7 +208,7 @@ class Replication(Members, Positions):
         self.rebase(0)
         self.changed.clear()
         self.tracked_since = None
-        self.save(dataset=dataset, history=history, position=0, position_epoch=0, level=0, complete=False)
+        self.has_nothing(dataset, history)
         self._node.settings_changed()
 
     def may_lack_logs(self) -> None:
@@ -262,6 +264,7 @@ class Replication(Members, Positions):
             was_leading=True,
             complete=True,
         )
+        self.has_all()
         if self.following is not None:
             self.following.give_up()
             self.changed |= dict.fromkeys(self.following.touched, self.position + 1)
@@ -338,10 +341,8 @@ class Replication(Members, Positions):
         """REPLICAOF NO ONE: lead, as soon as enough of the others agree."""
         if (self.following is None and not self.unconfirmed) or 0 < epoch <= self.state.promised:
             return
-        if not self.state.complete:
-            self._node.housekeeping.report(
-                "error", "this server cannot lead: its copy of the leader's data is not whole"
-            )
+        if obstacle := self.obstacle:
+            self._node.housekeeping.report("error", f"this server cannot lead: {obstacle}")
             return
         if self.following is not None and not epoch and self.following.ask_to_lead():
             return

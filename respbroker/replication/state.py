@@ -18,6 +18,7 @@ from respbroker.replication.history import NODE, History
 
 VERSION: Final = 1
 RANDOM_BYTES: Final = 28
+NOTHING_YET: Final = "-"  # as `ReplicationState.boot`
 _NODE_OR_NONE: Final = re.compile(rf"({NODE.pattern})?")
 _DATASET: Final = re.compile(r"[0-9a-f]{40}")
 _CHECKSUM: Final = re.compile(rb'  "crc32": "([0-9a-f]{8})"\n\}\n')
@@ -89,6 +90,9 @@ class ReplicationState:
     level: int = attrs.field(default=0, validator=_is_count)
     #: False until the first copy of a leader is whole, and while logs that it had removed are copied again.
     complete: bool = attrs.field(default=True, validator=_is_flag)
+    #: Of the machine's start in which this server had all that it ever acknowledged; empty after a stop in order.
+    #: Or that it has been copying a leader's data since it had none.
+    boot: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
 
     @classmethod
     def new(cls, random: bytes) -> ReplicationState:

@@ -33,6 +33,7 @@ class ProcessFacts:
             "executable": sys.executable,
             "config_file": config_file,
             "tcp_port": port,
+            "boot_id": _boot_id(),
             "total_system_memory": os.sysconf("SC_PHYS_PAGES") * _PAGE,
             "used_memory_startup": resident_bytes(),
         }
@@ -66,3 +67,11 @@ def _measure() -> dict[str, Any]:
         "used_cpu_user_children": children.ru_utime,
         "used_cpu_sys_children": children.ru_stime,
     }
+
+
+def _boot_id() -> str:
+    """Another one after each start of the machine; empty where that is not known."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -82,3 +82,36 @@ def test_a_leader_that_comes_back_without_a_log_changes_nothing_before_it_leads(
         cluster.advance(1100)
     assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":1\r\n"
     assert cluster.ask(leader, leader.client(), "XLEN", "s") == b":1\r\n"
+
+
+def test_a_server_that_may_have_lost_what_it_acknowledged_elects_nobody_who_lacks_it(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    settings = {"acks": "all", "min.insync.replicas": 2}
+    leader = cluster.add(7001, **settings)
+    one, two = (follower_of(cluster, leader, port, **settings) for port in (7002, 7003))
+    two.paused = True
+    cluster.advance(3100)
+    shutil.copytree(one.directory, tmp_path / "synced")
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+    cluster.kill(leader)
+    cluster.kill(one)
+    shutil.rmtree(one.directory)
+    shutil.copytree(tmp_path / "synced", one.directory)  # the power went before more was synced
+    one.boots += 1
+    cluster.start(one)
+    two.paused = False
+    for candidate in (one, two):
+        cluster.ask(candidate, candidate.client(), "REPLICAOF", "NO", "ONE")
+        for _ in range(4):
+            cluster.advance(1100)
+        assert cluster.ask(candidate, candidate.client(), "ROLE").split()[2] == b"slave"
+    cluster.start(leader)
+    for _ in range(20):
+        cluster.advance(1100)
+    assert cluster.ask(leader, leader.client(), "ROLE").split()[2] == b"master"
+    assert cluster.ask(one, one.client(), "XLEN", "s") == b":1\r\n"
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    for _ in range(4):
+        cluster.advance(1100)
+    assert cluster.ask(one, one.client(), "ROLE").split()[2] == b"master"

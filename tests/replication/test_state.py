@@ -29,6 +29,7 @@ FULL = ReplicationState(
     position_epoch=1,
     level=1,
     complete=False,
+    boot="de305d54",
 )
 TEXT = f"""\
 {{
@@ -46,6 +47,7 @@ TEXT = f"""\
   "position_epoch": 1,
   "level": 1,
   "complete": false,
+  "boot": "de305d54",
   "crc32": "CHECKSUM"
 }}
 """

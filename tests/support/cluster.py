@@ -48,6 +48,7 @@ class Member:
     arrived: list[tuple[Client, Requests]] = attrs.Factory(list)
     reports: list[str] = attrs.Factory(list)
     paused: bool = False
+    boots: int = 1  #: starts of its machine
 
     def client(self, protocol: int = 2) -> Client:
         """A connected client."""
@@ -86,8 +87,9 @@ class Cluster:
         self._seed += 1
         loaded = Settings.load("", [("port", str(member.port)), *member.settings.items()])
         member.node = Node(
-            member.filesystem, member.directory, loaded, self.clock.now(), clock=time.perf_counter, seed=self._seed
-        )
+            member.filesystem, member.directory, loaded, self.clock.now(), clock=time.perf_counter, seed=self._seed,
+            process_facts=lambda: {"boot_id": f"{member.boots}"},
+        )  # fmt: skip
 
     def kill(self, member: Member) -> None:
         """kill -9: nothing is said or written any more; who was connected notices."""

@@ -64,6 +64,8 @@ class Checker:
     def _began(self, server: Server, leadership: tuple[int, str]) -> None:
         epoch, name = leadership
         self._world.note("leads", server)
+        if self.excused:
+            return
         if self._world.plan.minimum > 1:
             other = self.leaders.setdefault(epoch, name)
             if other != name:

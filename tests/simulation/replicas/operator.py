@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.simulation.replicas.world import World
 
 PERIOD = 0.7
+PATIENCE = 60.0  # with servers that cannot agree, of which one has lost something
 HOST = "127.0.0.1"
 
 
@@ -64,6 +65,7 @@ class Operator:
         self.leader = world.ports[0]
         self.calm = False
         self._since = 0.0  # when he last decided
+        self._stuck_since = float("inf")  # nobody leads anybody
         self.decisions = 0
 
     def begin(self) -> None:
@@ -79,6 +81,12 @@ class Operator:
         now, plan, rng = world.events.now, world.plan, world.rng
         down_after = 2.0 if self.calm else plan.down_after
         living = [each for each in self.watches.values() if now - each.heard_at < 2 * PERIOD + 1.0]
+        stuck = not any(each.number("connected_slaves") for each in living if each.leads)
+        self._stuck_since = min(self._stuck_since, now) if stuck and self.calm else float("inf")
+        if plan.loses_unsynced and now - self._stuck_since > PATIENCE and living:
+            self._stuck_since = float("inf")
+            self._force(max(living, key=lambda each: each.number("master_repl_offset")))
+            return
         if now - self._since < (8.0 if self.calm else rng.choice((3.0, 6.0))):
             return
         if not self.calm and rng.random() < plan.foolish:
@@ -120,6 +128,13 @@ class Operator:
             if each.leads or each.facts.get("master_port") != str(self.leader):
                 each.orders.append(("REPLICAOF", HOST, self.leader))
                 self._since = self._world.events.now
+
+    def _force(self, watch: Watch) -> None:
+        """Lead with what is left: whoever has what nobody else has is not known any more."""
+        self._world.checker.excused = True
+        self._world.note("the operator forces a leader")
+        watch.orders += [("CONFIG", "SET", "min.insync.replicas", 1), ("REPLICAOF", "NO", "ONE")]
+        self._decide(watch.target)
 
     def _promote(self, watch: Watch) -> None:
         watch.orders.append(("REPLICAOF", "NO", "ONE"))

@@ -84,6 +84,7 @@ class Server:
         self.node: Node | None = None
         self.commit: OutputCommit | None = None
         self.incarnation = 0
+        self.boots = 1  # starts of the machine
         self.is_off = False
         self.clock_jump_ms = 0
         self.paused_until = 0.0
@@ -123,7 +124,7 @@ class Server:
         try:
             self.node = Node(
                 self.disk, "/data", settings, self.clock(), clock=lambda: self.events.now,
-                seed=self.rng.getrandbits(32),
+                seed=self.rng.getrandbits(32), process_facts=self._facts,
             )  # fmt: skip
         except StorageError as error:
             self.broken = error
@@ -132,6 +133,9 @@ class Server:
         durability = cast(Any, self.node.durability)
         self.commit = OutputCommit(durability, partial(self._start_sync, self.incarnation))
         self._wake(0.0)
+
+    def _facts(self) -> dict[str, Any]:
+        return {"boot_id": str(self.boots)}
 
     def stop(self) -> None:
         """Stop in order, as on SIGTERM, without waiting for anybody."""
@@ -163,6 +167,7 @@ class Server:
         """What was not synced is lost, or some of it is."""
         self._end(silently=True)
         self.is_off = True
+        self.boots += 1
         self.disk = self.disk.powered_off(self.rng.getrandbits(32) if self.rng.random() < 0.8 else None)
 
     def die_soon(self, how: str) -> None:
