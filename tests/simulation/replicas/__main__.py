@@ -34,12 +34,15 @@ def main() -> int:
         done += 1
         try:
             world.run()
+        except KeyboardInterrupt:
+            break
         except Exception as failure:
             failed += 1
             if options.verbose or not isinstance(failure, Broken):
                 traceback.print_exc(file=sys.stdout)
             print(f"seed {seed}: {failure!s:.1500}")
-            print(f"replay it by: python -m tests.simulation.replicas --seeds {seed} --verbose", flush=True)
+            unsynced = " --unsynced" if options.unsynced else ""
+            print(f"replay it by: python -m tests.simulation.replicas{unsynced} --seeds {seed} --verbose", flush=True)
         happened.update(world.happened)
         replies += world.history.replies
         if failed >= options.failures:
