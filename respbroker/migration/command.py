@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -22,7 +23,7 @@ from respbroker.tools.connection import Failed
 from respbroker.tools.options import raw_name
 from respbroker.tools.output import count, duration, shown
 
-BETWEEN_PASSES: Final = 0.2  # seconds
+BETWEEN_PASSES: Final = 0.2  # seconds; at least as long as the pass was, so that the source is idle half of the time
 NAMED_MAX: Final = 5
 
 
@@ -82,10 +83,10 @@ def check(source: Link, target: Link) -> None:
 
 def _copy(migration: Migration, follow: bool) -> None:
     meter = Meter(migration.entries_to_copy())
-    with stop_wish(follow) as stop:
-        done = migration.run_pass(lambda: meter.show(migration.driver.entries), thorough=False)
-        _tell_first(migration, done, meter)
-        if follow:
+    done = migration.run_pass(lambda: meter.show(migration.driver.entries), thorough=False)
+    _tell_first(migration, done, meter)
+    if follow:
+        with stop_wish() as stop:
             done = _follow(migration, stop)
     if done.lost:
         click.echo(
@@ -109,13 +110,14 @@ def _follow(migration: Migration, stop: threading.Event) -> Pass:
     click.echo('Following. Stop producers and consumers, wait for "level", then press Ctrl-C.')
     was_level = False
     while not stop.is_set():
+        began = time.monotonic()
         done = migration.run_pass(lambda: None, thorough=False)
         if done.changed == 0 and not was_level:
             click.echo(f"{clock()} level: {count(done.streams, 'stream')}")
         elif was_level and done.changed:
             click.echo(f"{clock()} the source is written to")
         was_level = done.changed == 0
-        stop.wait(BETWEEN_PASSES)
+        stop.wait(max(BETWEEN_PASSES, time.monotonic() - began))
     last = migration.run_pass(lambda: None, thorough=True)
     behind = migration.run_pass(lambda: None, thorough=False)
     if behind.changed:
@@ -128,12 +130,9 @@ def _follow(migration: Migration, stop: threading.Event) -> Pass:
 
 
 @contextmanager
-def stop_wish(follow: bool) -> Iterator[threading.Event]:
-    """While following, the first Ctrl-C or SIGTERM is a wish to end well; the second ends at once, as ever."""
+def stop_wish() -> Iterator[threading.Event]:
+    """The first Ctrl-C or SIGTERM is a wish to end well; the second ends at once, as ever."""
     stop = threading.Event()
-    if not follow:
-        yield stop
-        return
 
     def wish(number: int, _: object) -> None:
         stop.set()

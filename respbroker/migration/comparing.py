@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import attrs
 
-from respbroker.migration import pages, settling
-from respbroker.migration.facts import GroupFacts, Side, StreamFacts, facts_of_both
+from respbroker.migration import pages
+from respbroker.migration.facts import GroupFacts, Side, StreamFacts, facts_of_both, is_same_expiry
 from respbroker.migration.pages import Pace, following
 from respbroker.migration.pending import Held
 from respbroker.migration.settling import read_pending
@@ -68,7 +68,7 @@ def fact_differences(source: StreamFacts, target: StreamFacts) -> Iterator[str]:
     ):
         if what in ("length", "first ID") or (here is not None and there is not None):
             yield from _unlike(what, here, there)
-    if settling.expiry(b"", source.expires_ms, target.expires_ms):
+    if not is_same_expiry(source.expires_ms, target.expires_ms):
         yield from _unlike("time of expiry", source.expires_ms, target.expires_ms)
     yield from _unlike("groups", _names(source.groups), _names(target.groups))
     for group in source.groups:

@@ -15,6 +15,8 @@ from respbroker.tools.output import shown
 
 #: Commands that not every version has, and that make a difference here.
 ASKED_FOR: Final = (b"pexpiretime", b"xnack", b"xtopic", b"xcfgset")
+#: Times are often read as "so long ago", at a moment that is known only about: closer than this they are the same.
+SAME_MS: Final = 1000
 
 
 @attrs.frozen
@@ -46,6 +48,12 @@ class StreamFacts:
     entry_bytes: int  #: of the first or the last entry, whichever is larger
     groups: tuple[GroupFacts, ...] = ()
 
+    def is_as(self, other: StreamFacts) -> bool:
+        """Whether nothing has changed. A time of expiry that is told as "in so long" is known only about."""
+        if attrs.evolve(self, expires_ms=None) != attrs.evolve(other, expires_ms=None):
+            return False
+        return is_same_expiry(self.expires_ms, other.expires_ms)
+
     def group(self, name: bytes) -> GroupFacts | None:
         return next((group for group in self.groups if group.name == name), None)
 
@@ -62,14 +70,17 @@ class Side:
         return b"pexpiretime" in self.commands
 
 
-def facts_of_both(key: bytes, source: Side, target: Side) -> Steps[tuple[StreamFacts | None, StreamFacts | None]]:
-    """What both sides know of a key; None where it is not there.
+Both = tuple[StreamFacts | None, StreamFacts | None]
+
+
+def facts_of_both(key: bytes, source: Side | None, target: Side | None) -> Steps[Both]:
+    """What both sides know of a key; None where it is not there, and of a side that is not asked.
 
     Raises:
         Failed: it is there and no stream.
     """
     answer = yield Turn(_questions(key, source), _questions(key, target))
-    found = [_parsed(key, answer.source), _parsed(key, answer.target)]
+    found = [_parsed(key, replies) if replies else None for replies in (answer.source, answer.target)]
     asked: list[list[Request]] = [
         [(b"XINFO", b"CONSUMERS", key, group.name) for group in facts.groups] if facts else [] for facts in found
     ]
@@ -83,7 +94,9 @@ def facts_of_both(key: bytes, source: Side, target: Side) -> Steps[tuple[StreamF
     return with_consumers[0], with_consumers[1]
 
 
-def _questions(key: bytes, side: Side) -> list[Request]:
+def _questions(key: bytes, side: Side | None) -> list[Request]:
+    if side is None:
+        return []
     expiry = b"PEXPIRETIME" if side.knows_expiry_times else b"PTTL"
     return [(b"XINFO", b"STREAM", key), (b"XINFO", b"GROUPS", key), (b"TIME",), (expiry, key)]
 
@@ -115,6 +128,12 @@ def _expiry(reply: int, now_ms: int) -> int | None:
     if reply < 0:
         return None
     return reply if reply > now_ms // 2 else now_ms + reply
+
+
+def is_same_expiry(this_ms: int | None, other_ms: int | None) -> bool:
+    if this_ms is None or other_ms is None:
+        return this_ms is other_ms
+    return abs(this_ms - other_ms) <= SAME_MS
 
 
 def milliseconds(time: Sequence[bytes]) -> int:

@@ -50,14 +50,16 @@ def move(task: Move) -> Steps[Moved]:
         Failed: the target has something of others under this name, or entries that the source has not.
     """
     key = task.key
+    if task.known is not None and not task.thorough:  # nearly always unchanged, so the source is asked alone
+        source, _ = yield from facts_of_both(key, task.source, None)
+        if source is not None and source.is_as(task.known):
+            return Moved(key, source, is_changed=False)
     source, target = yield from facts_of_both(key, task.source, task.target)
     if target is not None and task.is_new:
         raise Failed(in_the_way([key]))
     if source is None:
         yield from _forget(task, target)
         return Moved(key, None, is_changed=target is not None)
-    if target is not None and source == task.known and not task.thorough:
-        return Moved(key, source, is_changed=False)
     if target is not None and target.last_id > source.last_id:
         raise Failed(ahead(key))
     lost = yield from _bring(task, source, target)

@@ -7,13 +7,12 @@ from typing import Any, Final
 
 import attrs
 
+from respbroker.migration.facts import SAME_MS
 from respbroker.migration.turns import Request
 from respbroker.model.stream_id import StreamId, parse_id
 from respbroker.resp.reply_decoder import ErrorReply
 
 COUNT: Final = 1000
-#: Delivery times are read as "so long ago", at a moment that is known only about: closer than this they are the same.
-SAME_MS: Final = 1000
 
 
 @attrs.frozen

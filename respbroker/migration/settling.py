@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from respbroker.migration import pages, pending
-from respbroker.migration.facts import GroupFacts, Side, StreamFacts, milliseconds
+from respbroker.migration.facts import GroupFacts, Side, StreamFacts, is_same_expiry, milliseconds
 from respbroker.migration.pages import Pace, following
-from respbroker.migration.pending import SAME_MS, Pending
+from respbroker.migration.pending import Pending
 from respbroker.migration.turns import Entry, Request, Steps, Turn, done
 from respbroker.model.stream_id import MAX, ZERO, StreamId, parse_id
 
@@ -165,8 +165,6 @@ def _position(key: bytes, group: GroupFacts) -> Request:
 
 
 def expiry(key: bytes, source_ms: int | None, target_ms: int | None) -> list[Request]:
-    if source_ms is None:
-        return [] if target_ms is None else [(b"PERSIST", key)]
-    if target_ms is not None and abs(source_ms - target_ms) <= SAME_MS:
+    if is_same_expiry(source_ms, target_ms):
         return []
-    return [(b"PEXPIREAT", key, source_ms)]
+    return [(b"PERSIST", key)] if source_ms is None else [(b"PEXPIREAT", key, source_ms)]

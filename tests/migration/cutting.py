@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -34,20 +35,23 @@ class Door:
 
 
 @contextlib.contextmanager
-def door_to(port: int) -> Iterator[Door]:
+def door_to(port: int, tls: ssl.SSLContext | None = None) -> Iterator[Door]:
+    """A door that is open; with ``tls`` it speaks that to clients, as stunnel does in front of a server."""
     with socket.create_server((HOST, 0)) as listener:
         door = Door(listener.getsockname()[1])
-        threading.Thread(target=_serve, args=(listener, port, door), daemon=True).start()
+        threading.Thread(target=_serve, args=(listener, port, door, tls), daemon=True).start()
         yield door
         listener.shutdown(socket.SHUT_RDWR)  # wakes the thread
 
 
-def _serve(listener: socket.socket, port: int, door: Door) -> None:
+def _serve(listener: socket.socket, port: int, door: Door, tls: ssl.SSLContext | None) -> None:
     while True:
         try:
             client, _ = listener.accept()
         except OSError:
             return
+        if tls is not None:
+            client = tls.wrap_socket(client, server_side=True)
         server = socket.create_connection((HOST, port))
         threading.Thread(target=_back, args=(server, client), daemon=True).start()
         threading.Thread(target=_there, args=(client, server, door), daemon=True).start()

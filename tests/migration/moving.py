@@ -9,7 +9,7 @@ import redis
 from click.testing import CliRunner
 
 from respbroker.cli import main
-from respbroker.migration.pending import SAME_MS
+from respbroker.migration.facts import SAME_MS
 from tests.tools.commandline import Said
 
 #: What describes the server and not the stream.

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.migration.moving import assert_alike, build, client_of, fill, ids, portrait
+from tests.support import servers
 from tests.support.servers import Server
 
 
@@ -133,6 +134,16 @@ def _consume(url: str, stop: threading.Event) -> None:
             client.execute_command("XDEL", "s", *read[::4])
         if turn % 50 == 0:
             client.execute_command("XTRIM", "s", "MAXLEN", 2000)
+
+
+def test_a_time_of_expiry_that_is_known_only_about_changes_nothing(target: Server, follow) -> None:
+    with servers.redis_server("--rename-command", "PEXPIRETIME", "") as old:
+        client = client_of(old.url)
+        fill(client, "s", 1, 3)
+        client.execute_command("PEXPIRE", "s", 500_000)
+        following = follow(old, target)
+        following.wait_for("level:")
+        assert "level, and settled" in following.end()
 
 
 def test_a_source_that_is_still_written_to_is_not_called_level(redis_source: Server, target: Server, follow) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from tests.migration.cutting import door_to
 from tests.migration.moving import BINARY, assert_alike, build, client_of, fill, migrated, portrait, refusal
-from tests.support import servers
+from tests.support import needs, servers
 from tests.support.servers import Server
 
 
@@ -148,6 +153,22 @@ def test_users_and_passwords_are_taken_from_the_urls(redis_source: Server, targe
         migrated(f"redis://mover:pa%2Fss@127.0.0.1:{port}", target.url, "--verify")
     finally:
         client.execute_command("ACL", "DELUSER", "mover")
+
+
+def test_tls_is_spoken_where_the_url_says_so(redis_source: Server, target: Server, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        needs.missing("openssl")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, "-out", certificate, "-keyout", key]
+    subprocess.run(made, check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    fill(client_of(redis_source.url), "s", 1, 5000)
+    with door_to(redis_source.port, tls) as door:
+        url = f"rediss://127.0.0.1:{door.port}/0?ssl_ca_certs={certificate}"
+        migrated(url, target.url, "--verify")
+    assert client_of(target.url).execute_command("XLEN", "s") == 5000
 
 
 def test_a_target_that_does_not_take_an_entry_is_told_in_its_words(redis_source: Server, target: Server) -> None:

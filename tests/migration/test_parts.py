@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from respbroker.migration import pending
 from respbroker.migration.comparing import entry_difference
+from respbroker.migration.facts import SAME_MS
 from respbroker.migration.pages import BYTES, COUNT_MAX, Pace, following
-from respbroker.migration.pending import SAME_MS, Held
+from respbroker.migration.pending import Held
 from respbroker.migration.progress import Progress
 from respbroker.migration.settling import expiry, missing_ids
 from respbroker.model.stream_id import MAX, StreamId

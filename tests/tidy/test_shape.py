@@ -23,6 +23,7 @@ BANNED_BELOW_THE_EDGE = {
 }
 EDGE = (
     "respbroker/server",
+    "respbroker/migration/command.py",
     "respbroker/migration/progress.py",
     "respbroker/cli.py",
     "storage/filesystem.py",
