@@ -63,8 +63,11 @@ class Members:
         """Why it must not lead; empty if it may."""
         if not self.state.complete:
             return "its copy of the leader's data is not whole"
-        if self.may_lack and self._node.settings.min_insync_replicas > 1:
-            return "its machine was restarted, and it may have lost what it had not synced"
+        if self._node.settings.min_insync_replicas > 1:
+            if self.state.history.last is None and self._node.keyspace.numbers() == [0]:
+                return "it is empty, and has no copy of its leader's data yet"
+            if self.may_lack:
+                return "its machine was restarted, and it may have lost what it had not synced"
         return ""
 
     def save(self, **changes: object) -> None:

@@ -115,3 +115,13 @@ def test_a_server_that_may_have_lost_what_it_acknowledged_elects_nobody_who_lack
     for _ in range(4):
         cluster.advance(1100)
     assert cluster.ask(one, one.client(), "ROLE").split()[2] == b"master"
+
+
+def test_an_empty_server_does_not_lead_before_it_has_a_copy(cluster: Cluster) -> None:
+    settings = {"acks": "all", "min.insync.replicas": 2}
+    empty = cluster.add(7002, replicaof="127.0.0.1 7001", **settings)
+    cluster.settle()
+    cluster.ask(empty, empty.client(), "REPLICAOF", "NO", "ONE")
+    cluster.advance(1100)
+    assert cluster.ask(empty, empty.client(), "ROLE").split()[2] == b"slave"
+    assert any("it is empty" in sentence for sentence in empty.reports)

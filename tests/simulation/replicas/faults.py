@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tests.simulation.replicas.operator import HOST
+
 if TYPE_CHECKING:
     from tests.simulation.replicas.network import Address
     from tests.simulation.replicas.server import Server
@@ -82,6 +84,20 @@ class Faults:
             return False
         server.power_off()
         self._lost_power(server)
+        self._back_later(server)
+        return True
+
+    def _replace_disk(self, server: Server) -> bool:
+        """A disk was found damaged: the server comes back with an empty one, told to follow somebody."""
+        if not self._world.plan.loses_unsynced or not self._all_strong(server):
+            return False
+        server.kill()
+        leader = self._world.operator.leader
+        if leader == server.port:
+            leader = next(port for port in self._world.ports if port != server.port)
+        server.new_disk()
+        server.settings["replicaof"] = f"{HOST} {leader}"
+        self.weak.add(server.port)
         self._back_later(server)
         return True
 

@@ -66,7 +66,7 @@ class Plan:
         if loses_unsynced:
             minimum, policy = 2, "everysec"
             settings |= {"appendfsync": policy, "min.insync.replicas": "2"}
-            faults |= {"power": 6.0, "isolate": 6.0}
+            faults |= {"power": 6.0, "isolate": 6.0, "replace disk": 2.0}
         return cls(
             minimum=minimum,
             policy=policy,

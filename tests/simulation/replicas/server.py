@@ -78,9 +78,7 @@ class Server:
         self.port = port
         self.settings = settings
         self.events, self.network, self.rng, self.pace = events, network, rng, pace
-        self.disk = MemoryFileSystem()
-        self.disk.mkdir("/data")
-        self.disk.sync_directory("")
+        self.new_disk()
         self.node: Node | None = None
         self.commit: OutputCommit | None = None
         self.incarnation = 0
@@ -109,6 +107,12 @@ class Server:
     def clock(self) -> Now:
         seconds = self.events.now
         return Now(START_MS + int((seconds - START_SECONDS) * 1000) + self.clock_jump_ms, seconds)
+
+    def new_disk(self) -> None:
+        """Put in an empty disk."""
+        self.disk = MemoryFileSystem()
+        self.disk.mkdir("/data")
+        self.disk.sync_directory("")
 
     def start(self) -> None:
         """Start the process, with power."""
