@@ -189,7 +189,8 @@ class Leading:
         if (
             is_prefix
             and since is not None
-            and since <= (last, hello.position)
+            and since[0] <= last
+            and since[1] <= hello.position  # in a later epoch too: it may never have been level in that
             and hello.position <= replication.position
         ):
             return SOME, tuple(n for n, position in replication.changed.items() if position > hello.position)

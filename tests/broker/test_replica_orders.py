@@ -125,3 +125,26 @@ def test_an_empty_server_does_not_lead_before_it_has_a_copy(cluster: Cluster) ->
     cluster.advance(1100)
     assert cluster.ask(empty, empty.client(), "ROLE").split()[2] == b"slave"
     assert any("it is empty" in sentence for sentence in empty.reports)
+
+
+def test_a_follower_that_was_never_level_in_its_leaders_epoch_lists_all_that_it_has(cluster: Cluster) -> None:
+    first = cluster.add(7001)
+    second, third = (follower_of(cluster, first, port) for port in (7002, 7003))
+    cluster.ask(first, first.client(), "XADD", "old", "1-1", "f", "v")
+    cluster.kill(third)
+    cluster.ask(first, first.client(), "XADD", "old", "2-1", "f", "v")
+    cluster.kill(second)
+    cluster.start(second)
+    cluster.advance(1100)  # from here on it knows what changes
+    cluster.ask(first, first.client(), "XADD", "new", "1-1", "f", "v")
+    cluster.kill(first)
+    cluster.ask(second, second.client(), "REPLICAOF", "NO", "ONE")
+    assert second.node is not None
+    cluster.start(third)
+    assert third.node is not None
+    third.node.replication.session_began(second.node.replication.state.history)  # and cut off before it was level
+    cluster.ask(third, third.client(), "REPLICAOF", "127.0.0.1", "7002")
+    for _ in range(3):
+        cluster.advance(1100)
+    assert cluster.ask(third, third.client(), "XLEN", "new") == b":1\r\n"
+    assert cluster.ask(third, third.client(), "XLEN", "old") == b":2\r\n"
