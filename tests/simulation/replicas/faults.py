@@ -108,6 +108,9 @@ class Faults:
 
     def _all_strong(self, server: Server) -> bool:
         """Whether all others have everything that they ever acknowledged."""
+        others = [each for each in self._world.servers.values() if each is not server]
+        if any(each.dying == "power" for each in others):
+            return False
         self.weak -= {port for port in self.weak if self._is_strong(self._world.servers[port])}
         return not self.weak - {server.port}
 
