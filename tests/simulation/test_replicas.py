@@ -7,9 +7,14 @@ import pytest
 from tests.simulation.replicas.world import World
 
 
-@pytest.mark.parametrize("seed", range(1, 31))
+@pytest.mark.parametrize("seed", range(1, 81))
 def test_nothing_that_was_promised_is_lost_whatever_happens_to_servers(seed: int) -> None:
     World(seed).run()
+
+
+@pytest.mark.parametrize("seed", range(1, 31))
+def test_one_server_at_a_time_may_lose_what_it_had_not_synced_or_its_disk(seed: int) -> None:
+    World(seed, loses_unsynced=True).run()
 
 
 def test_a_seed_gives_the_same_run_again() -> None:
