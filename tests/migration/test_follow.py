@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from tests.migration.following import Following, consume, produce
 from tests.migration.moving import assert_alike, build, client_of, fill, ids, portrait
 from tests.support import servers
 from tests.support.servers import Server
-
-
-class Following:
-    """The command as a process of its own."""
-
-    def __init__(self, source: Server, target: Server, *words: str) -> None:
-        command = [sys.executable, "-m", "respbroker", "migrate", "--from", source.url, "--to", target.url, "--follow"]
-        self.process = subprocess.Popen([*command, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.lines: list[str] = []
-
-    def wait_for(self, words: str) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if words in line:
-                return
-        raise AssertionError((words, self.lines, self.process.communicate()[1]))
-
-    def end(self) -> str:
-        """Ctrl-C, and what it still prints."""
-        self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, (out, err)
-        return out
 
 
 @pytest.fixture
@@ -49,8 +24,7 @@ def follow() -> Iterator[type[Following] | object]:
 
     yield start
     for each in started:
-        each.process.kill()
-        each.process.communicate()
+        each.kill()
 
 
 def test_what_changes_at_the_source_changes_in_the_target(source: Server, target: Server, follow) -> None:
@@ -91,11 +65,11 @@ def test_the_last_pass_settles_what_no_counter_shows(redis_source: Server, targe
     assert_alike(portrait(client, idempotency=False), portrait(client_of(target.url), idempotency=False))
 
 
-def test_under_a_producer_and_a_consumer_nothing_is_lost(redis_source: Server, target: Server, follow) -> None:
+def test_under_aproducer_and_aconsumer_nothing_is_lost(redis_source: Server, target: Server, follow) -> None:
     client = client_of(redis_source.url)
     client.execute_command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
     stop = threading.Event()
-    threads = [threading.Thread(target=each, args=(redis_source.url, stop)) for each in (_produce, _consume)]
+    threads = [threading.Thread(target=each, args=(redis_source.url, stop)) for each in (produce, consume)]
     for thread in threads:
         thread.start()
     try:
@@ -112,30 +86,6 @@ def test_under_a_producer_and_a_consumer_nothing_is_lost(redis_source: Server, t
     assert_alike(portrait(client, idempotency=False), portrait(client_of(target.url), idempotency=False))
 
 
-def _produce(url: str, stop: threading.Event) -> None:
-    client, number = client_of(url), 0
-    while not stop.is_set():
-        pipeline = client.pipeline(transaction=False)
-        for _ in range(20):
-            number += 1
-            pipeline.execute_command("XADD", "s", "*", "n", str(number))
-        pipeline.execute()
-
-
-def _consume(url: str, stop: threading.Event) -> None:
-    """Reads, acknowledges two of three, deletes some of those, and trims now and then."""
-    client, turn = client_of(url), 0
-    while not stop.is_set():
-        turn += 1
-        reply = client.execute_command("XREADGROUP", "GROUP", "g", f"c{turn % 3}", "COUNT", 30, "STREAMS", "s", ">")
-        read = [entry_id for entry_id, _ in reply[0][1]] if reply else []
-        if read:
-            client.execute_command("XACK", "s", "g", *read[::3], *read[1::3])
-            client.execute_command("XDEL", "s", *read[::4])
-        if turn % 50 == 0:
-            client.execute_command("XTRIM", "s", "MAXLEN", 2000)
-
-
 def test_a_time_of_expiry_that_is_known_only_about_changes_nothing(target: Server, follow) -> None:
     with servers.redis_server("--rename-command", "PEXPIRETIME", "") as old:
         client = client_of(old.url)
@@ -148,7 +98,7 @@ def test_a_time_of_expiry_that_is_known_only_about_changes_nothing(target: Serve
 
 def test_a_source_that_is_still_written_to_is_not_called_level(redis_source: Server, target: Server, follow) -> None:
     stop = threading.Event()
-    writer = threading.Thread(target=_produce, args=(redis_source.url, stop))
+    writer = threading.Thread(target=produce, args=(redis_source.url, stop))
     writer.start()
     try:
         following = follow(redis_source, target)

@@ -1,0 +1,1 @@
+"""Streams moved between real servers."""
