@@ -141,7 +141,8 @@ class LogRaw(LogAppends):
         if not segments.all[0].base_offset <= offset <= segments.active.end_offset:
             raise OutOfRange("records are not stored", file=self.directory, offset=offset)
         segment = segments.floor(offset)
-        return RawReader(self.segments, segment, position_of(self.caches, segment, offset), offset)
+        position = position_of(self.caches, segment, offset)
+        return RawReader(self.segments, segment, position, offset, self._bare_offset)
 
 
 def verified(raw: bytes, segment: Segment) -> Batches:

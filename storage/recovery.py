@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import attrs
 
-from storage.batch import BARE, CONTROL, GAPS, HEADER_SIZE, MORE, NO_ID, REACH, SPARSE, Header, parse_header
+from storage.batch import BARE, GAPS, MORE, NO_ID, SPARSE, Header
 from storage.caches import Caches
 from storage.checkpoint import Checkpoint
 from storage.config import LogConfig
-from storage.durability import start_mark
 from storage.errors import CorruptLog, MissingSegment
 from storage.files import write_new
 from storage.filesystem import FileSystem
 from storage.index import SUMMARY_SIZE, IndexBuilder, Summary, decode_summary
+from storage.lost_checkpoint import covered, likely_start
 from storage.names import CHECKPOINT, INDEX, LOG, SNAPSHOT, SWAP, format_name, parse_name
 from storage.scan import walk
 from storage.segment import Segment
@@ -87,25 +87,17 @@ class Recovery:
             return None
         self._finish_drop()
         self._check_synced_part()
+        if not self.checkpoint and len(self.sizes) > 1:
+            for base in covered(self.filesystem, self.directory, self.sizes):
+                self._remove_segment(base)
         recovery_base = self.checkpoint.mark.base_offset if self.checkpoint else sorted(self.sizes)[-2:][0]
         segments = self._recover_segments(recovery_base)
         self._remove_snapshots_behind(segments[-1].end_offset)
         self._remove_leftovers()
         self.report.segments = len(segments)
         unsynced = [segment for segment in segments if segment.base_offset >= recovery_base]
-        start = self.checkpoint.start if self.checkpoint else self._likely_start(segments[0])
+        start = self.checkpoint.start if self.checkpoint else likely_start(segments[0], self.caches)
         return Recovered(segments, self.checkpoint, self.snapshots, unsynced, start)
-
-    def _likely_start(self, first: Segment) -> Mark:
-        """What the first batch says of those before it: of the epoch only that it is not later, of the last ID nothing
-        unless it has effects. Without a checkpoint; most logs begin with the first batch ever."""
-        last_id, epoch = NO_ID, first.leader_epoch if first.base_offset else 0
-        if first.base_offset:
-            header = parse_header(first.open_file(self.caches).pread(HEADER_SIZE + REACH.size, 0))
-            if header:
-                epoch = header.leader_epoch
-                last_id = (header.first_ms, header.first_seq) if header.kind == CONTROL else NO_ID
-        return start_mark(first.base_offset, first.first_ordinal, last_id, epoch)
 
     # The directory.
     def _path(self, offset: int, kind: str) -> str:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from storage import CorruptLog, DiskFailed, DiskFull, Log, LogConfig, LogPoisoned, NotContiguous, OutOfRange, Selection
+from storage import (
+    CorruptLog,
+    DiskFailed,
+    DiskFull,
+    Log,
+    LogConfig,
+    LogPoisoned,
+    NotContiguous,
+    Outdated,
+    OutOfRange,
+    Selection,
+)
 from tests.storage.test_raw import feed, fill, open_log, records, segments, settle
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
 
@@ -229,6 +240,32 @@ def test_who_has_not_all_of_what_effects_were_left_out_of_needs_a_snapshot() -> 
     assert log.cut_floor == log.snapshots.offsets[0] >= end
     again = open_log(disk(log).killed())
     assert (again.replay_floor, again.cut_floor) == (log.replay_floor, log.cut_floor)
+
+
+def test_a_reader_that_comes_to_where_effects_were_left_out_meanwhile_says_so() -> None:
+    log = open_log(config=SMALL)
+    fill(log, 20)
+    log.roll(30)
+    end = log.end_offset
+    fill(log, 20, first=100)
+    log.roll(30)
+    for state in (b"first", b"second"):
+        log.append([200 + len(state)], [0], [b"more"], now_ms=40)
+        log.write_snapshot(state, log.end_offset)
+        settle(log)
+    reader = log.raw_reader(0)
+    while reader.offset < end:
+        reader.read(10_000)
+    job = log.clean([segment for segment in log.settled() if segment.base_offset >= end], Selection())
+    job.run()
+    log.swap(job)
+    with pytest.raises(Outdated):
+        reader.read(10_000)
+    assert reader.offset == end < log.replay_floor
+    reader = log.raw_reader(end)  # by somebody who has a snapshot
+    while reader.read(10_000):
+        pass
+    assert reader.offset == log.end_offset
 
 
 def test_new_entries_never_go_into_a_segment_of_cleaned_batches() -> None:

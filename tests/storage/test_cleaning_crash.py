@@ -39,6 +39,40 @@ def in_groups(log: Log) -> list[list[Segment]]:
     return groups
 
 
+def test_segments_left_over_by_a_cleaning_are_known_without_a_checkpoint_too() -> None:
+    filesystem = MemoryFileSystem()
+    filesystem.mkdir("/data")
+    log = open_log(filesystem)
+    for i in range(40):
+        log.append([i + 1], [0], [b"x" * 60], now_ms=i)
+    pending = log.unsynced()
+    pending.sync()
+    log.synced(pending)
+    left_over = {path: bytes(inode.current) for path, inode in filesystem.names.items() if inode}
+    run = in_groups(log)[0]
+    job = log.clean(run, Selection(gone=frozenset({1, 2, 3})))
+    job.run()
+    log.swap(job)
+    expected = log.read_each(0, 40)
+    for segment in run[1:]:
+        filesystem.open(segment.path, create=True).append([left_over[segment.path]])
+    for kept in (1, 2, 3):
+        after = filesystem.killed()
+        if f"{DIRECTORY}/checkpoint" in after.names:
+            after.remove(f"{DIRECTORY}/checkpoint")
+        for segment in log.segments.all[kept:]:
+            for path in list(after.names):
+                if path.startswith(segment.path.removesuffix("log")):
+                    after.remove(path)
+        again = open_log(after)
+        end = log.segments.all[kept - 1].end_ordinal
+        assert again.end_ordinal == end
+        assert again.read_each(0, end) == expected[: len(again.stored(0, end))]
+        assert {segment.base_offset for segment in again.segments.all} == {
+            segment.base_offset for segment in log.segments.all[:kept]
+        }
+
+
 class Workload:
     """Entry *i* has the key ``i % KEYS``; what a round finds superseded becomes an effect, is synced, and is cleaned
     away."""

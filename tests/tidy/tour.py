@@ -184,8 +184,8 @@ CHAPTERS: Final = (
         "A library of its own: it knows records (an ID of two numbers, and bytes), no protocol and no streams. Top down"
         " from `Log`; what is on disk is in [log format](log-format.md).",
         "__init__ log* reads appends upkeep raw raw_reader epochs durability batch* segment segments index block"
-        " caches scan recovery* torn checkpoint snapshot swapping merge rewrite compaction survey retention sync"
-        " filesystem files names config errors inspect",
+        " caches scan recovery* torn lost_checkpoint checkpoint snapshot swapping merge rewrite compaction survey"
+        " retention sync filesystem files names config errors inspect",
     ),
 )
 
