@@ -135,6 +135,8 @@ class FollowerSession:
                 chunk = self._reader(number, log).read(CHUNK_BYTES)
             except Outdated:  # its segment was rewritten or dropped meanwhile
                 self._readers.pop(number, None)
+                if self._lacks_effects(number, log):
+                    self.behind[number] = -1
                 continue
             except (NotABatchBorder, OutOfRange):  # and there is no way to go on from there
                 self.behind[number] = -1
@@ -145,6 +147,11 @@ class FollowerSession:
             self._say_chunk(number, chunk)
             self.sent += len(chunk.raw)
             self.behind[number] = chunk.end_offset
+
+    def _lacks_effects(self, number: int, log: Log) -> bool:
+        """Whether only a snapshot has what comes next, and none would be sent behind it."""
+        is_told = number in self.copying or number in self._from_start
+        return self.behind[number] < log.replay_floor and not is_told
 
     def _say_chunk(self, number: int, chunk: RawChunk) -> None:
         words = CHUNK, *append_words(number, chunk.begins_segment)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from respbroker.broker.follower_session import starting_point
-from storage import Log, LogConfig
+from pathlib import Path
+
+from respbroker.broker.follower_session import FollowerSession, starting_point
+from storage import Log, LogConfig, Selection
+from tests.support.cluster import Cluster
 from tests.support.memory_filesystem import MemoryFileSystem
 
 
@@ -43,3 +46,47 @@ def test_a_follower_that_parted_before_the_log_begins_has_it_anew_though_it_is_a
     assert log.start_offset == 6
     assert [starting_point(log, end, 1) for end in (3, 6, 9)] == [-1, -1, -1]
     assert [starting_point(log, end, 2) for end in (6, 9)] == [6, 9]
+
+
+def settle(log: Log) -> None:
+    for _ in range(2):
+        pending = log.unsynced()
+        pending.sync()
+        log.synced(pending)
+
+
+def test_a_log_of_which_effects_are_left_out_on_the_way_comes_anew_with_its_state(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001)
+    assert leader.node is not None
+    keyspace = leader.node.keyspace
+    for number in range(1, 20):
+        cluster.ask(leader, leader.client(), "XADD", "s", f"{number}-1", "f", "v")
+        if number % 3 == 0:
+            cluster.ask(leader, leader.client(), "XGROUP", "CREATE", "s", f"g{number}", "0")
+        log = keyspace.log_of(1)
+        assert log is not None
+        if number in (9, 19):
+            log.roll(0)
+    for number in range(20, 22):
+        cluster.ask(leader, leader.client(), "XADD", "s", f"{number}-1", "f", "v")
+        log.write_snapshot(b"state", log.end_offset)
+        settle(log)
+
+    def session(behind: int) -> FollowerSession:
+        made = FollowerSession(leader.client(), "node", "127.0.0.1", 7002, 0.0, behind={1: behind})
+        made._reader(1, log)
+        return made
+
+    sessions = session(5), session(0), session(-1)
+    job = log.clean(log.settled()[1:], Selection())
+    job.run()
+    log.swap(job)
+    assert log.replay_floor > 5
+    told = []
+    for each in sessions:
+        for _ in range(9):
+            each.read_on(keyspace)
+        assert not each.behind
+        told.append([piece for piece in each.client.out if b"state" in piece])
+    assert all(told)
