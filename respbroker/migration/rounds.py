@@ -64,6 +64,7 @@ class Migration:
 
     def run_pass(self, after_turn: Callable[[], None], *, thorough: bool) -> Pass:
         """Move all that changed since the last pass, or, if ``thorough``, look at everything again."""
+        self.target.ask((b"PING",))  # it may end connections that are idle, as this one is while nothing changes
         names = self.names()
         new = {name for name in names if name not in self._memo.memo.streams}
         self._take(sorted(new))

@@ -96,6 +96,27 @@ def test_a_time_of_expiry_that_is_known_only_about_changes_nothing(target: Serve
         assert "level, and settled" in following.end()
 
 
+def test_a_target_that_ends_idle_connections_keeps_this_one(redis_source: Server, follow) -> None:
+    client = client_of(redis_source.url)
+    fill(client, "s", 1, 3)
+    with servers.redis_server("--timeout", "1") as target:
+        following = follow(redis_source, target)
+        following.wait_for("level:")
+        while not _ages(target, at_least=4):
+            threading.Event().wait(0.1)  # between two looks
+        fill(client, "s", 4, 3)
+        following.wait_for("level:")
+        assert "level, and settled" in following.end()
+        assert client_of(target.url).execute_command("XLEN", "s") == 6
+
+
+def _ages(server: Server, at_least: int) -> list[int]:
+    """The ages in seconds of a server's connections, of those that are old enough."""
+    clients = client_of(server.url).execute_command("CLIENT", "LIST").decode().splitlines()
+    ages = [int(word.removeprefix("age=")) for line in clients for word in line.split() if word.startswith("age=")]
+    return [age for age in ages if age >= at_least]
+
+
 def test_a_source_that_is_still_written_to_is_not_called_level(redis_source: Server, target: Server, follow) -> None:
     stop = threading.Event()
     writer = threading.Thread(target=produce, args=(redis_source.url, stop))
