@@ -33,6 +33,7 @@ LAYERS: dict[str, set[str]] = {  # package: what it may import besides the stand
     B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, P, R, S, T, "respbroker"},
     O: {"attrs", "click", "redis", E, M},
     "respbroker.migration": {"attrs", "click", "redis", E, M, O, R},
+    "respbroker.testing": {"attrs", "pytest", "redis"},  # starts the command as a process, as anybody would
     "respbroker.server": {"attrs", "click", "trio", "storage", "respbroker"},
     "respbroker.cli": {"click", "trio", "storage", "respbroker"},
     "respbroker.__main__": {"respbroker"},

@@ -25,6 +25,7 @@ EDGE = (
     "respbroker/server",
     "respbroker/migration/command.py",
     "respbroker/migration/progress.py",
+    "respbroker/testing/servers.py",
     "respbroker/cli.py",
     "storage/filesystem.py",
     "storage/inspect.py",

@@ -32,9 +32,9 @@ TAIL: Final = """\
 ## Beside the source
 
 `examples/` are programs to start from: six numbered ones, and three of several processes each, `examples/flights`,
-`examples/aircraft` and `examples/replicas`. `tests/` follows the packages; [testing](testing.md) says what is where and
-how to run it. Who may import whom is a table in `tests/tidy/test_layers.py`: `storage` and `model` import nothing of
-ours, `server` is imported by nobody.
+`examples/aircraft` and `examples/replicas`; `examples/kit` is a team's code with its tests. `tests/` follows the
+packages; [testing](testing.md) says what is where and how to run it. Who may import whom is a table in
+`tests/tidy/test_layers.py`: `storage` and `model` import nothing of ours, `server` is imported by nobody.
 """
 
 
@@ -76,6 +76,13 @@ CHAPTERS: Final = (
         " of them over two connections. See [decision 20](decisions/0020-a-migration-is-turns.md).",
         "__init__ command turns* moving* copying* settling comparing facts pages pending rounds driver* link memo"
         " progress",
+    ),
+    Chapter(
+        "For others' tests",
+        "respbroker/testing",
+        "A pytest plugin; [migrating](migrating.md#your-own-tests-on-both) shows its use. It starts servers as"
+        " processes and knows nothing of their inside.",
+        "__init__ plugin* servers attendant finding",
     ),
     Chapter(
         "The edge",
