@@ -99,9 +99,9 @@ class Roles:
 
     @following.setter
     def following(self, following: bool) -> None:
-        assert not self.is_dirty, "what is staged must be flushed in the old role"
         if following == self._following:
             return
+        assert not self.is_dirty, "what is staged must be flushed in the old role"
         if following:
             for stream in self.opened():
                 if stream.topic is not None:
