@@ -195,7 +195,7 @@ class Gate:
         need = 0
         for key in keys.of(words):
             entry = self.entry_of(client.db, key)
-            if command.is_write and replication.wants_all(entry):
+            if command.is_write and replication.wants_all(entry) and not command.name.startswith("xtopic|"):
                 return replication.position
             if not only_writes:
                 need = max(need, self._last_change(entry))

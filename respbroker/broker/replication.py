@@ -100,7 +100,7 @@ class Replication(Members, Positions):
             return
         if (refusal := self.refusal) is not None:
             raise refusal
-        if command.spec.keys is None:
+        if command.spec.keys is None or command.name.startswith("xtopic|"):  # settings are to be had back always
             return
         present = self._present
         for key in command.spec.keys.of(words):

@@ -383,3 +383,12 @@ def test_who_agrees_to_another_does_not_lead_by_votes_that_come_later(cluster: C
     cluster.settle()
     assert b"role:slave" in cluster.ask(first, first.client(), "INFO", "replication")
     assert first.node.replication.state.promised == 9
+
+
+def test_settings_that_ask_for_replicas_can_be_taken_back_without_any(cluster: Cluster, leader: Member) -> None:
+    client = leader.client()
+    cluster.ask(leader, client, "XTOPIC", "CREATE", "t", "CONFIG", "acks", "all", "min.insync.replicas", "2")
+    assert cluster.ask(leader, client, "XADD", "t", "*", "f", "v").startswith(b"-NOREPLICAS")
+    words = ["XTOPIC", "ALTER", "t", "CONFIG", "acks", "default", "min.insync.replicas", "default"]
+    assert cluster.ask(leader, client, *words) == b"+OK\r\n"
+    assert cluster.ask(leader, client, "XADD", "t", "*", "f", "v").startswith(b"$")
