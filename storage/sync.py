@@ -40,7 +40,10 @@ class DirectorySync:
     directory: str
 
     def sync(self) -> None:
-        self.filesystem.sync_directory(self.directory)
+        try:
+            self.filesystem.sync_directory(self.directory)
+        except FileNotFoundError:  # removed since then: none of its names is to be kept
+            pass
 
 
 class Mark(NamedTuple):
