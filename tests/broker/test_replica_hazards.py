@@ -112,3 +112,17 @@ def test_with_a_minimum_of_one_the_last_server_leads_with_what_it_has(cluster: C
     for _ in range(4):
         cluster.advance(1100)
     assert cluster.ask(one, one.client(), "XLEN", "s") == b":1\r\n"
+
+
+def test_a_sync_under_way_while_a_followers_data_goes_is_no_failure_of_the_disk(cluster: Cluster) -> None:
+    leader = cluster.add(7001)
+    other = cluster.add(7002)
+    assert other.node is not None
+    other.node.tick([(other.client(), [[b"XADD", b"s", b"*", b"f", b"v"]])], cluster.clock.now())
+    under_way = other.node.durability.take_syncs()
+    cluster.ask(other, other.client(), "REPLICAOF", "127.0.0.1", str(leader.port))
+    cluster.advance(100)
+    for file in under_way.files:
+        file.sync()
+    other.node.durability.synced(under_way)
+    assert not other.node.durability.refusal

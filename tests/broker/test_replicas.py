@@ -392,17 +392,3 @@ def test_settings_that_ask_for_replicas_can_be_taken_back_without_any(cluster: C
     words = ["XTOPIC", "ALTER", "t", "CONFIG", "acks", "default", "min.insync.replicas", "default"]
     assert cluster.ask(leader, client, *words) == b"+OK\r\n"
     assert cluster.ask(leader, client, "XADD", "t", "*", "f", "v").startswith(b"$")
-
-
-def test_a_sync_under_way_while_a_followers_data_goes_is_no_failure_of_the_disk(cluster: Cluster) -> None:
-    leader = cluster.add(7001)
-    other = cluster.add(7002)
-    assert other.node is not None
-    other.node.tick([(other.client(), [[b"XADD", b"s", b"*", b"f", b"v"]])], cluster.clock.now())
-    under_way = other.node.durability.take_syncs()
-    cluster.ask(other, other.client(), "REPLICAOF", "127.0.0.1", str(leader.port))
-    cluster.advance(100)
-    for file in under_way.files:
-        file.sync()
-    other.node.durability.synced(under_way)
-    assert not other.node.durability.refusal
