@@ -26,6 +26,8 @@ class LogEpochs:
     def epoch_end(self, epoch: int) -> int:
         """The offset behind the last record written in ``epoch`` or one before it; `start_offset` if there is none.
 
+        If there is none, what came before the log may be of a later epoch: `Log.origin` knows.
+
         An append began there, so the log can be cut at it, also where segments were merged since: no batch holds
         records of two epochs.
 

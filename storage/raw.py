@@ -57,9 +57,10 @@ class LogRaw(LogAppends):
         batches = verified(raw, segment)
         if not batches:
             return []
-        if roll or (segment.size and segment.cleaned != bool(batches[0][1].flags & GAPS)):
+        is_cleaned = bool(batches[0][1].flags & GAPS)
+        if roll or (segment.size and segment.cleaned != is_cleaned):
             self.roll(0)
-        elif not segment.size:
+        elif not segment.size and not is_cleaned:
             self._unroll()
         segment = self.segments.active
         try:

@@ -152,7 +152,8 @@ class LeaderAndFollower(RuleBasedStateMachine):
             common = ours
         end = min(follower.log.end_offset, follower.log.epoch_end(common), leader.log.epoch_end(common))
         follower.history = list(leader.history)
-        if end < leader.log.start_offset or not follower.cut(end):
+        parted_before = leader.log.origin.last_epoch > common  # what the leader has dropped was not all the same
+        if parted_before or end < leader.log.start_offset or not follower.cut(end):
             self._copy()
         assert follower.records == leader.records[: len(follower.records)]
         self._join()
