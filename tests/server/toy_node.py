@@ -2,7 +2,7 @@
 
 PING, ECHO, QUIT; WAIT blocks until somebody says GO; WRITE is answered +OK and asks for a sync; BIG n answers n bytes;
 LAZY n answers n pieces of 64 KB one by one. REPLICA makes the client one: what it is sent from then on are frames;
-each WRITE sends one to all replicas.
+each WRITE sends one to all replicas, WRITE n n2 ... sends frames of so many bytes.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class ToyNode:
             self.durability.needs_sync = True
             out.append(replies.OK)
             for replica in self._replicas():
-                replica.out.append(FRAME)
+                replica.out.extend([bytes([n]) * int(size) for n, size in enumerate(words[1:], 1)] or [FRAME])
         elif name == b"WAIT":
             client.blocked = True
         elif name == b"GO":
