@@ -17,6 +17,12 @@ def test_one_server_at_a_time_may_lose_what_it_had_not_synced_or_its_disk(seed: 
     World(seed, loses_unsynced=True).run()
 
 
+@pytest.mark.parametrize("seed", [40493, 41040])
+def test_with_a_minimum_of_1_a_leader_that_was_cut_off_may_take_back_what_it_alone_told(seed: int) -> None:
+    world = World(seed).run()
+    assert world.plan.minimum == 1
+
+
 def test_a_seed_gives_the_same_run_again() -> None:
     one, other = World(7).run(), World(7).run()
     assert one.events.count == other.events.count

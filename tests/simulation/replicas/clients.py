@@ -214,16 +214,18 @@ class Producer(Caller):
 
 
 class Reader(Caller):
-    """Reads any server; what it has seen over one connection it must go on seeing."""
+    """Reads any server; what it was promised over one connection it must go on seeing."""
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
         self._key = ""
-        self._newest: dict[str, Id] = {}
+        self._newest: dict[str, Id] = {}  # seen in each key, where the next XREAD goes on
+        self._promised: dict[str, Id] = {}  # the same, of replies that count only
         self._left = 0
 
     def connected(self, connection: Connection) -> None:
         self._newest.clear()
+        self._promised.clear()
         self._left = self.rng.choice((1, 5, 30, 1000))
         super().connected(connection)
 
@@ -241,17 +243,18 @@ class Reader(Caller):
         reply = replies[0]
         if isinstance(reply, ErrorReply):
             return False
-        newest_known = self._newest.get(self._key)
+        promised = self._promised.get(self._key, (0, 0))
         is_read = bool(reply) and reply[0][0] == self._key.encode()
         rows = reply[0][1] if is_read else (reply or [])
         entries = sorted((parse_id(entry_id), fields[1]) for entry_id, fields in rows)
         self.world.history.read(self._key, entries, self.counts)
         newest = entries[-1][0] if entries else (0, 0)
         is_whole = self.counts and reply is not None and not is_read and self._key not in ("temp", "trimmed")
-        if is_whole and newest_known and newest < newest_known:
-            raise Broken(f"{self._key} on {self.target}: {self.name} saw {newest_known}, and now no more than {newest}")
-        if entries:
-            self._newest[self._key] = max(entries[-1][0], newest_known or (0, 0))
+        if is_whole and newest < promised:
+            raise Broken(f"{self._key} on {self.target}: {self.name} saw {promised}, and now no more than {newest}")
+        self._newest[self._key] = max(newest, self._newest.get(self._key, (0, 0)))
+        if self.counts:
+            self._promised[self._key] = max(newest, promised)
         self._left -= 1
         return self._left > 0
 
