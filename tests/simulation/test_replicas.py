@@ -23,6 +23,16 @@ def test_with_a_minimum_of_1_a_leader_that_was_cut_off_may_take_back_what_it_alo
     assert world.plan.minimum == 1
 
 
+def test_with_a_minimum_of_1_one_that_is_promoted_below_another_leaders_epoch_promises_nothing() -> None:
+    world = World(200946).run()
+    assert world.plan.minimum == 1
+    assert not world.checker.excused
+
+
+def test_streams_are_everywhere_before_anything_goes_wrong() -> None:
+    World(200611).run()  # its first fault, the leader's end, comes at once
+
+
 def test_a_seed_gives_the_same_run_again() -> None:
     one, other = World(7).run(), World(7).run()
     assert one.events.count == other.events.count

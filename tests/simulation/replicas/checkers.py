@@ -24,7 +24,7 @@ class Checker:
     """Owns the leaderships that there were, and who was in sync in each.
 
     With ``min.insync.replicas`` 1 nothing is promised once one leads that was not in sync with the leader before it
-    (``excused``), nor by a leader that is not the newest.
+    (``excused``), nor by a leader that is not the newest, or leads in an epoch below another's, whom it will follow.
     """
 
     def __init__(self, world: World) -> None:
@@ -55,11 +55,22 @@ class Checker:
         if leadership not in self._leaderships:
             self._leaderships.add(leadership)
             self._began(server, leadership)
+        elif leadership == max(self._leaderships) and not self._is_led(self._newest):
+            self._newest = leadership  # the newest was below it, and has given up
         if leadership == self._newest:
             self._in_sync = replication.leading.in_sync.members
         if replication.high_watermark < self._watermarks.get(leadership, 0):
             raise Broken(f"{server.port}: the high watermark went back in epoch {last.epoch}")
         self._watermarks[leadership] = replication.high_watermark
+
+    def _is_led(self, leadership: tuple[int, str]) -> bool:
+        """Whether somebody leads by that epoch and name."""
+        replications = [server.node.replication for server in self._world.servers.values() if server.node is not None]
+        return any(
+            each.leading is not None and each.state.history.last is not None
+            and (each.state.history.last.epoch, each.state.history.last.leader) == leadership
+            for each in replications
+        )  # fmt: skip
 
     def _began(self, server: Server, leadership: tuple[int, str]) -> None:
         epoch, name = leadership
@@ -84,7 +95,7 @@ class Checker:
         if self._world.plan.minimum > 1:
             return True
         last = server.node.replication.state.history.last
-        return last is not None and (last.epoch, last.leader) == self._newest
+        return last is not None and (last.epoch, last.leader) == self._newest == max(self._leaderships)
 
     # -- what a server has -----------------------------------------------------------------------------------------
 

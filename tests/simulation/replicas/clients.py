@@ -6,7 +6,7 @@ Each asks one thing at a time. If nothing comes in time, or the connection ends,
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
@@ -302,10 +302,9 @@ class Consumer(Caller):
         return True
 
 
-def setup_requests() -> list[Words]:
-    """What makes the streams."""
-    return [
-        ("XTOPIC", "CREATE", "orders", "PARTITIONS", ORDERS_PARTITIONS),
-        ("XTOPIC", "CREATE", "fast", "PARTITIONS", 1, "CONFIG", "acks", "1"),
-        ("XGROUP", "CREATE", "work", "g", "0", "MKSTREAM"),
-    ]
+#: What makes the streams, by the keys that are there then.
+SETUP_REQUESTS: Final[dict[bytes, Words]] = {
+    b"orders": ("XTOPIC", "CREATE", "orders", "PARTITIONS", ORDERS_PARTITIONS),
+    b"fast": ("XTOPIC", "CREATE", "fast", "PARTITIONS", 1, "CONFIG", "acks", "1"),
+    b"work": ("XGROUP", "CREATE", "work", "g", "0", "MKSTREAM"),
+}

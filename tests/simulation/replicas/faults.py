@@ -37,6 +37,8 @@ class Faults:
         kinds = world.plan.faults
         kind = world.rng.choices(list(kinds), list(kinds.values()))[0]
         server = world.servers[world.rng.choice(world.ports)]
+        if not world.is_set_up():
+            return
         action = getattr(self, "_" + kind.replace(" ", "_"))
         if action(server) is not False:
             world.note(kind, server)

@@ -78,6 +78,8 @@ class Operator:
         if world.is_over:
             return
         world.events.after(PERIOD, self._work)
+        if not world.is_set_up():
+            return
         now, plan, rng = world.events.now, world.plan, world.rng
         down_after = 2.0 if self.calm else plan.down_after
         living = [each for each in self.watches.values() if now - each.heard_at < 2 * PERIOD + 1.0]

@@ -12,7 +12,7 @@ from typing import Any
 
 from respbroker.broker import follower_session
 from tests.simulation.replicas.checkers import Checker
-from tests.simulation.replicas.clients import Caller, Consumer, Producer, Reader, setup_requests
+from tests.simulation.replicas.clients import SETUP_REQUESTS, Caller, Consumer, Producer, Reader
 from tests.simulation.replicas.events import Events
 from tests.simulation.replicas.faults import Faults
 from tests.simulation.replicas.history import Broken, History
@@ -37,7 +37,7 @@ class World:
         self.network = Network(self.events, self.rng, self.plan.delay)
         self.ports = PORTS
         self.history = History()
-        self.is_calm = self.is_over = False
+        self.is_calm = self.is_over = self._is_set_up = False
         self.happened: Counter[str] = Counter()
         self.servers = {port: self._server(port) for port in PORTS}
         self.checker = Checker(self)
@@ -83,9 +83,20 @@ class World:
             server.start()
         first = self.servers[PORTS[0]]
         self._wait("the servers do not come together", self.checker.are_level, 60.0)
-        for words in setup_requests():
+        for words in SETUP_REQUESTS.values():
             self.checker.ask(first, *words)
         self._wait("the followers do not follow", self.checker.are_level, 60.0)
+
+    def is_set_up(self) -> bool:
+        """Whether every server has had the streams. Nothing goes wrong before that, for nobody was told that they are
+        made, so they might be lost.
+        """
+        if not self._is_set_up:
+            nodes = [server.node for server in self.servers.values()]
+            self._is_set_up = all(
+                node is not None and SETUP_REQUESTS.keys() <= node.keyspace.databases[0].keys.keys() for node in nodes
+            )
+        return self._is_set_up
 
     def _wait(self, failure: str, is_done: Any, seconds: float) -> None:
         give_up_at = self.events.now + seconds
