@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from respbroker.broker.peer_owners import login
 from respbroker.replication.election import Ballot, Reach
 from respbroker.replication.messages import Candidacy, Leads
 from respbroker.replication.state import Member
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
+from respbroker.streams.journal import CATALOG
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 10.0  # for an answer
-_CATALOG: Final = 0
 _I64_MAX: Final = 2**63 - 1
 
 
@@ -37,7 +38,7 @@ def reach(node: Node, replication: Replication) -> Reach:
         return Reach.incomplete(last.epoch if last else 0)
     logs = ((number, keyspace.log_of(number)) for number in keyspace.numbers())
     ends = {number: log.end_offset for number, log in logs if log is not None}
-    return Reach(state.level, ends.get(_CATALOG, 0), ends)
+    return Reach(state.level, ends.get(CATALOG, 0), ends)
 
 
 def reach_of_candidate(node: Node, replication: Replication) -> Reach:
@@ -46,7 +47,7 @@ def reach_of_candidate(node: Node, replication: Replication) -> Reach:
     """
     if replication.leading is None:
         return reach(node, replication)
-    return Reach(replication.state.level, _I64_MAX, {_CATALOG: _I64_MAX})
+    return Reach(replication.state.level, _I64_MAX, {CATALOG: _I64_MAX})
 
 
 @attrs.define(eq=False)
@@ -82,7 +83,6 @@ class Canvass:
         for name in granted:
             self.ballot.granted(name)
         self._in_sync = {member.node for member in state.in_sync}
-        self._began = node.now
         self.is_decided = False
         self._outbid_by = 0  # the highest epoch, not below this one, that somebody has promised
         self._outbid_at = float("inf")
@@ -93,7 +93,7 @@ class Canvass:
     def _tell_the_operator(self) -> None:
         """What is asked of whom, if anything is."""
         report, ballot = self._node.housekeeping.report, self.ballot
-        others = ", ".join(f"{asked.member.host}:{asked.member.port}" for asked in self._asked.values())
+        others = ", ".join(asked.member.address for asked in self._asked.values())
         if self.confirm:
             report(
                 "warning",
@@ -116,8 +116,7 @@ class Canvass:
             self.is_decided = True
             replication.lead(self.epoch)
         if self.is_decided and all(asked.told for asked in self._asked.values()):
-            self.end()
-            replication.canvass = None
+            replication.end_canvass()
             return
         if not self.is_decided and self._outbid_by:
             if self._node.now >= self._outbid_at:
@@ -141,8 +140,7 @@ class Canvass:
         node.housekeeping.report(
             "warning", f"this server was not made leader: too few agree to epoch {self.epoch}: {reasons}"
         )
-        self.end()
-        self._replication.canvass = None
+        self._replication.end_canvass()
         if self._replication.unconfirmed:  # it was told to lead, and waits again for who knows that it still does
             self._replication.canvass = Canvass(node, self._replication, confirm=True, pause=RETRY_SECONDS)
         if self._replication.following is not None:  # its leader takes an epoch above that which was agreed to
@@ -175,12 +173,10 @@ class Canvass:
     def connected(self, peer: Peer) -> None:
         """The connection stands: log in, then ask or tell."""
         asked = self._of(peer)
-        settings = self._node.settings
         if asked is None:
             return
-        if settings.masterauth:
-            user = [settings.masteruser.encode()] if settings.masteruser else []
-            peer.out.append(bulk_array([b"AUTH", *user, settings.masterauth.encode()]))
+        if words := login(self._node.settings):
+            peer.out += words
             asked.awaits.append("auth")
         self._speak(asked, peer)
 
@@ -238,7 +234,7 @@ class Canvass:
         )
 
     def _refused(self, asked: _Asked, kind: str, reason: str) -> None:
-        where = f"{asked.member.host}:{asked.member.port}"
+        where = asked.member.address
         self._node.housekeeping.notices.happened(f"{where} does not agree that this server leads: ", reason)
         if kind == "vote":
             self.ballot.refused(asked.member.node, f"{where}: {reason}")

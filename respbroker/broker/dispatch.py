@@ -174,7 +174,7 @@ class Dispatcher:
     def _add(self, command: Command, out: list[Output], replies: list[Reply]) -> None:
         """Append what a run answered; what is fast answers by small replies in one piece."""
         if command.is_fast:
-            out += replies  # type: ignore[arg-type]
+            out += replies  # type: ignore[arg-type]  # a fast command answers by bytes
             return
         for reply in replies:
             self._add_one(out, reply)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from respbroker.replication.messages import APPEND_WORDS, CHUNK, COPIED, COPY, SNAPSHOT, Tick, append_words
+from respbroker.replication.state import address
 from respbroker.resp.replies import bulk_array, bulk_array_start, bulk_pieces, bulks
 from respbroker.sessions.client import Client
+from respbroker.streams.journal import CATALOG
 from storage import CorruptLog, Log, NotABatchBorder, Outdated, OutOfRange, RawChunk, RawReader
 from storage.batch import parse_header
 
@@ -20,7 +22,6 @@ WINDOW: Final = 32 << 20  #: bytes of batches on the way to a follower; more is 
 CHUNK_BYTES: Final = 512 << 10  # read from a log that is behind at a time
 TICK_BYTES: Final = 1 << 20  # sent of them in a tick, so that a follower that catches up holds up nobody else
 TICK_LOGS: Final = 32  # of many small ones looked at in a tick
-_CATALOG: Final = 0
 
 
 @attrs.frozen
@@ -59,7 +60,6 @@ class FollowerSession:
     node: str
     host: str
     port: int
-    began: float
     lists_all: bool = False
     listed: bool = False
     behind: dict[int, int] = attrs.Factory(dict)
@@ -77,13 +77,14 @@ class FollowerSession:
     _from_start: set[int] = attrs.Factory(set)  # those behind that the follower has nothing of
 
     @property
+    def address(self) -> str:
+        """Where the follower is, for people."""
+        return address(self.host, self.port)
+
+    @property
     def room(self) -> int:
         """Bytes of batches that may be sent now."""
         return WINDOW - (self.sent - self.received)
-
-    @property
-    def online(self) -> bool:
-        return self.level
 
     def say(self, words: Sequence[bytes]) -> None:
         """Send a frame."""
@@ -126,7 +127,7 @@ class FollowerSession:
         for _ in range(TICK_LOGS):
             if not self.behind or self.room < CHUNK_BYTES or self.sent >= enough:
                 return
-            number = next((each for each in self.behind if each != _CATALOG), _CATALOG)
+            number = next((each for each in self.behind if each != CATALOG), CATALOG)
             log = keyspace.log_of(number)
             if log is None:  # dropped meanwhile: the catalog tells
                 self._is_read(number)
@@ -162,7 +163,7 @@ class FollowerSession:
         if reader is not None:
             return reader
         offset = self.behind[number]
-        if offset == 0 and number != _CATALOG:
+        if offset == 0 and number != CATALOG:
             self._from_start.add(number)
         if offset < 0:
             offset = log.start_offset
@@ -183,7 +184,6 @@ class FollowerSession:
             newest = log.newest_snapshot() if log.replay_floor else None
             offset, state = newest or (-1, b"")
             self.say((COPIED, b"%d" % number, b"%d" % offset, state))
-            self.copying.discard(number)
         elif number in self._from_start:
             newest = log.newest_snapshot()
             if newest is not None:
@@ -211,7 +211,7 @@ def starting_point(log: Log, end_offset: int, last_epoch: int) -> int:
     try:
         log.raw_reader(start)
     except NotABatchBorder as inside:
-        restart = getattr(inside, "restart_offset", -1)
+        restart = inside.restart_offset
         return restart if restart >= max(log.start_offset, log.replay_floor) else -1
     except (OutOfRange, CorruptLog):
         return -1

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.broker.frames import Frames
 from respbroker.broker.handover import WANTED_SECONDS
+from respbroker.broker.peer_owners import login
 from respbroker.replication.election import may_follow
 from respbroker.replication.history import History
 from respbroker.replication.messages import (
@@ -30,9 +31,11 @@ from respbroker.replication.messages import (
     listing_words,
     parse_verdicts,
 )
+from respbroker.replication.state import address
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
+from respbroker.streams.journal import CATALOG
 from storage import DiskFailed, StorageError
 
 if TYPE_CHECKING:
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
     from respbroker.broker.replication import Replication
 
 RETRY_SECONDS: Final = 1.0
-_CATALOG: Final = 0
 SILENCE_SECONDS: Final = 10.0  # of the leader, which sends a sign of life twice a second; then it counts as gone
 
 
@@ -81,6 +83,11 @@ class Following(Frames):
         self._theirs = History(())
 
     @property
+    def address(self) -> str:
+        """Where the leader is, for people."""
+        return address(self.host, self.port)
+
+    @property
     def is_up(self) -> bool:
         """Whether the leader's batches arrive."""
         return self.stage is Stage.FRAMES
@@ -114,11 +121,9 @@ class Following(Frames):
 
     def connected(self, peer: Peer) -> None:
         """The connection stands: log in and say hello."""
-        settings = self._node.settings
         self.heard_at = self._node.now
-        if settings.masterauth:
-            user = [settings.masteruser.encode()] if settings.masteruser else []
-            peer.out.append(bulk_array([b"AUTH", *user, settings.masterauth.encode()]))
+        if words := login(self._node.settings):
+            peer.out += words
             self.stage = Stage.AUTH
         else:
             self._say_hello(peer)
@@ -173,7 +178,7 @@ class Following(Frames):
         if self.lead_at is not None:
             self.lead_at = node.now
         if reason:
-            node.housekeeping.notices.happened(f"without the leader {self.host}:{self.port}: {reason}")
+            node.housekeeping.notices.happened(f"without the leader {self.address}: {reason}")
         self.peer = None
         self.stage = Stage.WAITING
         self.level = False
@@ -214,7 +219,7 @@ class Following(Frames):
         if refusal.code == "NOTLEADER":
             host, _, port = refusal.text.split(" ", 1)[0].rpartition(":")
             if host and port.isdigit():
-                self.give_up(f"it follows {host}:{port}")
+                self.give_up(f"it follows {address(host, int(port))}")
                 self.host, self.port = host, int(port)
                 return
         is_stranger = refusal.text.startswith("unknown command")
@@ -231,7 +236,7 @@ class Following(Frames):
             raise BadMessage(f"it leads in an epoch older than {state.promised}, which this node has agreed to")
         self._theirs = theirs
         if welcome.wanted == FRESH:
-            if not self.told and state.complete and self._node.keyspace.numbers() != [_CATALOG]:
+            if not self.told and state.complete and self._node.keyspace.numbers() != [CATALOG]:
                 raise BadMessage(
                     "its data is not that of which this server has a copy, so nothing is taken from it. Was its disk"
                     " replaced? REPLICAOF once more drops the copy, REPLICAOF NO ONE makes this server lead"
@@ -284,9 +289,9 @@ class Following(Frames):
             dropped = self._records_behind(cuts)
             node.housekeeping.report(
                 "warning",
-                f"cut off {dropped} records, in {len(cuts)} of the logs, that the leader {self.host}:{self.port} lacks",
+                f"cut off {dropped} records, in {len(cuts)} of the logs, that the leader {self.address} lacks",
             )
-            if _CATALOG in cuts:  # it may name logs again that were dropped
+            if CATALOG in cuts:  # it may name logs again that were dropped
                 self._replication.may_lack_logs()
             self._anew = set(keyspace.cut(cuts))
             if self._anew:

@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from respbroker.broker.members import waits_for_replicas
 from respbroker.broker.outputs import weight
 from respbroker.commands.table import Command
 from respbroker.errors import NoReplicas
 from respbroker.resp import replies
 from respbroker.resp.codec import count_entries
 from respbroker.sessions.client import Client, Output
+from respbroker.streams.journal import CATALOG
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -30,7 +32,6 @@ _REFUSAL: Final = replies.error(NoReplicas())
 _READING_WRITES: Final = frozenset({"xreadgroup", "xclaim", "xautoclaim"})
 #: What speaks of no key though it has none among its words is answered at once, but for these.
 _WHOLE: Final = frozenset({"exec", "keys", "scan", "dbsize", "randomkey", "xtopic|list"})
-_CATALOG: Final = 0
 _UNKNOWN: Final = 1 << 63  # a position that will be known when the follower is level
 #: Ticks whose replies to one client are held, and bytes of one, before nothing more is read from it.
 HELD_MAX: Final = 256
@@ -195,7 +196,7 @@ class Gate:
         need = 0
         for key in keys.of(words):
             entry = self.entry_of(client.db, key)
-            if command.is_write and replication.wants_all(entry) and not command.name.startswith("xtopic|"):
+            if waits_for_replicas(command) and replication.wants_all(entry):
                 return replication.position
             if not only_writes:
                 need = max(need, self._last_change(entry))
@@ -214,7 +215,7 @@ class Gate:
         replication = self._node.replication
         if replication.unproven:
             return _UNKNOWN
-        numbers = [_CATALOG] if entry is None else [leaf.number for leaf in entry.leaves]
+        numbers = [CATALOG] if entry is None else [leaf.number for leaf in entry.leaves]
         if replication.following is not None and not replication.following.touched.isdisjoint(numbers):
             return _UNKNOWN
         return max(map(replication.last_change, numbers))

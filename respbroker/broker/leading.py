@@ -27,7 +27,7 @@ from respbroker.replication.messages import (
     Tick,
     Welcome,
 )
-from respbroker.replication.state import Member
+from respbroker.replication.state import Member, address
 from respbroker.sessions.client import Client
 from storage import StorageError
 
@@ -85,13 +85,13 @@ class Leading:
                 session.miss(tick)
                 continue
             if node.now - session.heard_at > SILENT_SECONDS:
-                node.housekeeping.report("warning", f"replica {self._name(session)} has said nothing for a minute")
+                node.housekeeping.report("warning", f"replica {session.address} has said nothing for a minute")
                 node.close(session.client, at_once=True)
                 continue
             try:
                 self._ship_to(session, tick, flags)
             except StorageError as error:
-                node.housekeeping.report("error", f"cannot send {self._name(session)} what it lacks: {error}")
+                node.housekeeping.report("error", f"cannot send {session.address} what it lacks: {error}")
                 node.close(session.client, at_once=True)
 
     def _ship_to(self, session: FollowerSession, tick: list[Written], flags: int) -> None:
@@ -158,12 +158,12 @@ class Leading:
         for other in list(self.sessions.values()):
             if other.node == hello.node and other.client is not client:  # it has come back on another connection
                 if (other.host, other.port) != (host, hello.port):
-                    twins = f"{other.host}:{other.port} and {host}:{hello.port}"
+                    twins = f"{other.address} and {address(host, hello.port)}"
                     node.housekeeping.notices.happened(f"{twins} come as one node: is one's directory a copy?")
                 self.gone(other.client)
                 node.close(other.client, at_once=True)
         client.replica = True
-        session = FollowerSession(client, hello.node, host, hello.port, node.now, heard_at=node.now)
+        session = FollowerSession(client, hello.node, host, hello.port, heard_at=node.now)
         self.sessions[client.id] = session
         wanted, numbers = self._wanted(hello)
         self.in_sync.attach(hello.node, node.now)
@@ -278,9 +278,6 @@ class Leading:
                 return
             in_sync.changed = False
         replication.high_watermark = in_sync.high_watermark
-
-    def _name(self, session: FollowerSession) -> str:
-        return f"{session.host}:{session.port}"
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""

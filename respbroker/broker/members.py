@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
     from respbroker.broker.node import Node
     from respbroker.broker.replication_store import ReplicationStore
+    from respbroker.commands.table import Command
     from respbroker.replication.history import History
     from respbroker.streams.catalog import KeyEntry
+
+
+def waits_for_replicas(command: Command) -> bool:
+    """Whether a write may be refused for want of replicas, or answered when they have it. Not so XTOPIC: what asks for
+    more replicas than there are is to be had back always.
+    """
+    return command.is_write and not command.name.startswith("xtopic|")
 
 
 class Members:
@@ -48,9 +56,7 @@ class Members:
     def has_nothing(self, dataset: str, history: History) -> None:
         """All of this server's data is gone; another's will come."""
         self.may_lack = True
-        self.save(
-            dataset=dataset, history=history, position=0, position_epoch=0, level=0, complete=False, boot=NOTHING_YET
-        )
+        self.save(dataset=dataset, history=history, position=0, level=0, complete=False, boot=NOTHING_YET)
 
     def has_all(self) -> None:
         """Whatever it may have lacked is there."""
@@ -123,7 +129,7 @@ class Members:
 
     def name_of(self, node: str) -> str:
         """Where a member is, for people."""
-        return next((f"{member.host}:{member.port}" for member in self.state.members if member.node == node), node)
+        return next((member.address for member in self.state.members if member.node == node), node)
 
     def in_sync_changed(self, nodes: Iterable[str]) -> None:
         """The in-sync set is another one: remembered before anything is answered because of it.
@@ -147,7 +153,7 @@ class Members:
         now = len(self.state.in_sync) + 1
         for member in self.state.in_sync:
             if member.node not in before:
-                report("notice", f"replica {member.host}:{member.port} is in sync: {now} are, this one included")
+                report("notice", f"replica {member.address} is in sync: {now} are, this one included")
         if now < minimum <= len(before) + 1:
             report("warning", f"writes with acks all are refused: {now} in sync, and min.insync.replicas is {minimum}")
         elif now >= minimum > len(before) + 1:

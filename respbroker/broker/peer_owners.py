@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from respbroker.model.settings import Settings
+from respbroker.resp.replies import bulk_array
 from respbroker.sessions.peer import Peer
+
+
+def login(settings: Settings) -> list[bytes]:
+    """What another server is told first, as wire bytes: AUTH, where servers need a password among themselves."""
+    if not settings.masterauth:
+        return []
+    user = [settings.masteruser.encode()] if settings.masteruser else []
+    return [bulk_array([b"AUTH", *user, settings.masterauth.encode()])]
 
 
 class PeerOwner(Protocol):

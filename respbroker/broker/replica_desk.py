@@ -9,7 +9,7 @@ from respbroker.broker.canvass import reach
 from respbroker.broker.handover import WANTED_SECONDS, Handover
 from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
 from respbroker.errors import NotLeader, ReplyError
-from respbroker.replication.election import vote
+from respbroker.replication.election import Reach, vote
 from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Welcome
 from respbroker.sessions.client import Client, Reply
 
@@ -126,7 +126,7 @@ class ReplicaDesk:
     def _not_leader(self) -> NotLeader:
         following = self._replication.following
         if following is not None:
-            return NotLeader(f"{following.host}:{following.port} is followed here")
+            return NotLeader(f"{following.address} is followed here")
         return NotLeader("this server waits for a confirmation that it still leads")
 
     def _leading(self) -> Leading:
@@ -150,7 +150,7 @@ class ReplicaDesk:
         if candidacy.dataset != state.dataset:
             return False, "this server has other data", 0
         ours = reach(self._node, replication)
-        theirs = type(ours)(candidacy.last_epoch, candidacy.ends.get(0, 0), candidacy.ends)
+        theirs = Reach(candidacy.last_epoch, candidacy.ends.get(0, 0), candidacy.ends)
         last = state.history.last
         promised = max(state.promised, last.epoch if last else 0)
         ensure_near(candidacy.epoch, promised)

@@ -13,7 +13,7 @@ from respbroker.broker.canvass import Canvass
 from respbroker.broker.following import Following
 from respbroker.broker.gate import Batch, Gate
 from respbroker.broker.leading import Leading
-from respbroker.broker.members import Members
+from respbroker.broker.members import Members, waits_for_replicas
 from respbroker.broker.peer_owners import PeerOwners
 from respbroker.broker.positions import Positions
 from respbroker.broker.replica_waits import ReplicaWaits
@@ -23,6 +23,7 @@ from respbroker.replication.history import History
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.resp import replies
 from respbroker.sessions.client import Client
+from respbroker.streams.group_sessions import GroupSessions
 from storage import StorageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Replication(Members, Positions):
             return
         if (refusal := self.refusal) is not None:
             raise refusal
-        if command.spec.keys is None or command.name.startswith("xtopic|"):  # settings are to be had back always
+        if command.spec.keys is None or not waits_for_replicas(command):
             return
         present = self._present
         for key in command.spec.keys.of(words):
@@ -204,7 +205,7 @@ class Replication(Members, Positions):
             )
         self.gate.close_all()
         self._node.keyspace.wipe()
-        self._node.group_sessions = type(self._node.group_sessions)()
+        self._node.group_sessions = GroupSessions()
         self.rebase(0)
         self.changed.clear()
         self.tracked_since = None
@@ -219,9 +220,7 @@ class Replication(Members, Positions):
     def session_began(self, history: History) -> None:
         """Whatever the leader does not have is cut off: from here on its history is this node's."""
         assert history.last is not None
-        if self.canvass is not None:
-            self.canvass.end()
-            self.canvass = None
+        self.end_canvass()
         if history != self.state.history:
             self.gate.recount()
             self.rebase(self.state.history.shared_end(history))
@@ -259,9 +258,7 @@ class Replication(Members, Positions):
             promised=epoch,
             promised_to=before.node,
             position=min(self.synced_position, self.position),
-            position_epoch=epoch,
             level=epoch,
-            was_leading=True,
             complete=True,
         )
         self.has_all()
@@ -287,7 +284,7 @@ class Replication(Members, Positions):
 
     def follow(self, host: str, port: int, *, told: bool = False) -> None:
         """Follow another node, unless that is done already; ``told``: REPLICAOF said so."""
-        if self.following is not None and (self.following.host, self.following.port) == (host, port):
+        if self.following is not None and self.follows_node(host, port):
             self.following.told |= told
             self.following.hurry()
             return
@@ -301,11 +298,9 @@ class Replication(Members, Positions):
         before = self.following
         if before is not None:
             before.give_up()
-        if self.canvass is not None:
-            self.canvass.end()
-            self.canvass = None
+        self.end_canvass()
         self.unconfirmed = False
-        self.save(leader=(host, port), in_sync=(), was_leading=False)
+        self.save(leader=(host, port), in_sync=())
         node.settings.replicaof = (host, port)
         if self.leading is not None:
             self.leading.ship()  # what was appended last counts as the rest that replicas may not have
@@ -318,7 +313,7 @@ class Replication(Members, Positions):
         if before is not None:
             self.following.touched = before.touched
         self._adopt_role()
-        node.housekeeping.report("notice", f"this server follows {host}:{port}")
+        node.housekeeping.report("notice", f"this server follows {self.following.address}")
 
     def _let_go_of_waiters(self) -> None:
         """Clients that wait for what a follower does not do are told so, as Redis tells them."""
@@ -326,7 +321,7 @@ class Replication(Members, Positions):
         for client in list(node.clients.values()):
             if client.blocked and not client.lingering:
                 node.unblock(client, replies.error(Unblocked(_ROLE_CHANGED)))
-        node.group_sessions = type(node.group_sessions)()
+        node.group_sessions = GroupSessions()
 
     def _adopt_role(self) -> None:
         node = self._node
@@ -349,7 +344,7 @@ class Replication(Members, Positions):
         if self.canvass is not None and not self.canvass.is_decided:
             if not self.canvass.confirm:
                 return
-            self.canvass.end()  # said by an operator or by sentinel: that is the confirmation
+            self.end_canvass()  # said by an operator or by sentinel: that is the confirmation
         self.canvass = Canvass(self._node, self, epoch=epoch, granted=granted)
 
     def handed_over(self, epoch: int) -> None:
@@ -366,9 +361,14 @@ class Replication(Members, Positions):
 
     def _stand(self, epoch: int) -> None:
         if self.leading is not None and epoch > self.state.promised:  # else another one was agreed to since
-            if self.canvass is not None:
-                self.canvass.end()
+            self.end_canvass()
             self.canvass = Canvass(self._node, self, epoch=epoch)
+
+    def end_canvass(self) -> None:
+        """Ask nobody any more."""
+        if self.canvass is not None:
+            self.canvass.end()
+            self.canvass = None
 
     def follows_node(self, host: str, port: int) -> bool:
         """Whether this node follows the one at an address."""
@@ -378,8 +378,7 @@ class Replication(Members, Positions):
         """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""
         assert epoch > self.state.promised or (epoch, node) == (self.state.promised, self.state.promised_to)
         if node != self.state.node and self.canvass is not None and not self.canvass.is_decided:
-            self.canvass.end()  # votes for this node that come now would make it lead in an epoch below that
-            self.canvass = None
+            self.end_canvass()  # votes for this node that come now would make it lead in an epoch below that
         self.save(promised=epoch, promised_to=node)
         if self.following is not None:
             self.following.lead_at = None
@@ -391,7 +390,7 @@ class Replication(Members, Positions):
         """Write down how far the node has come, so that a restart need not ask for everything."""
         self._remember_at = self._node.now + _REMEMBER_SECONDS
         if self.is_remembered and self.state.position != self.synced_position:
-            self.save(position=self.synced_position, position_epoch=self.state.level)
+            self.save(position=self.synced_position)
 
 
 _ROLE_CHANGED: Final = "force unblock from blocking operation, instance state changed (master -> replica?)"

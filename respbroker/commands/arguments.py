@@ -124,10 +124,6 @@ class Arguments:
         self.position += 1
         return word
 
-    def peek(self) -> bytes:
-        """The next word in upper case, not taken; empty where there is none."""
-        return self.words[self.position].upper() if self.position < self.end else b""
-
     def take(self, count: int) -> list[bytes]:
         """The next ``count`` words.
 

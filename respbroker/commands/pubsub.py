@@ -141,7 +141,7 @@ _SHARD_KEYS = Keys(1, -1, 1)  # no keys, but a cluster sends the command where k
 def _row(
     name: str, arity: int, flags: Flag, handler: Handler, summary: str, syntax: str, since: str, **rest: object
 ) -> CommandSpec:
-    return CommandSpec(name, arity, flags, handler, summary, syntax, since, "pubsub", **rest)  # type: ignore[arg-type]
+    return CommandSpec(name, arity, flags, handler, summary, syntax, since, "pubsub", **rest)  # type: ignore[arg-type]  # names and types are the class's
 
 
 COMMANDS = (

@@ -42,7 +42,7 @@ class Link:
         self.side, self.identity = self._find_out()
 
     def close(self) -> None:
-        self._connection.disconnect()  # type: ignore[no-untyped-call]
+        self._connection.disconnect()  # type: ignore[no-untyped-call]  # of redis-py
 
     def send(self, raw: bytes, count: int) -> Ticket:
         """Send ``count`` requests: at once if they are many bytes, else together with what follows, or with `flush`."""

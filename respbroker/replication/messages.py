@@ -35,9 +35,6 @@ IN_SYNC: Final = 1  # the follower is in the in-sync set
 ATOMIC: Final = 2  # an EXEC wrote to several logs: all of it or nothing
 LEVEL: Final = 4  # nothing is behind: the follower has all up to the position
 
-# Flags of batches.
-ROLL: Final = 1  # the leader began a segment with them
-
 # What a follower is to list when it has said hello.
 FRESH: Final = b"fresh"  # nothing: it has another history, and begins empty
 ALL: Final = b"all"  # every log it has

@@ -24,12 +24,21 @@ _DATASET: Final = re.compile(r"[0-9a-f]{40}")
 _CHECKSUM: Final = re.compile(rb'  "crc32": "([0-9a-f]{8})"\n\}\n')
 
 
+def address(host: str, port: int) -> str:
+    """Where a server is, as people write it."""
+    return f"{host}:{port}"
+
+
 class Member(NamedTuple):
     """A node that takes part, and where it is found."""
 
     node: str
     host: str
     port: int
+
+    @property
+    def address(self) -> str:
+        return address(self.host, self.port)
 
 
 def _matches(pattern: re.Pattern[str], what: str) -> Any:
@@ -76,16 +85,15 @@ class ReplicationState:
     history: History = attrs.field(default=History(), validator=attrs.validators.instance_of(History))
     #: Host and port of whom it follows; None where it leads, or would if the others agreed.
     leader: tuple[str, int] | None = attrs.field(default=None, validator=_is_address)
-    was_leading: bool = attrs.field(default=False, validator=_is_flag)  #: it led: `in_sync` are its own followers
+    #: Its own followers that were in sync, where it led.
     in_sync: tuple[Member, ...] = attrs.field(default=(), converter=_members, validator=_are_members)
     #: All nodes known to take part, whether in sync or not: those who are asked for a vote.
     members: tuple[Member, ...] = attrs.field(default=(), converter=_members, validator=_are_members)
     promised: int = attrs.field(default=0, validator=_is_count)  #: highest epoch it has agreed to, or followed in
     #: Id of the node that it agreed to follow in that epoch, or its own; empty for none.
     promised_to: str = attrs.field(default="", validator=_matches(_NODE_OR_NONE, "a node id or empty"))
-    #: A position up to which everything has been synced; it may have more.
+    #: Up to where, in the order of the last epoch of ``history``, everything has been synced; it may have more.
     position: int = attrs.field(default=0, validator=_is_count)
-    position_epoch: int = attrs.field(default=0, validator=_is_count)  #: the epoch in whose order that position counts
     #: The last epoch in which it led or was level; written before it acknowledges anything as level in that epoch.
     level: int = attrs.field(default=0, validator=_is_count)
     #: False until the first copy of a leader is whole, and while logs that it had removed are copied again.

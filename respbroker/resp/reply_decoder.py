@@ -44,7 +44,7 @@ class ReplyDecoder:
 
     def __init__(self, pending_bytes_max: int = PENDING_BYTES_MAX) -> None:
         # hiredis is typed to want an exception here, and takes any value.
-        self._reader = hiredis.Reader(replyError=ErrorReply.parse, notEnoughData=_MORE)  # type: ignore[arg-type]
+        self._reader = hiredis.Reader(replyError=ErrorReply.parse, notEnoughData=_MORE)  # type: ignore[arg-type]  # takes functions too
         self._pending_bytes_max = pending_bytes_max
         self._pending_bytes = 0  # what has come since the last reply was complete, and what came with its end
 

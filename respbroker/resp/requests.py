@@ -23,4 +23,4 @@ def requests(many: Iterable[Sequence[Word]]) -> bytes:
 def appends(key: bytes, entries: Iterable[Sequence[object]]) -> bytes:
     """An XADD for each entry, ``[ID, [field, value, ...]]`` as XRANGE answers it, under its own ID."""
     pack = hiredis.pack_command
-    return b"".join([pack((b"XADD", key, entry_id, *fields)) for entry_id, fields in entries])  # type: ignore[misc]
+    return b"".join([pack((b"XADD", key, entry_id, *fields)) for entry_id, fields in entries])  # type: ignore[misc]  # of objects

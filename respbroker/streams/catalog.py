@@ -73,11 +73,6 @@ class Database:
     keys: dict[bytes, KeyEntry]
     order: KeyOrder | None = None  #: cache of a running SCAN; may be dropped at any time
 
-    @property
-    def expires_count(self) -> int:
-        """Keys with an expiry."""
-        return sum(1 for entry in self.keys.values() if entry.expires_ms)
-
 
 class Catalog:
     """Owns ``databases``: for each, the keys in order of creation. Changed only by `apply`."""

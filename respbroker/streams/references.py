@@ -59,11 +59,6 @@ def lag(stream: Stream, group: Group) -> int:
     return end - first - (stream.deletions.count_between(first, end) if stream.deletions.count else 0)
 
 
-def is_referenced(stream: Stream, ordinal: int) -> bool:
-    """Whether some group has not done with the entry. Without groups nothing is referenced."""
-    return any(ordinal in group.pending or ordinal >= unread_from(stream, group) for group in stream.groups.values())
-
-
 def unreferenced(stream: Stream, ordinals: Iterable[int]) -> list[int]:
     """Those of ``ordinals`` that no group refers to."""
     groups = list(stream.groups.values())

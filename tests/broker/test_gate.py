@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from respbroker.errors import ProtocolError
 from respbroker.sessions.client import Client
-from tests.support.cluster import Cluster, Member
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path)
+from tests.support.cluster import Cluster, Member, follower_of
 
 
 @pytest.fixture
@@ -24,10 +17,7 @@ def leader(cluster: Cluster) -> Member:
 
 @pytest.fixture
 def follower(cluster: Cluster, leader: Member) -> Member:
-    follower = cluster.add(7002, replicaof=f"127.0.0.1 {leader.port}")
-    cluster.settle()
-    cluster.advance(100)
-    return follower
+    return follower_of(cluster, leader)
 
 
 def tick(cluster: Cluster, leader: Member, client: Client, *lines: str) -> bytes:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from respbroker.broker import follower_session
-from tests.broker.test_replicas import follower_of, logs_of
-from tests.support.cluster import Cluster, Member
+from tests.support.cluster import Cluster, Member, follower_of, logs_of
 from tests.support.memory_filesystem import MemoryFileSystem
 
 WINDOW = 64 << 10
 
 
 @pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+def cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(follower_session, "WINDOW", WINDOW)
     monkeypatch.setattr(follower_session, "CHUNK_BYTES", WINDOW // 4)
-    return Cluster(tmp_path)
+    return cluster
 
 
 def write(cluster: Cluster, leader: Member, first: int, end: int, size: int = 4000) -> None:

@@ -13,11 +13,6 @@ SAFE = {"acks": "all", "min.insync.replicas": 2}
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path)
-
-
-@pytest.fixture
 def three(cluster: Cluster) -> list[Member]:
     """A leader and two followers that are in sync."""
     leader = cluster.add(7001, **SAFE)

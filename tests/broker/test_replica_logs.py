@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.crash.state import state_of
-from tests.support.cluster import Cluster, Member
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path)
+from tests.support.cluster import Cluster, Member, follower_of
 
 
 def start_two(cluster: Cluster, **settings: object) -> tuple[Member, Member]:
     """A leader, and a follower that has everything."""
     leader = cluster.add(7001, **settings)
-    follower = cluster.add(7002, replicaof="127.0.0.1 7001", **settings)
-    cluster.settle()
-    cluster.advance(100)
-    return leader, follower
+    return leader, follower_of(cluster, leader, **settings)
 
 
 def pass_time(cluster: Cluster, seconds: int) -> None:

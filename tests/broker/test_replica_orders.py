@@ -5,27 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
-from tests.support.cluster import Cluster, Member
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path)
-
-
-@pytest.fixture
-def leader(cluster: Cluster) -> Member:
-    return cluster.add(7001)
-
-
-def follower_of(cluster: Cluster, leader: Member, port: int = 7002, **settings: object) -> Member:
-    """A follower that has everything."""
-    follower = cluster.add(port, replicaof=f"127.0.0.1 {leader.port}", **settings)
-    cluster.settle()
-    cluster.advance(100)
-    return follower
+from tests.support.cluster import Cluster, Member, follower_of
 
 
 def test_a_position_is_remembered_in_the_order_in_which_it_counts(cluster: Cluster, leader: Member) -> None:
@@ -38,7 +18,7 @@ def test_a_position_is_remembered_in_the_order_in_which_it_counts(cluster: Clust
     far = follower.node.replication.state.position
     assert far > 1000
     assert leader.node is not None
-    leader.node.replication.save(position=10, position_epoch=1)  # it has written down less
+    leader.node.replication.save(position=10)  # it has written down less
     cluster.kill(leader)
     cluster.start(leader)
     cluster.advance(1100)

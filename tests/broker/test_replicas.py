@@ -5,34 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pytest
-
-from tests.support.cluster import Cluster, Member
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Cluster:
-    return Cluster(tmp_path)
-
-
-@pytest.fixture
-def leader(cluster: Cluster) -> Member:
-    return cluster.add(7001)
-
-
-def follower_of(cluster: Cluster, leader: Member, port: int = 7002, **settings: object) -> Member:
-    """A follower that has everything."""
-    follower = cluster.add(port, replicaof=f"127.0.0.1 {leader.port}", **settings)
-    cluster.settle()
-    cluster.advance(100)
-    return follower
-
-
-def logs_of(member: Member) -> dict[str, bytes]:
-    """The bytes of every log below a member's directory."""
-    root = Path(member.directory)
-    found = [*root.glob("catalog/*.log"), *root.glob("streams/*/*.log")]
-    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+from tests.support.cluster import Cluster, Member, follower_of, logs_of
 
 
 def test_a_follower_has_what_was_there_before_it_came_and_what_comes_after(cluster: Cluster, leader: Member) -> None:

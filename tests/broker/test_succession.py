@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from tests.broker.test_replicas import follower_of
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, follower_of
 
 
-def test_who_has_more_than_the_one_that_was_chosen_leads_and_hands_over_to_it(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path)
+def test_who_has_more_than_the_one_that_was_chosen_leads_and_hands_over_to_it(cluster: Cluster) -> None:
     leader = cluster.add(7001, min_insync_replicas="2")
     chosen, other = (follower_of(cluster, leader, port, min_insync_replicas="2") for port in (7002, 7003))
     cluster.held.add((leader.port, chosen.port))

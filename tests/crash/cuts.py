@@ -73,8 +73,11 @@ def record(seed: int, policy: str, ticks: int, workload: type[Workload] = Worklo
 
 
 @attrs.define
-class Cutter:
-    """The second run: opens a node on what is left at every event."""
+class DiskCutter:
+    """Something runs on ``disk``, and what a crash at each of its events leaves is judged: subclasses say what and how.
+
+    Places in the run are counts of its steps.
+    """
 
     seed: int
     policy: str
@@ -83,37 +86,47 @@ class Cutter:
     every: int = 1  # look at every n-th event only
     workload: type[Workload] = Workload
     tally: Tally = attrs.field(factory=Tally)
-    history: History = attrs.field(init=False)
-    disk: WatchedDisk = attrs.field(init=False)
-    driver: Driver = attrs.field(init=False)
-    exec_steps: set[int] = attrs.field(init=False, factory=set)  # written as one
+    disk: WatchedDisk = attrs.field(init=False, factory=new_disk)
 
     def run(self) -> Tally:
-        self.history = record(self.seed, self.policy, self.ticks, self.workload)
-        self.disk = new_disk()
-        self.driver = Driver(self.disk, self.policy, self.seed)
-        self.driver.before_flush = self._note_exec
-        self.driver.after_flush = lambda: [state_of(self.driver.node), None][1]  # type: ignore[assignment, return-value]
+        self.prepare()
         self.disk.on_event = self._cut
-        self.workload(self.driver, self.seed).run(self.ticks)
+        self.play()
         self.disk.on_event = None
-        assert self.disk.log == self.history.events, "the two runs must be alike"
         self.tally.events.update(event.split(" /")[0] for event in self.disk.log)
         return self.tally
 
-    def _note_exec(self) -> None:
-        """Note which steps are to be written as one."""
-        if self.driver.node.keyspace.atomic:
-            self.exec_steps.add(self.driver.steps + 1)
+    def prepare(self) -> None:
+        """What comes before the run that is cut."""
+        raise NotImplementedError
+
+    def play(self) -> None:
+        """The run."""
+        raise NotImplementedError
+
+    def written(self) -> int:
+        """Up to where everything must be there if the process is killed."""
+        raise NotImplementedError
+
+    def safe(self) -> int:
+        """Up to where everything must be there if power goes."""
+        raise NotImplementedError
+
+    def judge(self, left: MemoryFileSystem, at_least: int) -> None:
+        """Open what is left, and raise what is wrong with it."""
+        raise NotImplementedError
+
+    def place(self, at_least: int, torn: int) -> str:
+        """Where in the run this is, for whoever reads of a failure."""
+        raise NotImplementedError
 
     def _cut(self, torn: int) -> None:
         if self.disk.events % self.every:
             return
         watching, self.disk.on_event = self.disk.on_event, None
-        driver = self.driver
         self.tally.cuts += 1
-        safe = max(driver.synced, driver.answered if self.policy == "always" else 0)
-        self._judge("kill -9", self.disk.killed(), driver.steps, torn)
+        safe = self.safe()
+        self._judge("kill -9", self.disk.killed(), self.written(), torn)
         self._judge("power loss, nothing unsynced survives", self.disk.powered_off(), safe, torn)
         for number in range(self.survivals):
             seed = self.disk.events * 1000 + number
@@ -123,17 +136,59 @@ class Cutter:
     def _judge(self, crash: str, left: MemoryFileSystem, at_least: int, torn: int) -> None:
         self.tally.opened += 1
         try:
-            clock = TestClock(self.driver.clock.ms, self.driver.clock.seconds)
-            node = open_node(left, clock, appendfsync=self.policy)
-            found = state_of(node)
-            self._compare(found, at_least)
+            self.judge(left, at_least)
         except Exception as error:
-            event = self.history.events[self.disk.events]
-            raise Unsound(
-                f"{error}\n"
-                f"seed {self.seed}, {self.policy}: {crash} at event {self.disk.events} ({event}), torn {torn}; "
-                f"{self.driver.steps} steps were written, what was there behind step {at_least} must be there"
-            ) from error
+            where = f"seed {self.seed}, {self.policy}: {crash} at event {self.disk.events}"
+            raise Unsound(f"{error}\n{where}{self.place(at_least, torn)}") from error
+
+
+def ensure_whole(tick: int, written: set[int], times: dict[int, list[int]]) -> None:
+    """A tick with an EXEC is there in all that it wrote, or in nothing; ``times``: when each log was as it is found."""
+    written = written & set(times)
+    with_it = {number for number in written if times[number][0] >= tick}
+    without = {number for number in written if times[number][-1] < tick}
+    assert not (with_it and without), f"tick {tick} is there in {with_it} and not in {without}"
+
+
+@attrs.define
+class Cutter(DiskCutter):
+    """The second run: opens a node on what is left at every event."""
+
+    history: History = attrs.field(init=False)
+    driver: Driver = attrs.field(init=False)
+    exec_steps: set[int] = attrs.field(init=False, factory=set)  # written as one
+
+    def prepare(self) -> None:
+        self.history = record(self.seed, self.policy, self.ticks, self.workload)
+        self.driver = Driver(self.disk, self.policy, self.seed)
+        self.driver.before_flush = self._note_exec
+        self.driver.after_flush = lambda: [state_of(self.driver.node), None][1]  # type: ignore[assignment, return-value]
+
+    def play(self) -> None:
+        self.workload(self.driver, self.seed).run(self.ticks)
+        assert self.disk.log == self.history.events, "the two runs must be alike"
+
+    def written(self) -> int:
+        return self.driver.steps
+
+    def safe(self) -> int:
+        return max(self.driver.synced, self.driver.answered if self.policy == "always" else 0)
+
+    def place(self, at_least: int, torn: int) -> str:
+        return (
+            f" ({self.history.events[self.disk.events]}), torn {torn}; {self.driver.steps} steps were written, what was"
+            f" there behind step {at_least} must be there"
+        )
+
+    def judge(self, left: MemoryFileSystem, at_least: int) -> None:
+        clock = TestClock(self.driver.clock.ms, self.driver.clock.seconds)
+        node = open_node(left, clock, appendfsync=self.policy)
+        self._compare(state_of(node), at_least)
+
+    def _note_exec(self) -> None:
+        """Note which steps are to be written as one."""
+        if self.driver.node.keyspace.atomic:
+            self.exec_steps.add(self.driver.steps + 1)
 
     def _compare(self, found: State, at_least: int) -> None:
         states, last = self.history.states, min(self.driver.steps + 1, len(self.history.states) - 1)
@@ -148,17 +203,9 @@ class Cutter:
         for number in {number for tick in candidates for number in states[tick]} - set(found):
             times[number] = [tick for tick in candidates if number not in states[tick]]
             assert times[number], f"stream {number} is gone"
-        self._compare_whole(times, last)
-
-    def _compare_whole(self, times: dict[int, list[int]], last: int) -> None:
-        """A tick with an EXEC is there in everything it wrote, or in nothing."""
         for tick in self.exec_steps:
-            if tick > last:
-                continue
-            written = self.history.whole[tick] & set(times)
-            with_it = {number for number in written if times[number][0] >= tick}
-            without = {number for number in written if times[number][-1] < tick}
-            assert not (with_it and without), f"tick {tick} is there in {with_it} and not in {without}"
+            if tick <= last:
+                ensure_whole(tick, self.history.whole[tick], times)
 
 
 def _same(then: object, found: object, old: set[int]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from storage.batch import parse_header
-from tests.crash.cuts import Tally, Unsound, new_disk
+from tests.crash.cuts import DiskCutter, ensure_whole, new_disk
 from tests.crash.disk import WatchedDisk
 from tests.crash.driver import Driver
 from tests.crash.state import CATALOG, State, state_of, state_of_keyspace
@@ -54,61 +54,46 @@ def led(kind: type[Workload], seed: int, count: int) -> Led:
 
 
 @attrs.define
-class FollowerCutter:
+class FollowerCutter(DiskCutter):
     """Feeds a follower, and opens another one on what is left of its disk at every event."""
 
-    seed: int
-    policy: str
-    ticks: int
-    survivals: int  # random survivals of unsynced writes and names tried at each event
-    every: int = 1  # look at every n-th event only
-    workload: type[Workload] = Workload
-    tally: Tally = attrs.field(factory=Tally)
     led: Led = attrs.field(init=False)
     disk: WatchedDisk = attrs.field(init=False, factory=WatchedDisk)
+    follower: Follower = attrs.field(init=False)
     done: int = attrs.field(init=False, default=0)  # ticks
 
-    def run(self) -> Tally:
+    def prepare(self) -> None:
         self.led = led(self.workload, self.seed, self.ticks)
-        follower = Follower(self.disk, self.policy)
-        self.disk.on_event = self._cut
+        self.follower = Follower(self.disk, self.policy)
+
+    def play(self) -> None:
+        follower = self.follower
         for index, tick in enumerate(self.led.ticks):
             follower.follow([tick])
             self.done += 1
             if index % 3 == 0:
                 follower.sync()
                 follower.maintain()
-        self.disk.on_event = None
-        self.tally.events.update(event.split(" /")[0] for event in self.disk.log)
-        return self.tally
 
-    def _cut(self, torn: int) -> None:
-        if self.disk.events % self.every:
-            return
-        watching, self.disk.on_event = self.disk.on_event, None
-        self.tally.cuts += 1
-        self._judge("kill -9", self.disk.killed(), self.done)
-        self._judge("power loss", self.disk.powered_off(), 0)
-        for number in range(self.survivals):
-            seed = self.disk.events * 1000 + number
-            self._judge(f"power loss, survival {seed}", self.disk.powered_off(seed), 0)
-        self.disk.on_event = watching
+    def written(self) -> int:
+        return self.done
 
-    def _judge(self, crash: str, left: MemoryFileSystem, at_least: int) -> None:
-        self.tally.opened += 1
-        try:
-            follower = Follower(left)
-            self._compare(state_of_keyspace(follower.keyspace), at_least)
-            last = min(self.done + 1, len(self.led.ticks))
-            follower.catch_up(self.led.ticks[:last], self.led.numbers[last])
-            assert state_of_keyspace(follower.keyspace) == self.led.states[last], "it is not as the leader in the end"
-            for number in follower.keyspace.numbers():
-                bases = sorted(segments_on(left, number))
-                begun = self.led.bases(number, last)
-                assert bases == [base for base in begun if base >= bases[0]], f"log {number} has other segments"
-        except Exception as error:
-            where = f"seed {self.seed}, {self.policy}: {crash} at event {self.disk.events}, {self.done} ticks done"
-            raise Unsound(f"{error}\n{where}") from error
+    def safe(self) -> int:
+        return 0  # its leader has what it has lost
+
+    def place(self, at_least: int, torn: int) -> str:
+        return f", {self.done} ticks done"
+
+    def judge(self, left: MemoryFileSystem, at_least: int) -> None:
+        follower = Follower(left)
+        self._compare(state_of_keyspace(follower.keyspace), at_least)
+        last = min(self.done + 1, len(self.led.ticks))
+        follower.catch_up(self.led.ticks[:last], self.led.numbers[last])
+        assert state_of_keyspace(follower.keyspace) == self.led.states[last], "it is not as the leader in the end"
+        for number in follower.keyspace.numbers():
+            bases = sorted(segments_on(left, number))
+            begun = self.led.bases(number, last)
+            assert bases == [base for base in begun if base >= bases[0]], f"log {number} has other segments"
 
     def _compare(self, found: State, at_least: int) -> None:
         states = self.led.states
@@ -124,10 +109,7 @@ class FollowerCutter:
             assert times[number], f"stream {number} is gone"
         for tick in candidates[1:]:
             if self.led.ticks[tick - 1].atomic:
-                written = {part.number for part in self.led.ticks[tick - 1].parts} & set(times)
-                with_it = {number for number in written if times[number][0] >= tick}
-                without = {number for number in written if times[number][-1] < tick}
-                assert not (with_it and without), f"tick {tick} is there in {with_it} and not in {without}"
+                ensure_whole(tick, {part.number for part in self.led.ticks[tick - 1].parts}, times)
 
 
 def is_empty(number: int, state: Any) -> bool:

@@ -20,13 +20,11 @@ FULL = ReplicationState(
     node=A,
     history=History().begin(1, A, 0).begin(3, B, 700),
     leader=("10.0.0.2", 6379),
-    was_leading=False,
     in_sync=(Member(A, "10.0.0.1", 6379),),
     members=(Member(A, "10.0.0.1", 6379), Member(B, "höst", 7000)),
     promised=4,
     promised_to=B,
     position=650,
-    position_epoch=1,
     level=1,
     complete=False,
     boot="de305d54",
@@ -38,13 +36,11 @@ TEXT = f"""\
   "node": "{A}",
   "history": [[1, "{A}", 0], [3, "{B}", 700]],
   "leader": ["10.0.0.2", 6379],
-  "was_leading": false,
   "in_sync": [["{A}", "10.0.0.1", 6379]],
   "members": [["{A}", "10.0.0.1", 6379], ["{B}", "h\\u00f6st", 7000]],
   "promised": 4,
   "promised_to": "{B}",
   "position": 650,
-  "position_epoch": 1,
   "level": 1,
   "complete": false,
   "boot": "de305d54",
@@ -80,7 +76,7 @@ def test_a_new_node_has_names_of_its_own_and_leads_nobody():
     state = ReplicationState.new(bytes(range(RANDOM_BYTES)))
     assert state.dataset == "000102030405060708090a0b0c0d0e0f10111213"
     assert state.node == "1415161718191a1b"
-    assert (state.leader, state.was_leading, state.complete, state.history) == (None, False, True, History())
+    assert (state.leader, state.complete, state.history) == (None, True, History())
     assert ReplicationState.decode(state.encode()) == state
 
 

@@ -214,3 +214,18 @@ class Cluster:
                 link.target.node.disconnect(link.client)
             if link.source.node is not None:
                 link.source.node.peer_lost(link.peer, reason, self.clock.now())
+
+
+def follower_of(cluster: Cluster, leader: Member, port: int = 7002, **settings: object) -> Member:
+    """A follower that has everything."""
+    follower = cluster.add(port, replicaof=f"127.0.0.1 {leader.port}", **settings)
+    cluster.settle()
+    cluster.advance(100)
+    return follower
+
+
+def logs_of(member: Member) -> dict[str, bytes]:
+    """The bytes of every log below a member's directory."""
+    root = Path(member.directory)
+    found = [*root.glob("catalog/*.log"), *root.glob("streams/*/*.log")]
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
