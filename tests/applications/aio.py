@@ -1,0 +1,27 @@
+"""Scenarios of asyncio libraries in ordinary tests: each has a limit, whatever it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+LIMIT_SECONDS = 30.0
+T = TypeVar("T")
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Run a scenario to its end. TimeoutError: something that it waits for does not come."""
+    asyncio.run(asyncio.wait_for(scenario, LIMIT_SECONDS))
+
+
+async def take(queue: asyncio.Queue[T], count: int) -> list[T]:
+    """The next ``count`` things of a queue, as soon as they are there."""
+    return [await queue.get() for _ in range(count)]
+
+
+async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask again and again until something in another process is so; what was answered then."""
+    while not (answer := await condition()):  # noqa: ASYNC110 - nobody tells us
+        await asyncio.sleep(0.002)
+    return answer
