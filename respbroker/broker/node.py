@@ -20,6 +20,7 @@ from respbroker.broker.housekeeping import Housekeeping
 from respbroker.broker.lingering import Lingering
 from respbroker.broker.node_keys import NodeKeys
 from respbroker.broker.node_replicas import NodeReplicas
+from respbroker.broker.node_values import NodeValues
 from respbroker.broker.outputs import extend
 from respbroker.broker.replica_desk import ReplicaDesk
 from respbroker.broker.replication import Replication
@@ -45,7 +46,7 @@ from storage import FileSystem
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
 
-class Node(NodeKeys, NodeReplicas):
+class Node(NodeKeys, NodeValues, NodeReplicas):
     """A whole server without its sockets; see `respbroker.commands.context.Context` for what handlers see of it."""
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from random import Random
 
     from respbroker.commands.replicas import Replicas
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
     from respbroker.streams.topic import Topic
     from respbroker.streams.waiters import Waiters
+    from respbroker.values.kinds import SortedSet
 
 
 class BlockedRequest(Protocol):
@@ -101,6 +103,36 @@ class Context(Protocol):
 
     def lookup_or_create(self, key: bytes) -> Stream:
         """The same, made empty if there is none."""
+
+    # -- keys that hold a value; all of them raise WrongType if the key is a stream or holds another kind --------
+
+    def text(self, key: bytes) -> bytes | None:
+        """The string at ``key`` in the client's database; expired keys are gone. Counts no hit and no miss."""
+
+    def hash(self, key: bytes) -> Mapping[bytes, bytes] | None:
+        """The fields at ``key``, to be looked at only: they change with the next `put_member`."""
+
+    def sorted_set(self, key: bytes) -> SortedSet | None:
+        """The sorted set at ``key``, to be looked at only."""
+
+    def set_text(self, key: bytes, data: bytes, *, expires_ms: int | None = 0) -> None:
+        """The key holds this string and expires at that Unix time in milliseconds (0: never; None: as it did).
+
+        Replaces whatever was there, a stream too; `changed` stays the handler's call, as with the two below.
+
+        Raises:
+            PartOfTopic, BusyKey: the key is a partition's name.
+        """
+
+    def put_member(self, key: bytes, kind: bytes, member: bytes, payload: bytes) -> None:
+        """A field and its value (kind `HASH`), or a member and its score by `encode_score` (kind `SORTED_SET`).
+
+        The key is made if there is none; it holds nothing else, so look it up first. Kinds and `encode_score` are in
+        `respbroker.values.kinds`.
+        """
+
+    def remove_member(self, key: bytes, member: bytes) -> bool:
+        """Whether there was such a member; the last one takes the key with it (which is a "del" to be told)."""
 
     def changed(self, key: bytes, event: str, db: int | None = None) -> None:
         """The one door for "a key was modified": WATCH, keyspace notification ``event``, waiters on the key.

@@ -33,13 +33,13 @@ def parse_db(ctx: Context, word: bytes) -> int:
 
 
 def _checked(ctx: Context, db: int) -> int:
-    if not 0 <= db < len(ctx.keyspace.databases):
+    if not 0 <= db < len(ctx.keyspace.visible):
         raise InvalidDbIndex
     return db
 
 
 def dbsize(ctx: Context, words: list[bytes]) -> Reply:
-    return integer(len(ctx.keyspace.databases[ctx.client.db].keys))
+    return integer(ctx.keyspace.keys_count(ctx.client.db))
 
 
 def swapdb(ctx: Context, words: list[bytes]) -> Reply:
@@ -82,8 +82,8 @@ def _parse_mode(words: list[bytes]) -> None:
 
 def _flush(ctx: Context, db: int | None) -> None:
     """Drop every key of one database, or of all."""
-    databases = ctx.keyspace.databases if db is None else [ctx.keyspace.databases[db]]
-    ctx.dirty += sum(len(database.keys) for database in databases)
+    databases = ctx.keyspace.visible if db is None else [ctx.keyspace.databases[db]]
+    ctx.dirty += sum(ctx.keyspace.keys_count(database.index) for database in databases)
     gone = [] if ctx.quiet else [(each.index, ctx.keyspace.all_names(each.index)) for each in databases]
     ctx.keyspace.flush_databases(db)
     for index, names in gone:

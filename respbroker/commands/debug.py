@@ -69,8 +69,8 @@ def _sleep(ctx: Context, words: list[bytes]) -> Reply:
 def _reload(ctx: Context, words: list[bytes]) -> Reply:
     if any(word.lower() not in (b"merge", b"noflush", b"nosave") for word in words[2:]):
         raise ReplyError("DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
-    for database in ctx.keyspace.databases:  # WATCH sees every key go, though it comes back
-        for key in database.keys if ctx.watches else ():
+    for database in ctx.keyspace.visible if ctx.watches else ():  # WATCH sees every key go, though it comes back
+        for key in ctx.keyspace.all_names(database.index):
             ctx.watches.touched(database.index, key)
     ctx.reload()
     return OK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.info_fields import (
@@ -62,12 +63,15 @@ def _latency_statistics(view: View) -> Lines:
 
 def _keyspace(view: View) -> Lines:
     now_ms = view.ctx.now_ms
-    for index, database in enumerate(view.ctx.keyspace.databases):
-        if not database.keys:
+    keyspace = view.ctx.keyspace
+    for index, database in enumerate(keyspace.visible):
+        count = keyspace.keys_count(index)
+        if not count:
             continue
-        left = [entry.expires_ms - now_ms for entry in database.keys.values() if entry.expires_ms]
+        entries = chain(database.keys.values(), keyspace.values[index].keys.values())
+        left = [entry.expires_ms - now_ms for entry in entries if entry.expires_ms]
         average = max(0, sum(left) // len(left)) if left else 0
-        yield f"db{index}:keys={len(database.keys)},expires={len(left)},avg_ttl={average},subexpiry=0"
+        yield f"db{index}:keys={count},expires={len(left)},avg_ttl={average},subexpiry=0"
 
 
 #: Name as asked for, title, lines; in the order in which they are printed.

@@ -1,6 +1,6 @@
-"""EXISTS, TYPE, TOUCH, DEL, UNLINK, RENAME, RENAMENX, COPY, MOVE: keys as wholes, whatever their streams hold.
+"""EXISTS, TYPE, TOUCH, DEL, UNLINK, RENAME, RENAMENX, COPY, MOVE: keys as wholes, whatever they hold.
 
-Only COPY opens a stream; all others ask and change the catalog.
+Only COPY opens a stream; all others ask and change the catalog, or the values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from respbroker.sessions.client import Reply
 
 NONE: Final = simple(b"none")
-STREAM: Final = simple(b"stream")
 
 SAME_KEY: Final = "source and destination objects are the same"
 
@@ -46,13 +45,13 @@ def _looked_up(ctx: Context, key: bytes) -> bool:
 
 
 def type_(ctx: Context, words: list[bytes]) -> Reply:
-    return STREAM if _looked_up(ctx, words[1]) else NONE
+    return simple(ctx.keyspace.kind_of(ctx.client.db, words[1])) if _looked_up(ctx, words[1]) else NONE
 
 
 def touch(ctx: Context, words: list[bytes]) -> Reply:
     touched = [key for key in words[1:] if _looked_up(ctx, key)]
     for key in touched:
-        entry = ctx.keyspace.entry_of(ctx.client.db, key)
+        entry = ctx.keyspace.entry_or_value(ctx.client.db, key)
         assert entry is not None
         entry.used_ms = ctx.now_ms
     return integer(len(touched))

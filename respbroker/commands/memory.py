@@ -51,6 +51,9 @@ def usage(ctx: Context, words: list[bytes]) -> Reply:
     db, key = ctx.client.db, words[2]
     if not ctx.keyspace.exists(db, key, ctx.now_ms):
         return null(ctx.client.protocol)
+    value = ctx.keyspace.values[db].keys.get(key)
+    if value is not None:
+        return integer(value.size + len(key))
     entry = ctx.keyspace.databases[db].keys.get(key)
     leaves = (ctx.keyspace.catalog.leaf(db, key),) if entry is None else entry.leaves
     streams = [leaf.stream for leaf in leaves if leaf.stream is not None]
@@ -72,12 +75,13 @@ def stats(ctx: Context, words: list[bytes]) -> Reply:
     used, peak, startup = [facts.get(f"used_memory{name}", 0) for name in ("", "_peak", "_startup")]
     resident = facts.get("used_memory_rss", 0)
     dataset = max(0, used - startup)
+    counts = [ctx.keyspace.keys_count(database.index) for database in ctx.keyspace.visible]
     databases = {
-        f"db.{index}": {"overhead.hashtable.main": len(database.keys) * _KEY, "overhead.hashtable.expires": 0}
-        for index, database in enumerate(ctx.keyspace.databases)
-        if database.keys
+        f"db.{index}": {"overhead.hashtable.main": count * _KEY, "overhead.hashtable.expires": 0}
+        for index, count in enumerate(counts)
+        if count
     }
-    keys = sum(len(database.keys) for database in ctx.keyspace.databases)
+    keys = sum(counts)
     found = {
         "peak.allocated": peak,
         "total.allocated": used,

@@ -8,11 +8,12 @@ from respbroker.commands.table import CommandSpec, Flag, Handler, Keys
 from respbroker.commands.tips import VARIES
 from respbroker.errors import ReplyError
 from respbroker.resp.replies import ONE, array, bulk, integer, null, simple
+from respbroker.streams.catalog import KeyEntry
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
     from respbroker.sessions.client import Reply
-    from respbroker.streams.catalog import KeyEntry
+    from respbroker.values.kinds import Value
 
 LFU_IS_OFF: Final = (
     "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between "
@@ -38,15 +39,18 @@ HELP: Final = (
 )
 
 
-def _find(ctx: Context, key: bytes) -> KeyEntry | None:
-    """The catalog's entry; asking about a key does not count as using it."""
+def _find(ctx: Context, key: bytes) -> KeyEntry | Value | None:
+    """The catalog's entry or the value; asking about a key does not count as using it."""
     if not ctx.keyspace.exists(ctx.client.db, key, ctx.now_ms):
         return None
-    return ctx.keyspace.entry_of(ctx.client.db, key)
+    return ctx.keyspace.entry_or_value(ctx.client.db, key)
 
 
 def encoding(ctx: Context, words: list[bytes]) -> Reply:
-    return null(ctx.client.protocol) if _find(ctx, words[2]) is None else bulk(b"stream")
+    entry = _find(ctx, words[2])
+    if entry is None:
+        return null(ctx.client.protocol)
+    return bulk(b"stream" if isinstance(entry, KeyEntry) else entry.encoding)
 
 
 def refcount(ctx: Context, words: list[bytes]) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -13,35 +13,36 @@ from respbroker.commands.table import CommandSpec, Flag
 from respbroker.commands.tips import NOT_MERGED, TO_ALL_SHARDS, TO_SOME, UNORDERED, VARIES
 from respbroker.errors import ReplyError, SyntaxRefused
 from respbroker.model.glob import compile_glob, is_everything
-from respbroker.resp.replies import EMPTY_ARRAY, array, bulk, bulk_array, null
-from respbroker.streams.key_order import KeyOrder
+from respbroker.resp.replies import array, bulk, bulk_array, null
+from respbroker.streams.key_order import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from respbroker.commands.context import Context
     from respbroker.sessions.client import Reply
-    from respbroker.streams.catalog import Database
 
 COUNT_DEFAULT: Final = 10
+DRAWS_MAX: Final = 100
 U64_MAX: Final = 2**64 - 1
 
 _CURSOR: Final = re.compile(rb"[ \t-\r]*\+?[0-9]+", re.DOTALL)  # what strtoull takes of it, and nothing behind
 
 
 def keys(ctx: Context, words: list[bytes]) -> Reply:
-    database = ctx.keyspace.databases[ctx.client.db]
-    return bulk_array(_present(ctx, _matching(list(database.keys), words[1])))
+    db = ctx.client.db
+    names = [*ctx.keyspace.databases[db].keys, *ctx.keyspace.values[db].keys]
+    return bulk_array(_present(ctx, _matching(names, words[1])))
 
 
 @attrs.frozen
 class Scan:
-    """What SCAN is asked for; ``pattern`` ``*`` and ``streams`` true where nothing is left out."""
+    """What SCAN is asked for; ``pattern`` is ``*`` and ``kind`` empty where nothing is left out."""
 
     cursor: int
     count: int = COUNT_DEFAULT
     pattern: bytes = b"*"
-    streams: bool = True
+    kind: bytes = b""
 
     @classmethod
     def parse(cls, words: list[bytes]) -> Scan:
@@ -54,7 +55,7 @@ class Scan:
                 case b"MATCH":
                     scan["pattern"] = options.value()
                 case b"TYPE":
-                    scan["streams"] = options.value().lower() == b"stream"
+                    scan["kind"] = options.value().lower() or b"?"
                 case b"NOVALUES":
                     raise ReplyError("NOVALUES option can only be used in HSCAN")
                 case _:
@@ -78,27 +79,21 @@ def _parse_count(word: bytes) -> int:
 
 def scan(ctx: Context, words: list[bytes]) -> Reply:
     request = Scan.parse(words)
-    database = ctx.keyspace.databases[ctx.client.db]
-    cursor, page = order_of(database, request.cursor).page(database.keys, request.cursor, request.count)
-    if not cursor:
-        database.order = None
-    found = bulk_array(_present(ctx, _matching(page, request.pattern))) if request.streams else EMPTY_ARRAY
-    return array([bulk(b"%d" % cursor), found])
-
-
-def order_of(database: Database, cursor: int) -> KeyOrder:
-    """The order for a scan at ``cursor``, made anew where the one at hand will not do."""
-    if database.order is None or not database.order.covers(database.keys, cursor):
-        database.order = KeyOrder(database.keys)
-    return database.order
+    database, values = ctx.keyspace.databases[ctx.client.db], ctx.keyspace.values[ctx.client.db]
+    cursor, page = page_of(database, values, request.cursor, request.count)
+    if request.kind:
+        page = [key for key in page if ctx.keyspace.kind_of(ctx.client.db, key) == request.kind]
+    return array([bulk(b"%d" % cursor), bulk_array(_present(ctx, _matching(page, request.pattern)))])
 
 
 def randomkey(ctx: Context, words: list[bytes]) -> Reply:
-    """Draws again while it finds expired keys, which are gone once found, so this ends."""
-    database = ctx.keyspace.databases[ctx.client.db]
-    while database.keys:
-        position = ctx.random.randrange(len(database.keys))
-        key = next(islice(database.keys, position, None))
+    """Draws again while it finds expired keys, which a follower only hides: so not for ever."""
+    streams, values = ctx.keyspace.databases[ctx.client.db].keys, ctx.keyspace.values[ctx.client.db].keys
+    for _ in range(DRAWS_MAX):
+        if not (streams or values):
+            break
+        position = ctx.random.randrange(len(streams) + len(values))
+        key = next(islice(chain(streams, values), position, None))
         if ctx.keyspace.exists(ctx.client.db, key, ctx.now_ms):
             return bulk(key)
     return null(ctx.client.protocol)

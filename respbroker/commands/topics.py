@@ -68,6 +68,7 @@ def _entry(ctx: Context, key: bytes) -> KeyEntry:
     keyspace.ensure_whole(db, key, ctx.now_ms)
     if not keyspace.exists_whole(db, key, ctx.now_ms):
         raise NoSuchKey
+    keyspace.ensure_no_value(db, key, ctx.now_ms)
     return keyspace.databases[db].keys[key]
 
 
@@ -125,6 +126,7 @@ def delete(ctx: Context, words: list[bytes]) -> Reply:
     ctx.keyspace.ensure_whole(ctx.client.db, words[2], ctx.now_ms)
     if not ctx.keyspace.exists_whole(ctx.client.db, words[2], ctx.now_ms):
         return replies.ZERO
+    ctx.keyspace.ensure_no_value(ctx.client.db, words[2], ctx.now_ms)
     parts = ctx.keyspace.parts_count(ctx.client.db, words[2])
     ctx.keyspace.delete(ctx.client.db, words[2])
     ctx.came_or_went(words[2], "del", parts)

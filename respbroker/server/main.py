@@ -131,7 +131,7 @@ def announce(node: Node, listeners: Sequence[socket.socket]) -> None:
     """The start banner: version, addresses, directory, what was recovered and in how long."""
     took = time.monotonic() - node.started_at.seconds
     addresses = [listening.format_address(listener.getsockname()).removesuffix(":0") for listener in listeners]
-    keys = sum(len(database.keys) for database in node.keyspace.databases)
+    keys = sum(node.keyspace.keys_count(database.index) for database in node.keyspace.visible)
     _log.info(
         "respbroker %s (Python %s, codec %s, pid %d)",
         respbroker.__version__,

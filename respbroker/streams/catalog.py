@@ -35,7 +35,11 @@ TOPIC_CREATED: Final = 9  # [_, db, key, number of the first partition, partitio
 TOPIC_ALTERED: Final = 10  # [_, db, key, settings]
 TOPIC_GROWN: Final = 11  # [_, db, key, number of the first new partition, new ones, last_ms, last_seq before]
 
-_SNAPSHOT_VERSION = 2
+#: The database behind those that clients have numbers for, the last of every list of them. It holds streams of the
+#: server's own: the records of each database's values, under its number.
+INTERNAL: Final = -1
+
+_SNAPSHOT_VERSION = 3  # 2 as long as there is nothing in the internal database
 _SNAPSHOT_BYTES = 4 << 20  # a snapshot once this much log, and twice the last snapshot, has gathered behind the last
 
 
@@ -75,10 +79,10 @@ class Database:
 
 
 class Catalog:
-    """Owns ``databases``: for each, the keys in order of creation. Changed only by `apply`."""
+    """Owns ``databases``: for each, the keys in order of creation; the last is `INTERNAL`. Changed only by `apply`."""
 
     def __init__(self, databases: int, log: Log, now_ms: int) -> None:
-        self.databases: list[dict[bytes, KeyEntry]] = [{} for _ in range(databases)]
+        self.databases: list[dict[bytes, KeyEntry]] = [{} for _ in range(databases + 1)]
         self.now_ms = now_ms
         self.next_number = 1
         self.on_disk_below = 0
@@ -92,6 +96,16 @@ class Catalog:
         self.leftovers: list[int] = []
         self.log = log
         self._recover()
+
+    @property
+    def visible_count(self) -> int:
+        """How many databases clients have numbers for."""
+        return len(self.databases) - 1
+
+    def numbered(self) -> list[tuple[int, dict[bytes, KeyEntry]]]:
+        """All databases with their numbers."""
+        *visible, internal = self.databases
+        return [*enumerate(visible), (INTERNAL, internal)]
 
     # -- changes -----------------------------------------------------------------------------------------------
 
@@ -179,7 +193,7 @@ class Catalog:
         self._index_expiries()
 
     def _flushed(self, db: int | None) -> None:
-        for index in range(len(self.databases)) if db is None else (db,):
+        for index in range(self.visible_count) if db is None else (db,):
             self.databases[index].clear()
         self._index_expiries()
 
@@ -226,7 +240,7 @@ class Catalog:
     def _index_expiries(self) -> None:
         self._expiries = SortedList(
             (entry.expires_ms, db, key)
-            for db, keys in enumerate(self.databases)
+            for db, keys in self.numbered()
             for key, entry in keys.items()
             if entry.expires_ms
         )
@@ -247,7 +261,7 @@ class Catalog:
         """Database, key and entry of every stream."""
         return [
             (db, b"%b/%d" % (key, index) if entry.parts else key, leaf)
-            for db, keys in enumerate(self.databases)
+            for db, keys in self.numbered()
             for key, entry in keys.items()
             for index, leaf in enumerate(entry.leaves)
         ]
@@ -259,27 +273,38 @@ class Catalog:
     def lose(self, db: int, key: bytes) -> None:
         """A key whose stream never reached the disk: nothing of it had been answered as durable."""
         self.commit([DROPPED, db, key])
-        self.findings.append(f"stream {key!r} in database {db} was created too shortly before a power failure")
+        what = f"stream {key!r} in database {db} was created"
+        if db == INTERNAL:
+            what = f"the values of database {key.decode()} were written"
+        self.findings.append(f"{what} too shortly before a power failure")
 
     def _dump(self) -> bytes:
-        keys = [[_row(key, entry) for key, entry in database.items()] for database in self.databases]
-        return _pack([_SNAPSHOT_VERSION, self.next_number, self.on_disk_below, keys])
+        *keys, internal = [[_row(key, entry) for key, entry in database.items()] for database in self.databases]
+        if internal:
+            return _pack([_SNAPSHOT_VERSION, self.next_number, self.on_disk_below, keys, internal])
+        return _pack([2, self.next_number, self.on_disk_below, keys])
 
     def _load(self, state: bytes) -> None:
-        version, self.next_number, self.on_disk_below, databases = _unpack(state)
+        version, self.next_number, self.on_disk_below, databases, *internal = _unpack(state)
         assert 1 <= version <= _SNAPSHOT_VERSION, f"catalog snapshot version {version}"
-        for index, keys in enumerate(databases):
-            if keys and index >= len(self.databases):
-                count = len(self.databases)
+        for index, rows in enumerate(databases):
+            if rows and index >= self.visible_count:
                 raise CorruptLog(
-                    f"database {index} has keys, but the setting databases is {count}", file=self.log.directory
+                    f"database {index} has keys, but the setting databases is {self.visible_count}",
+                    file=self.log.directory,
                 )
-            for key, number, place, expires_ms, *topic in keys:
-                entry = self.databases[index][key] = KeyEntry(number, place, expires_ms, self.now_ms)
-                if topic:  # settings, parts, plain_until: since version 2, and only for topics
-                    entry.settings = TopicSettings.load(topic[0])
-                    entry.parts = tuple(KeyEntry(*part) for part in topic[1])
-                    entry.plain_until = topic[2], topic[3]
+            for row in rows:
+                self._load_row(index, row)
+        for row in internal[0] if internal else ():  # since version 3
+            self._load_row(INTERNAL, row)
+
+    def _load_row(self, db: int, row: list[Any]) -> None:
+        key, number, place, expires_ms, *topic = row
+        entry = self.databases[db][key] = KeyEntry(number, place, expires_ms, self.now_ms)
+        if topic:  # settings, parts, plain_until: since version 2, and only for topics
+            entry.settings = TopicSettings.load(topic[0])
+            entry.parts = tuple(KeyEntry(*part) for part in topic[1])
+            entry.plain_until = topic[2], topic[3]
 
 
 def _row(key: bytes, entry: KeyEntry) -> list[Any]:

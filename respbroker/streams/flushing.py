@@ -15,6 +15,7 @@ from storage import Log
 if TYPE_CHECKING:
     from respbroker.model.settings import Settings
     from respbroker.streams.stream import Stream
+    from respbroker.values.database import ValueDatabase
 
 
 class Flushing:
@@ -27,6 +28,9 @@ class Flushing:
     live_logs: set[Log]
     loose: dict[int, Log]
     open_streams: dict[int, Stream]
+    changed_values: list[ValueDatabase]
+    write_values: Callable[[int], None]
+    forget_values: Callable[[], None]
     opened: Callable[[], Iterator[Stream]]
     unsynced_numbers: Callable[[], set[int]]
     open_numbers: Callable[[set[int]], None]
@@ -44,7 +48,7 @@ class Flushing:
     @property
     def is_dirty(self) -> bool:
         """Whether anything is staged."""
-        return bool(self.dirty) or self.catalog.is_dirty
+        return bool(self.dirty) or self.catalog.is_dirty or bool(self.changed_values)
 
     def flush(self, now_ms: int) -> list[Log]:
         """Append what is staged, one write for each stream, the catalog last; the logs written to.
@@ -53,6 +57,8 @@ class Flushing:
             StorageError: not all of it was; the caller must `take_back`.
         """
         assert not self._following, "a follower writes what it is sent"
+        if self.changed_values:
+            self.write_values(now_ms)
         if self.atomic:
             self._journal(now_ms)
         for stream in self.dirty:
@@ -63,6 +69,7 @@ class Flushing:
             written.append(self.catalog.log)
         self._grown = [stream for stream in self.dirty if stream.log.appended > stream.snapshot_due]
         self.dirty.clear()
+        self.changed_values.clear()
         self.atomic = self.journaled = False
         return written
 
@@ -91,6 +98,7 @@ class Flushing:
         for stream in self.dirty:
             stream.reload()
         self.dirty.clear()
+        self.forget_values()
 
     def reopen(self) -> None:
         """Forget memory: read the catalog again, what waits for a sync, and every other stream when it is next used."""
@@ -102,6 +110,7 @@ class Flushing:
     def close(self) -> None:
         """Close all files; what is staged is forgotten."""
         self.dirty.clear()
+        self.changed_values.clear()
         self._grown.clear()
         for stream in self.opened():
             stream.log.close()

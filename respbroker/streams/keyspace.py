@@ -18,6 +18,7 @@ from respbroker.streams.catalog import (
     DROPPED,
     EXPIRY_SET,
     FLUSHED,
+    INTERNAL,
     LOG_REPLACED,
     MOVED,
     SWAPPED,
@@ -31,6 +32,7 @@ from respbroker.streams.directories import never_synced, remove_tree
 from respbroker.streams.flushing import Flushing
 from respbroker.streams.journal import CATALOG, Journal
 from respbroker.streams.keyspace_topics import KeyspaceTopics
+from respbroker.streams.keyspace_values import KeyspaceValues
 from respbroker.streams.opening import (
     Directories,
     drop_lost_streams,
@@ -48,6 +50,7 @@ from storage import Caches, FileSystem, Log, LogConfig
 
 if TYPE_CHECKING:
     from respbroker.model.settings import Settings
+    from respbroker.values.kinds import Value
 
 _SNAPSHOT_BYTES = 16 << 20  # log behind the last snapshot of a stream that makes the next one due
 
@@ -62,7 +65,7 @@ def log_config_of(settings: Settings) -> LogConfig:
     )
 
 
-class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLogs, KeyspaceUpkeep):
+class Keyspace(KeyspaceTopics, KeyspaceValues, CatalogChanges, Flushing, Roles, Replica, WholeLogs, KeyspaceUpkeep):
     """All databases of a node. Owns the catalog and every open stream.
 
     ``dirty`` lists the streams with staged changes; `flush` appends them, then the catalog.
@@ -129,7 +132,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
         self.journal = Journal(journal_log, self._journal_ticks)
         recover_journal(self.journal, log, self._open_part)
         self.catalog = Catalog(self.settings.databases, self._equip(CATALOG, log), self.now_ms)
-        self.databases = [Database(index, keys) for index, keys in enumerate(self.catalog.databases)]
+        self.databases = [Database(index, keys) for index, keys in self.catalog.numbered()]
         self.places = Places(self.databases)
         self.live_logs = {log}
         directories = Directories(self.filesystem, self.directory, self.catalog)
@@ -144,6 +147,9 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
             drop_lost_streams(self.catalog, self._open_part)
         self.trash = list(self.catalog.leftovers)
         self._trash_taken = set()
+        self._open_values()
+        if not self._following:
+            self.part_values()
 
     def _open_part(self, number: int, create: bool) -> Log | None:
         """The log of a stream whose directory may not have reached the disk whole; None if it is missing."""
@@ -159,6 +165,11 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
         """What recovery found that an operator should know."""
         return self.catalog.findings
 
+    @property
+    def visible(self) -> list[Database]:
+        """The databases that clients have numbers for."""
+        return self.databases[:INTERNAL]
+
     # -- looking up ------------------------------------------------------------------------------------------
 
     def lookup(self, db: int, key: bytes, now_ms: int) -> Stream | None:
@@ -166,10 +177,12 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
 
         Raises:
             SeveralPartitions: it is a topic of several partitions.
+            WrongType: it holds a value.
             NoSuchPartition: the key names a partition beyond a topic's last one.
         """
         entry = self.databases[db].keys.get(key)
         if entry is None:
+            self.ensure_no_value(db, key, now_ms)
             return self.lookup_partition(db, key, now_ms) if b"/" in key else None
         if entry.expires_ms and entry.expires_ms <= now_ms:
             self._expire_unless_frozen(db, key)
@@ -181,7 +194,7 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
 
     def exists(self, db: int, key: bytes, now_ms: int) -> bool:
         """Whether there is a key, or a partition of that name; its stream is not opened."""
-        if key in self.databases[db].keys:
+        if key in self.databases[db].keys or key in self.values[db].keys:
             return self.exists_whole(db, key, now_ms)
         try:
             return b"/" in key and self.partition_entry(db, key, now_ms) is not None
@@ -190,7 +203,9 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
 
     def exists_whole(self, db: int, key: bytes, now_ms: int) -> bool:
         """Whether there is a key, partitions apart."""
-        entry = self.databases[db].keys.get(key)
+        entry: KeyEntry | Value | None = self.databases[db].keys.get(key)
+        if entry is None:
+            entry = self.values[db].keys.get(key)
         if entry is None:
             return False
         if entry.expires_ms and entry.expires_ms <= now_ms:
@@ -200,12 +215,15 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
 
     def expiry(self, db: int, key: bytes) -> int:
         """When a key that exists expires, Unix milliseconds, 0 for never; a partition does with its topic."""
-        entry = self.entry_of(db, key)
+        entry = self.entry_or_value(db, key)
         return 0 if entry is None else entry.expires_ms
 
     def expired(self, now_ms: int, limit: int) -> list[tuple[int, bytes]]:
         """Up to ``limit`` keys whose time has come."""
-        return self.catalog.expired(now_ms, limit)
+        due = self.catalog.expired(now_ms, limit)
+        for db, values in enumerate(self.values):
+            due += [(db, key) for key in values.expired(now_ms, limit - len(due))]
+        return due
 
     def opened(self) -> Iterator[Stream]:
         """The streams that are open."""
@@ -271,9 +289,9 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
         return self._open(db, key, entry)
 
     def delete(self, db: int, key: bytes) -> bool:
-        """Drop a key and its stream; False if there is none."""
+        """Drop a key and its stream, or its value; False if there is none."""
         if key not in self.databases[db].keys:
-            return False
+            return self.values[db].remove(key) is not None
         self.commit([DROPPED, db, key])
         return True
 
@@ -289,10 +307,14 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
 
     def rename(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
         """Move a key, replacing what is at the new place; the expiry goes along."""
-        entry = self.databases[db].keys[key]
         if (db, key) == (new_db, new_key):
             return
+        entry = self.databases[db].keys.get(key)
+        if entry is None:
+            self.move_value(db, key, new_db, new_key)
+            return
         self.ensure_free(new_db, new_key, len(entry.leaves), moved=key)
+        self.values[new_db].remove(new_key)
         self.commit([MOVED, db, key, new_db, new_key])
 
     def go_back(self, stream: Stream, last_id: Id) -> Stream:
@@ -311,12 +333,18 @@ class Keyspace(KeyspaceTopics, CatalogChanges, Flushing, Roles, Replica, WholeLo
 
     def set_expiry(self, db: int, key: bytes, expires_ms: int) -> None:
         """The key expires at that Unix time in milliseconds; 0: never."""
-        self.commit([EXPIRY_SET, db, key, expires_ms])
+        if key in self.databases[db].keys:
+            self.commit([EXPIRY_SET, db, key, expires_ms])
+        else:
+            self.values[db].set_expiry(key, expires_ms)
 
     def swap(self, one: int, other: int) -> None:
         """Exchange two databases."""
         self.commit([SWAPPED, one, other])
+        self.swap_values(one, other)
 
     def flush_databases(self, db: int | None) -> None:
         """Drop every key of one database or of all."""
         self.commit([FLUSHED, db])
+        for each in range(self.catalog.visible_count) if db is None else (db,):
+            self.drop_values(each)

@@ -22,6 +22,8 @@ from storage import LogConfig
 
 if TYPE_CHECKING:
     from respbroker.streams.catalog import Database
+    from respbroker.values.database import ValueDatabase
+    from respbroker.values.kinds import Value
 
 _SLASH = ord("/")
 
@@ -33,7 +35,10 @@ class KeyspaceTopics:
     databases: list[Database]
     log_config: LogConfig
     atomic: bool
+    values: list[ValueDatabase]
     exists_whole: Callable[[int, bytes, int], bool]
+    ensure_no_value: Callable[[int, bytes, int], None]
+    copy_value: Callable[[int, bytes, int, bytes], None]
     _open: Callable[[int, bytes, KeyEntry], Stream]
     now_ms: int
     commit: Callable[[list[Any]], None]
@@ -71,6 +76,11 @@ class KeyspaceTopics:
         entry.used_ms = now_ms
         return self.topic_of(db, name, entry).partitions[index]
 
+    def entry_or_value(self, db: int, key: bytes) -> KeyEntry | Value | None:
+        """What knows of a key when it expires and was used: `entry_of`, or its value."""
+        value = self.values[db].keys.get(key)
+        return self.entry_of(db, key) if value is None else value
+
     def entry_of(self, db: int, key: bytes) -> KeyEntry | None:
         """The catalog's entry of a key, or of the topic of which it names a partition; looked at, not used."""
         entry = self.databases[db].keys.get(key)
@@ -94,7 +104,7 @@ class KeyspaceTopics:
                 raise BusyKey(f"'{quoted(key)}' would be a partition of the topic '{quoted(name)}'")
         if partitions > 1:
             for taken in (b"%b/%d" % (key, index) for index in range(partitions)):
-                if taken in keys and taken != moved:
+                if (taken in keys or taken in self.values[db].keys) and taken != moved:
                     raise BusyKey(f"the key '{quoted(taken)}' exists, and would be a partition of '{quoted(key)}'")
 
     def parts_count(self, db: int, key: bytes) -> int:
@@ -108,7 +118,7 @@ class KeyspaceTopics:
         for key, entry in self.databases[db].keys.items():
             names.append(key)
             names += [b"%b/%d" % (key, index) for index in range(len(entry.parts))]
-        return names
+        return [*names, *self.values[db].keys]
 
     def names_of(self, db: int, key: bytes) -> tuple[bytes, ...]:
         """A key that changed, and the topic it is a partition of: those who wait for that or watch it are concerned."""
@@ -124,6 +134,7 @@ class KeyspaceTopics:
         """What is at ``key``: a stream, a topic of several partitions, one of its partitions, or nothing."""
         entry = self.databases[db].keys.get(key)
         if entry is None:
+            self.ensure_no_value(db, key, now_ms)
             return self.lookup_partition(db, key, now_ms) if _SLASH in key else None
         if entry.expires_ms and not self.exists_whole(db, key, now_ms):
             return None
@@ -206,6 +217,9 @@ class KeyspaceTopics:
         Raises:
             BusyKey: the new name, or that of a partition, means something else.
         """
+        if key in self.values[db].keys:
+            self.copy_value(db, key, new_db, new_key)
+            return
         source = self.find(db, key, self.now_ms)
         assert source is not None
         expires_ms, sources = self.expiry(db, key), self.streams_of(source)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from respbroker.streams.catalog import (
     CREATED,
     FLUSHED,
+    INTERNAL,
     LOG_REPLACED,
     MOVED,
     ON_DISK,
@@ -95,7 +96,7 @@ def names_concerned(databases: list[Database], effect: list[Any]) -> list[tuple[
     if code == ON_DISK:
         return []
     if code in _MANY:
-        chosen = [databases[index] for index in databases_of(effect)] or databases
+        chosen = [databases[index] for index in databases_of(effect)] or databases[:INTERNAL]
         return [(each.index, name) for each in chosen for key in each.keys for name in _names(each, key)]
     keys = zip(databases_of(effect), values[1::2], strict=False)
     return [(db, name) for db, key in keys for name in _names(databases[db], key)]

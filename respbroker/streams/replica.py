@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from respbroker.streams.catalog import Catalog, Database, KeyEntry
+from respbroker.streams.catalog import INTERNAL, Catalog, Database, KeyEntry
 from respbroker.streams.directories import never_synced
 from respbroker.streams.journal import CATALOG, BatchesPart, Journal, LogPart, Part
 from respbroker.streams.places import Places, databases_of, names_concerned
@@ -53,6 +53,8 @@ class Replica:
     open_leaf: Callable[[int, bytes, KeyEntry, int], Stream]
     path_of: Callable[[int], str]
     reopen: Callable[[], None]
+    values_grew: Callable[[Stream, int], None]
+    match_values: Callable[[], None]
     _open_part: Callable[[int, bool], Log | None]
 
     #: Called with database and name of each key or partition that comes, goes or changes by the leader's catalog.
@@ -166,8 +168,11 @@ class Replica:
         if part.number == CATALOG:
             self._append_to_catalog(part)
         elif stream is not None:
+            before = stream.end_ordinal
             stream.replicate(part.raw, roll=part.roll)
             self.on_unsynced(stream.log)
+            if stream.db == INTERNAL:
+                self.values_grew(stream, before)
         else:
             log = self.loose[part.number]
             log.append_batches(part.raw, roll=part.roll)
@@ -178,8 +183,8 @@ class Replica:
         self.on_unsynced(self.catalog.log)
         before = self.catalog.next_number
         for effect in effects:
-            if any(db >= len(self.databases) for db in databases_of(effect)):
-                problem = f"the leader has databases beyond the {len(self.databases)} of the setting databases"
+            if any(db >= self.catalog.visible_count for db in databases_of(effect)):
+                problem = f"the leader has databases beyond the {self.catalog.visible_count} of the setting databases"
                 raise StorageError(problem, file=self.directory)
             concerned = names_concerned(self.databases, effect) if self.on_key_changed else []
             self.follow(effect)
@@ -189,6 +194,8 @@ class Replica:
         for number in range(before, self.catalog.next_number):
             if number not in self.open_streams and self.places.of(number) is not None:
                 self._loose_log(number)  # the leader's is there though nothing is in it
+        if any(INTERNAL in databases_of(effect) for effect in effects):
+            self.match_values()
 
     def _undo(self, ends: dict[int, int]) -> None:
         """The tick is refused: what was appended of it goes, and the keyspace is read again."""

@@ -37,6 +37,9 @@ class Roles:
     opened: Callable[[], Iterator[Stream]]
     commit: Callable[[list[Any]], None]
     found_durable: Callable[[], None]
+    match_values: Callable[[], None]
+    settle_values: Callable[..., None]
+    part_values: Callable[[], None]
     _let_go: Callable[[Log], None]
     _loose_log: Callable[[int], Log]
     _leader_epoch: int
@@ -111,6 +114,9 @@ class Roles:
             self.sync_everything()
             self._following = False
             self._match_directories()
+            self.match_values()
+            self.settle_values(at_once=True)
+            self.part_values()
 
     def sync_everything(self) -> None:
         """Sync all that there is. Raises DiskFailed."""

@@ -44,6 +44,7 @@ class WholeLogs:
     _open_catalog: Callable[..., None]
     _open_log_in: Callable[[str, bool], Log]
     sync_everything: Callable[[], None]
+    read_values_again: Callable[[Stream], None]
     _let_go: Callable[[Log], None]
 
     def copy_path(self, number: int) -> str:
@@ -119,6 +120,7 @@ class WholeLogs:
         stream.settings, stream.log.config = before.settings, before.log.config
         if before.topic is not None:
             before.topic.replace(before.partition, stream)
+        self.read_values_again(stream)
 
     # -- many ----------------------------------------------------------------------------------------------------
 

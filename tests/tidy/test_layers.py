@@ -17,6 +17,7 @@ E, M, R, S, T = (
     "respbroker.sessions",
     "respbroker.streams",
 )
+V = "respbroker.values"
 P = "respbroker.replication"
 C, B, O = "respbroker.commands", "respbroker.broker", "respbroker.tools"
 LAYERS: dict[str, set[str]] = {  # package: what it may import besides the standard library and itself
@@ -25,12 +26,13 @@ LAYERS: dict[str, set[str]] = {  # package: what it may import besides the stand
     M: {"attrs", E},
     R: {"attrs", "hiredis", E, M},
     S: {"attrs", E, M, R, C + ".table"},  # .table only for types: a queue holds commands
-    T: {"attrs", "msgpack", "pyroaring", "sortedcontainers", "xxhash", "storage", E, M, R},
+    V: {"attrs", "sortedcontainers"},
+    T: {"attrs", "msgpack", "pyroaring", "sortedcontainers", "xxhash", "storage", E, M, R, V},
     T + ".schemas": {"jsonschema", "referencing", E, M, T + ".schema_keywords"},
     T + ".schema_keywords": {"jsonschema", "re2"},
     P: {"attrs", E, M},
-    C: {"attrs", E, M, P + ".history", P + ".state", R, S, T, "storage", "respbroker"},  # of P only the values
-    B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, P, R, S, T, "respbroker"},
+    C: {"attrs", E, M, P + ".history", P + ".state", R, S, T, V, "storage", "respbroker"},  # of P only the values
+    B: {"attrs", "msgpack", "sortedcontainers", "storage", E, M, C, P, R, S, T, V, "respbroker"},
     O: {"attrs", "click", "redis", E, M},
     "respbroker.migration": {"attrs", "click", "redis", E, M, O, R},
     "respbroker.testing": {"attrs", "pytest", "redis"},  # starts the command as a process, as anybody would

@@ -104,8 +104,8 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
         " all state; its parts own a share of it each.",
-        "__init__ node* node_keys clock dispatch* durability* outputs blocking lingering housekeeping retention"
-        " compactor job notices timing facts",
+        "__init__ node* node_keys node_values clock dispatch* durability* outputs blocking lingering housekeeping"
+        " retention compactor job notices timing facts",
     ),
     Chapter(
         "Commands: how they are found and what they may touch",
@@ -152,15 +152,22 @@ CHAPTERS: Final = (
         " latency",
     ),
     Chapter(
+        "Values beside streams",
+        "respbroker/values",
+        "What strings, hashes and sorted sets are in memory, and what is written of them. They are an index over a log"
+        " of records; `respbroker/streams/keyspace_values.py` is where the two meet.",
+        "__init__ kinds* records* database* expiries places",
+    ),
+    Chapter(
         "Streams over logs",
         "respbroker/streams",
         "What Redis says about streams, said about a log. A change is an *effect*: applied to the state in memory and"
         " staged for the log by the same call. `stream` and `effects` together are the idea; `keyspace` is where"
         " streams come from.",
         "__init__ stream* effects* trimming topic_trimming retention deletions compacted cleaning merged group"
-        " consumer references pending* pending_runs runs ages assignments recent_ids idmp waiters keyspace* topic"
-        " topic_group* ownership membership group_sessions schemas schema_keywords catalog catalog_changes places"
-        " flushing roles replica whole_logs opening directories journal copying key_order",
+        " consumer references pending* pending_runs runs ages assignments recent_ids idmp waiters keyspace*"
+        " keyspace_values topic topic_group* ownership membership group_sessions schemas schema_keywords catalog"
+        " catalog_changes places flushing roles replica whole_logs opening directories journal copying key_order",
     ),
     Chapter(
         "The node: replication",
