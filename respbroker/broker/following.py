@@ -230,7 +230,9 @@ class Following(Frames):
         replication, keyspace = self._replication, self._node.keyspace
         state = replication.state
         theirs = welcome.history
-        if theirs.last is None or not may_follow(
+        if theirs.last is None:
+            raise BadMessage("it leads in no epoch")
+        if welcome.wanted != FRESH and not may_follow(  # epochs of other data are not those of what was agreed to
             state.promised, state.promised_to, theirs.last.epoch, theirs.last.leader
         ):
             raise BadMessage(f"it leads in an epoch older than {state.promised}, which this node has agreed to")

@@ -55,8 +55,12 @@ class Members:
 
     def has_nothing(self, dataset: str, history: History) -> None:
         """All of this server's data is gone; another's will come."""
+        assert history.last is not None
         self.may_lack = True
-        self.save(dataset=dataset, history=history, position=0, level=0, complete=False, boot=NOTHING_YET)
+        self.save(
+            dataset=dataset, history=history, promised=history.last.epoch, promised_to=history.last.leader, position=0,
+            level=0, complete=False, boot=NOTHING_YET,
+        )  # fmt: skip
 
     def has_all(self) -> None:
         """Whatever it may have lacked is there."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import Cluster, Member
+from tests.support.cluster import Cluster, Member, follower_of
 
 SAFE = {"acks": "all", "min.insync.replicas": 2}
 
@@ -121,3 +121,19 @@ def test_a_sync_under_way_while_a_followers_data_goes_is_no_failure_of_the_disk(
         file.sync()
     other.node.durability.synced(under_way)
     assert not other.node.durability.refusal
+
+
+def test_who_is_told_to_follow_other_data_forgets_the_epochs_that_it_agreed_to(cluster: Cluster) -> None:
+    leader = cluster.add(7001)
+    follower = follower_of(cluster, leader)
+    for _ in range(3):  # a restart is an epoch
+        cluster.kill(leader)
+        cluster.start(leader)
+        cluster.advance(1100)
+    assert b"leader_epoch:4" in cluster.ask(leader, leader.client(), "INFO", "replication")
+    other = cluster.add(7003)
+    cluster.ask(other, other.client(), "XADD", "s", "1-1", "f", "v")
+    cluster.ask(follower, follower.client(), "REPLICAOF", "127.0.0.1", "7003")
+    cluster.advance(1100)
+    assert b"leader_epoch:1" in cluster.ask(follower, follower.client(), "INFO", "replication")
+    assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":1\r\n"

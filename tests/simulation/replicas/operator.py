@@ -136,6 +136,9 @@ class Operator:
         self._world.checker.excused = True
         self._world.note("the operator forces a leader")
         watch.orders += [("CONFIG", "SET", "min.insync.replicas", 1), ("REPLICAOF", "NO", "ONE")]
+        for other in self.watches.values():
+            if other is not watch:  # who has other data keeps it until it is told to
+                other.orders.append(("REPLICAOF", HOST, watch.target))
         self._decide(watch.target)
 
     def _promote(self, watch: Watch) -> None:
