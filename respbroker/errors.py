@@ -64,6 +64,16 @@ class NotAnInteger(ReplyError):
     text = "value is not an integer or out of range"
 
 
+class NotAFloat(ReplyError):
+    text = "value is not a valid float"
+
+
+class Overflow(ReplyError):
+    """INCR and its like beyond what 64 bits hold."""
+
+    text = "increment or decrement would overflow"
+
+
 class InvalidStreamId(ReplyError):
     text = "Invalid stream ID specified as stream command argument"
 
@@ -203,6 +213,13 @@ class NoProto(ReplyError):
 class Unblocked(ReplyError):
     code = "UNBLOCKED"
     text = "client unblocked via CLIENT UNBLOCK"
+
+
+class NoScript(ReplyError):
+    """EVALSHA of a script that nobody has sent yet; clients answer it by sending the text."""
+
+    code = "NOSCRIPT"
+    text = "No matching script. Please use EVAL."
 
 
 class ExecAbort(ReplyError):

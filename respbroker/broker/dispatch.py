@@ -34,6 +34,10 @@ _LARGE: Final = 4 << 10  # smaller ones are not worth counting: the requests of 
 _OTHER_PROTOCOLS: Final = frozenset({b"post", b"host:"})
 
 
+#: What CLIENT PAUSE WRITE holds back too: it changes something elsewhere, or by other commands.
+_MAY_WRITE: Final = frozenset({"publish", "spublish", "eval", "evalsha"})
+
+
 class Dispatcher:
     """Runs requests of the node; all state is the node's.
 
@@ -282,21 +286,11 @@ class Dispatcher:
             raise UnknownCommand(words)
         return command.resolve(words)
 
-    def execute(self, command: Command, words: list[bytes]) -> Reply:
-        """Run a queued request of the current client inside EXEC; a refusal becomes its reply."""
-        node = self._node
-        if command.is_write and command.spec.keys is not None:
-            db = node.client.db
-            node.exec_keys.update((db, key) for key in command.spec.keys.of(words))
-            if len(node.exec_keys) > 1:
-                node.keyspace.atomic = True
-        return self._handle(node.client, command, words)
-
     def _checked(self, client: Client, words: list[bytes]) -> Reply:
         try:
             command = self.resolve(words)
             client.last_command = command.name
-            self._refuse(client, command, words)
+            self.refuse(client, command, words)
         except ReplyError as refusal:
             if words[0].lower() in _OTHER_PROTOCOLS:
                 self._node.close(client, at_once=True)
@@ -304,7 +298,7 @@ class Dispatcher:
             return self._rejected(client, words, refusal)
         if client.transaction is not None and command.name not in _NEVER_QUEUED:
             return self._queued(client, command, words)
-        return self._handle(client, command, words)
+        return self.handle(client, command, words)
 
     def _queued(self, client: Client, command: Command, words: list[bytes]) -> Reply:
         """Queue a request for EXEC; a queue too large for ``client-query-buffer-limit`` ends its connection."""
@@ -316,7 +310,7 @@ class Dispatcher:
             node.close(client, at_once=True)
         return reply
 
-    def _refuse(self, client: Client, command: Command, words: list[bytes]) -> None:
+    def refuse(self, client: Client, command: Command, words: list[bytes]) -> None:
         """Raise what stands against running this command now."""
         if not client.authenticated and Flag.NO_AUTH not in command.flags:
             raise NoAuth
@@ -334,7 +328,8 @@ class Dispatcher:
         if node.housekeeping.out_of_memory and Flag.DENYOOM in command.flags:
             raise OutOfMemory
 
-    def _handle(self, client: Client, command: Command, words: list[bytes]) -> Reply:
+    def handle(self, client: Client, command: Command, words: list[bytes]) -> Reply:
+        """Run a request against which nothing stands; what its handler refuses becomes the reply."""
         clock = self.timing.clock
         began = clock()
         try:
@@ -395,4 +390,4 @@ class Dispatcher:
         if client.transaction is not None and command.name != "exec":
             return False
         queued = client.transaction.queue if client.transaction is not None else [(command, words)]
-        return any(one.is_write or one.name in ("publish", "spublish") for one, _ in queued)
+        return any(one.is_write or one.name in _MAY_WRITE for one, _ in queued)

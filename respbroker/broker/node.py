@@ -19,6 +19,7 @@ from respbroker.broker.facts import facts
 from respbroker.broker.housekeeping import Housekeeping
 from respbroker.broker.lingering import Lingering
 from respbroker.broker.node_keys import NodeKeys
+from respbroker.broker.node_nested import NodeNested
 from respbroker.broker.node_replicas import NodeReplicas
 from respbroker.broker.node_values import NodeValues
 from respbroker.broker.outputs import extend
@@ -27,7 +28,7 @@ from respbroker.broker.replication import Replication
 from respbroker.broker.replication_store import ReplicationStore
 from respbroker.commands.catalogue import ALL_COMMANDS
 from respbroker.commands.context import BlockedRequest
-from respbroker.commands.table import Command, CommandTable
+from respbroker.commands.table import CommandTable
 from respbroker.errors import ProtocolError, ReplyError
 from respbroker.model.settings import Settings
 from respbroker.resp import replies
@@ -35,6 +36,7 @@ from respbroker.sessions.channels import Channels
 from respbroker.sessions.client import Client, Reply
 from respbroker.sessions.latency import LatencyMonitor
 from respbroker.sessions.notifications import Notifications
+from respbroker.sessions.scripts import Scripts
 from respbroker.sessions.slowlog import SlowLog
 from respbroker.sessions.statistics import Statistics
 from respbroker.sessions.watches import Watches
@@ -46,7 +48,7 @@ from storage import FileSystem
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
 
-class Node(NodeKeys, NodeValues, NodeReplicas):
+class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
     """A whole server without its sockets; see `respbroker.commands.context.Context` for what handlers see of it."""
 
     def __init__(
@@ -61,6 +63,7 @@ class Node(NodeKeys, NodeValues, NodeReplicas):
         process_facts: Callable[[], dict[str, Any]] = dict,
         config_writer: Callable[[Settings], None] | None = None,
     ) -> None:
+        super().__init__()
         self.settings = settings
         self.directory = directory
         self.now_ms, self.now = now.ms, now.seconds
@@ -70,10 +73,6 @@ class Node(NodeKeys, NodeValues, NodeReplicas):
         self.process_facts = process_facts
         self._config_writer = config_writer
         self.ticks_count = 0
-        #: Keys written to by the EXEC that runs.
-        self.exec_keys: set[tuple[int, bytes]] = set()
-        self._in_exec = False
-        self._catalog_before_exec = 0
         self.dirty = 0
         self.unfinished = False
         self.shutdown_requested: dict[str, bool] | None = None
@@ -91,6 +90,7 @@ class Node(NodeKeys, NodeValues, NodeReplicas):
         self.watches = Watches()
         self.notifications = Notifications()
         self.statistics = Statistics()
+        self.scripts = Scripts()
         self.slowlog = SlowLog()
         self.latency = LatencyMonitor()
         self.commands = CommandTable(ALL_COMMANDS)
@@ -296,22 +296,6 @@ class Node(NodeKeys, NodeValues, NodeReplicas):
     def speaks(self, client: Client) -> None:
         """The client may be sent something though it asked nothing in this tick."""
         self._speaking[client.id] = client
-
-    @property
-    def in_exec(self) -> bool:
-        return self._in_exec
-
-    @in_exec.setter
-    def in_exec(self, on: bool) -> None:
-        self._in_exec = on
-        if on:
-            self._catalog_before_exec = self.keyspace.catalog.staged_count
-        elif self.exec_keys and self.keyspace.catalog.staged_count != self._catalog_before_exec:
-            self.keyspace.atomic = True  # it writes to a stream and to the catalog
-        self.exec_keys.clear()
-
-    def execute(self, command: Command, words: list[bytes]) -> Reply:
-        return self.dispatcher.execute(command, words)
 
     def _run_held(self) -> None:
         """Let clients go on that were blocked or paused, with the requests that piled up."""

@@ -30,6 +30,11 @@ _FAMILIES: Final = (
     "databases",
     "objects",
     "transactions",
+    # values
+    "strings",
+    "hashes",
+    "sorted_sets",
+    "scripts",
     # connections
     "connection",
     "client",

@@ -24,6 +24,7 @@ FLAG_NAMES: Final = {
     Flag.SKIP_SLOWLOG: "skip_slowlog",
     Flag.FAST: "fast",
     Flag.NO_AUTH: "no_auth",
+    Flag.NO_MANDATORY_KEYS: "no_mandatory_keys",
     Flag.NO_ASYNC_LOADING: "no_async_loading",
     Flag.NO_MULTI: "no_multi",
     Flag.MOVABLEKEYS: "movablekeys",
@@ -44,25 +45,48 @@ _CATEGORIES_OF_FLAGS: Final = {
     Flag.FAST: ("fast",),
     Flag.BLOCKING: ("blocking",),
 }
-_CATEGORIES_OF_GROUPS: Final = {"stream": "stream", "transactions": "transaction"}
+_CATEGORIES_OF_GROUPS: Final = {"scripting": "scripting", "stream": "stream", "transactions": "transaction"}
 
 #: What commands do to their keys where "update" (writing) and "access" (reading) is not the word; one tuple for all
 #: keys, or one for each.
+_ACCESS_AND_UPDATE: Final = (("RW", "access", "update"),)
 _KEY_FLAGS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
+    "append": (("RW", "insert"),),
     "copy": (("RO", "access"), ("OW", "update")),
+    "decr": _ACCESS_AND_UPDATE,
+    "decrby": _ACCESS_AND_UPDATE,
     "del": (("RM", "delete"),),
+    "eval": _ACCESS_AND_UPDATE,
+    "evalsha": _ACCESS_AND_UPDATE,
     "exists": (("RO",),),
     "expiretime": (("RO", "access"),),
+    "getdel": (("RW", "access", "delete"),),
+    "getex": _ACCESS_AND_UPDATE,
+    "getset": _ACCESS_AND_UPDATE,
+    "hdel": (("RW", "delete"),),
+    "hexists": (("RO",),),
+    "hincrby": _ACCESS_AND_UPDATE,
+    "hlen": (("RO",),),
+    "hsetnx": (("RW", "insert"),),
+    "incr": _ACCESS_AND_UPDATE,
+    "incrby": _ACCESS_AND_UPDATE,
     "memory|usage": (("RO",),),
-    "move": (("RW", "access", "update"),),
+    "move": _ACCESS_AND_UPDATE,
+    "mset": (("OW", "update"),),
+    "msetnx": (("OW", "insert"),),
     "object|encoding": (("RO",),),
     "object|freq": (("RO",),),
     "object|idletime": (("RO",),),
     "object|refcount": (("RO",),),
+    "psetex": (("OW", "update"),),
     "rename": (("RW", "access", "delete"), ("OW", "update")),
     "renamenx": (("RW", "access", "delete"), ("OW", "insert")),
+    "set": (("RW", "access", "update", "variable_flags"),),
+    "setex": (("OW", "update"),),
+    "setnx": (("OW", "insert"),),
     "spublish": (("not_key",),),
     "ssubscribe": (("not_key",),),
+    "strlen": (("RO",),),
     "sunsubscribe": (("not_key",),),
     "touch": (("RO",),),
     "type": (("RO",),),
@@ -79,10 +103,18 @@ _KEY_FLAGS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "xlen": (("RO",),),
     "xreadgroup": (("RO", "access"),),
     "xtrim": (("RW", "delete"),),
+    "zcard": (("RO",),),
+    "zpopmin": (("RW", "access", "delete"),),
+    "zrem": (("RW", "delete"),),
 }
 
 #: What Redis remarks on where a command's keys are.
-_KEY_NOTES: Final = {"xadd": "UPDATE instead of INSERT because of the optional trimming feature"}
+_KEY_NOTES: Final = {
+    "eval": "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE",
+    "getex": "RW and UPDATE because it changes the TTL",
+    "set": "RW and ACCESS due to the optional `GET` argument",
+    "xadd": "UPDATE instead of INSERT because of the optional trimming feature",
+}
 
 
 def flag_names(command: Command) -> list[str]:
@@ -128,7 +160,9 @@ def _key_specs(command: Command, protocol: int) -> list[dict[str, object]]:
     keys, flags = command.spec.keys, key_flags(command)
     if keys is None:
         return []
-    if keys.find is not None:
+    if keys.counted:
+        places = [(_index_search(keys.first), _KEYS_BEHIND_COUNT)]
+    elif keys.find is not None:
         places = [(_keyword_search(command), _key_range(-1, 1, 2))]
     elif len(flags) == 1:
         last = keys.last - keys.first if keys.last >= 0 else keys.last
@@ -153,6 +187,9 @@ def _keyword_search(command: Command) -> dict[str, object]:
     return {"type": "keyword", "spec": {"keyword": "STREAMS", "startfrom": start}}
 
 
+_KEYS_BEHIND_COUNT: Final[dict[str, object]] = {"type": "keynum", "spec": {"keynumidx": 0, "firstkey": 1, "keystep": 1}}
+
+
 def _key_range(last: int, step: int, limit: int) -> dict[str, object]:
     return {"type": "range", "spec": {"lastkey": last, "keystep": step, "limit": limit}}
 
@@ -167,7 +204,7 @@ def _simple_set(names: list[str] | tuple[str, ...], protocol: int) -> Wire:
 def describe(command: Command, protocol: int) -> list[object]:
     """The ten values of COMMAND INFO, ready for `replies.encode`."""
     keys = command.spec.keys
-    placed = keys if keys is not None and keys.find is None else Keys(0, 0, 0)
+    placed = keys if keys is not None and not keys.move else Keys(0, 0, 0)
     return [
         command.name,
         command.spec.arity,

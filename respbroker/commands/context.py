@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from respbroker.sessions.client import Client, Reply
     from respbroker.sessions.latency import LatencyMonitor
     from respbroker.sessions.notifications import Notifications
+    from respbroker.sessions.scripts import Scripts
     from respbroker.sessions.slowlog import SlowLog
     from respbroker.sessions.statistics import Statistics
     from respbroker.sessions.watches import Watches
@@ -68,6 +69,7 @@ class Context(Protocol):
     latency: LatencyMonitor
     watches: Watches
     notifications: Notifications
+    scripts: Scripts
     random: Random
     #: No waiter, no WATCH and no notification anywhere: handlers may skip `changed`.
     quiet: bool
@@ -169,6 +171,9 @@ class Context(Protocol):
 
     def execute(self, command: Command, words: list[bytes]) -> Reply:
         """Run one queued request of the current client inside EXEC."""
+
+    def call(self, words: list[bytes]) -> Reply:
+        """Run a request that a script of the current client makes; raises ReplyError with what stands against it."""
 
     def close(self, client: Client, *, at_once: bool = False) -> None:
         """Close a connection: behind what it still has to be sent, or at once."""

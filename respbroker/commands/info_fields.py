@@ -152,7 +152,7 @@ MEMORY: Final = (
     *sized("total_system_memory"),
     fixed("used_memory_lua", 0),
     fixed("used_memory_scripts", 0),
-    fixed("number_of_cached_scripts", 0),
+    Field("number_of_cached_scripts", lambda view: len(view.ctx.scripts)),
     fixed("number_of_functions", 0),
     fixed("number_of_libraries", 0),
     Field("maxmemory", lambda view: view.ctx.settings.maxmemory),

@@ -98,7 +98,7 @@ def resolve(ctx: Context, words: list[bytes]) -> list[tuple[bytes, tuple[str, ..
         keys = keys_of(found, words)
     except ReplyError:
         keys = []
-    if not keys:
+    if not keys and Flag.NO_MANDATORY_KEYS not in found.flags:
         raise ReplyError("Invalid arguments specified for command")
     return keys
 

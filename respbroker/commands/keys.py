@@ -64,10 +64,11 @@ def delete(ctx: Context, words: list[bytes]) -> Reply:
     """DEL and UNLINK are one: the key is gone at once, its files when the catalog that says so is on disk."""
     for key in words[1:]:
         ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
-    return integer(sum(_drop(ctx, key) for key in words[1:]))
+    return integer(sum(drop(ctx, key) for key in words[1:]))
 
 
-def _drop(ctx: Context, key: bytes) -> bool:
+def drop(ctx: Context, key: bytes) -> bool:
+    """Delete a key and tell it; whether it was there."""
     if not present(ctx, key):
         return False
     parts = ctx.keyspace.parts_count(ctx.client.db, key)

@@ -36,7 +36,7 @@ def refuse_to_monitor(command: Command) -> None:
 
 def feed_monitors(ctx: Context, monitors: Iterable[Client], command: Command, words: list[bytes]) -> None:
     """Show the command just run (its database is the one it left behind) to all who look on."""
-    if command.flags & _NOT_SHOWN:
+    if command.flags & _NOT_SHOWN and command.spec.group != "scripting":  # a script's flag speaks of what it calls
         return
     line = monitor_line(ctx.now_ms, ctx.client, redact(words))
     for onlooker in monitors:

@@ -13,6 +13,10 @@ from respbroker.model.version import REDIS_VERSION
 GROUPS: Final = {
     "stream": "Streams",
     "generic": "Keys",
+    "string": "Strings",
+    "hash": "Hashes",
+    "sorted-set": "Sorted sets",
+    "scripting": "Lock scripts",
     "transactions": "Transactions",
     "pubsub": "Publish and subscribe",
     "connection": "Connections",

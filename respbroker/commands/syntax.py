@@ -43,11 +43,12 @@ _KINDS: Final = {
     "pattern": {"pattern"},
     "unix-time": {"unix-time-seconds", "unix-time-milliseconds", "unix-time-ms"},
     "integer": {
-        "client-id", "clientid", "count", "cursor", "db", "destination-db", "duration", "entries-added", "entries-read",
-        "hours", "index", "index1", "index2", "len", "limit", "maxage", "maxcount", "maxsize", "milliseconds", "ms",
-        "numids", "numlocal", "numreplicas", "protover", "samples", "seconds", "timeout", "version",
+        "client-id", "clientid", "count", "cursor", "db", "decrement", "destination-db", "duration", "entries-added",
+        "entries-read", "hours", "increment", "index", "index1", "index2", "len", "limit", "maxage", "maxcount",
+        "maxsize", "milliseconds", "ms", "numids", "numkeys", "numlocal", "numreplicas", "offset", "protover",
+        "samples", "seconds", "timeout", "version",
     },
-    "double": {"weight"},
+    "double": {"max", "min", "score", "weight"},
 }  # fmt: skip
 KIND_OF_VALUE: Final = {name: kind for kind, names in _KINDS.items() for name in names}
 

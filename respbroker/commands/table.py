@@ -44,26 +44,42 @@ class Flag(enum.Flag):
     MOVABLEKEYS = enum.auto()
     ALLOW_BUSY = enum.auto()
     NO_ASYNC_LOADING = enum.auto()
+    NO_MANDATORY_KEYS = enum.auto()
 
 
 @attrs.frozen
 class Keys:
     """Where a command's keys stand: from word ``first`` to ``last`` (-1: the last word) by ``step``.
 
-    ``find`` overrides the range for commands whose keys move (XREAD, XREADGROUP).
+    ``find`` overrides the range for commands whose keys move (XREAD, XREADGROUP). Where they are ``counted``, word
+    ``first`` says how many keys follow it (EVAL).
     """
 
     first: int = 1
     last: int = 1
     step: int = 1
     find: Callable[[list[bytes]], list[bytes]] | None = None
+    counted: bool = False
+
+    @property
+    def move(self) -> bool:
+        """Whether the keys are not always at the same places."""
+        return self.find is not None or self.counted
 
     def of(self, words: list[bytes]) -> list[bytes]:
         """The keys in ``words``."""
         if self.find is not None:
             return self.find(words)
+        if self.counted:
+            return self._counted_in(words)
         last = self.last if self.last >= 0 else len(words) + self.last
         return words[self.first : last + 1 : self.step]
+
+    def _counted_in(self, words: list[bytes]) -> list[bytes]:
+        """The keys behind their count; none where it is no number, or there are fewer."""
+        count, start = words[self.first], self.first + 1
+        keys = words[start : start + int(count)] if count.isdigit() else []
+        return keys if count.isdigit() and len(keys) == int(count) else []
 
 
 @attrs.frozen

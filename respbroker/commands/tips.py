@@ -13,6 +13,7 @@ TO_SHARDS_OF_KEYS: Final = "request_policy:multi_shard"
 TO_SOME: Final = "request_policy:special"
 
 ALL_SUCCEED: Final = "response_policy:all_succeeded"
+ALL_TRUE: Final = "response_policy:agg_logical_and"
 SUM: Final = "response_policy:agg_sum"
 LEAST: Final = "response_policy:agg_min"
 NOT_MERGED: Final = "response_policy:special"

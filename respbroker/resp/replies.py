@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from respbroker.errors import ReplyError
+from respbroker.resp.floats import digits_of
 
 OK: Final = b"+OK\r\n"
 PONG: Final = b"+PONG\r\n"
@@ -130,8 +131,8 @@ def push(wires: Sequence[bytes], protocol: int) -> bytes:
 
 
 def double(value: float, protocol: int) -> bytes:
-    """The shortest digits that read back as the same number; a bulk string in RESP2."""
-    digits = repr(float(value)).removesuffix(".0").encode()
+    """A number as `digits_of` writes it; a bulk string in RESP2."""
+    digits = digits_of(value)
     return b",%b\r\n" % digits if protocol == 3 else bulk(digits)
 
 

@@ -14,8 +14,8 @@ import attrs
 #: The letters and what they stand for.
 CLASSES: Final = {
     "g": "generic: del, rename, copy, expire, persist, …",
-    "$": "strings; there are none here, as for the next four",
-    "l": "lists",
+    "$": "strings",
+    "l": "lists; there are none here, as there are no sets",
     "s": "sets",
     "h": "hashes",
     "z": "sorted sets",
@@ -29,12 +29,21 @@ CLASSES: Final = {
 #: What ``A`` stands for.
 ALL: Final = frozenset("g$lshzxetd")
 
-_CLASS_OF_EVENT: Final = {"expired": "x", "evicted": "e", "keymiss": "m", "new": "n"}
+_CLASS_OF_EVENT: Final = {
+    "expired": "x",
+    "evicted": "e",
+    "keymiss": "m",
+    "new": "n",
+    "set": "$",
+    "incrby": "$",
+    "append": "$",
+}
+_CLASS_OF_INITIAL: Final = {"x": "t", "h": "h", "z": "z"}
 
 
 def class_of(event: str) -> str:
-    """The class an event belongs to. Stream events are named after their commands, which begin with ``x``."""
-    return _CLASS_OF_EVENT.get(event) or ("t" if event.startswith("x") else "g")
+    """The class an event belongs to. Events of streams, hashes and sorted sets are named after their commands."""
+    return _CLASS_OF_EVENT.get(event) or _CLASS_OF_INITIAL.get(event[:1], "g")
 
 
 @attrs.define(eq=False)

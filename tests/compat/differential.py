@@ -1,6 +1,7 @@
-"""Random stream programs on two servers at once, compared byte for byte.
+"""Random programs on two servers at once, compared byte for byte.
 
     python -m tests.compat.differential --seeds 200
+    python -m tests.compat.differential --seeds 200 --mixed
     python -m tests.compat.differential --seeds 1 --seed 17 --protocol 3
 
 Each seed is one program. At the first difference the program is shrunk to the commands that matter, and shown with
@@ -18,7 +19,7 @@ from types import TracebackType
 
 import attrs
 
-from tests.compat import programs, same_reply
+from tests.compat import mixed_programs, programs, same_reply
 from tests.compat.programs import Program, Step
 from tests.support import servers
 from tests.support.servers import Server
@@ -66,7 +67,11 @@ class Side:
 
     def reset(self, program: Program) -> tuple[Step, bytes] | None:
         """Empty the server and set what the program wants; the step it refuses, if it does."""
-        for words in ((b"FLUSHALL",), (b"CONFIG", b"SET", b"stream-node-max-entries", program.node_entries)):
+        for words in (
+            (b"FLUSHALL",),
+            (b"SCRIPT", b"FLUSH"),
+            (b"CONFIG", b"SET", b"stream-node-max-entries", program.node_entries),
+        ):
             step = Step(0, words)
             reply = self.ask(step)
             if reply != OK:
@@ -117,7 +122,7 @@ class Comparison:
             assert theirs.reset(program) is None
             queues: list[list[tuple[bytes, ...]]] = [[] for _ in range(CLIENTS)]
             counters_chosen = False
-            for position, step in enumerate((*program.steps, *programs.closing_questions())):
+            for position, step in enumerate((*program.steps, *program.questions)):
                 self.commands_run += 1
                 theirs_reply, my_reply = theirs.ask(step), mine.ask(step)
                 counters_chosen |= not CHOOSE_COUNTERS.isdisjoint(word.upper() for word in step.words)
@@ -245,10 +250,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--protocol", type=int, choices=(2, 3), help="default: seeds take turns")
     parser.add_argument("--peer", choices=servers.PEERS, default="redis")
     parser.add_argument("--ours", choices=servers.PEERS, default="respbroker")
+    parser.add_argument("--mixed", action="store_true", help="strings, hashes, sorted sets and locks too")
     parser.add_argument("--no-reload", action="store_true", help="leave DEBUG RELOAD out")
     parser.add_argument("--stop-after", type=int, default=10, help="end after so many differences")
     chosen = parser.parse_args(arguments)
-    options = " --no-reload" if chosen.no_reload else ""
+    options = (" --mixed" if chosen.mixed else "") + (" --no-reload" if chosen.no_reload else "")
     if chosen.ours != "respbroker":
         options += f" --ours {chosen.ours}"
     different = 0
@@ -258,7 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             protocol = chosen.protocol or 2 + seed % 2
             comparison = Comparison(mine, theirs, protocol)
             policies = "valkey" not in (chosen.peer, chosen.ours)
-            program = programs.make_program(seed, chosen.commands, policies=policies, reload=not chosen.no_reload)
+            maker = mixed_programs if chosen.mixed else programs
+            program = maker.make_program(seed, chosen.commands, policies=policies, reload=not chosen.no_reload)
             found = comparison.run(program)
             total += comparison.commands_run
             if found:

@@ -39,13 +39,14 @@ class Program:
     seed: int
     node_entries: bytes
     steps: tuple[Step, ...]
+    questions: tuple[Step, ...] = attrs.Factory(lambda: closing_questions())
 
 
 QUESTIONS_CLIENT = 2  # a connection of its own, which is never inside MULTI
 
 
-def closing_questions() -> list[Step]:
-    """Everything observable about the keys that are left."""
+def closing_questions() -> tuple[Step, ...]:
+    """Everything observable about the streams that are left."""
     questions: list[tuple[bytes, ...]] = []
     for key in (*KEYS, CLOCK_KEY):
         questions += [
@@ -62,7 +63,7 @@ def closing_questions() -> list[Step]:
                 (b"XPENDING", key, group),
                 (b"XPENDING", key, group, b"-", b"+", b"1000"),
             ]
-    return [Step(QUESTIONS_CLIENT, words) for words in questions]
+    return tuple(Step(QUESTIONS_CLIENT, words) for words in questions)
 
 
 def make_program(seed: int, length: int, *, policies: bool = True, reload: bool = True) -> Program:
@@ -71,10 +72,10 @@ def make_program(seed: int, length: int, *, policies: bool = True, reload: bool 
     ``policies`` adds what Redis has since 8.2 (XDELEX, XACKDEL, KEEPREF and its like) and Valkey has not;
     ``reload`` adds DEBUG RELOAD, which makes both servers forget their memory and read their disk.
     """
-    return _Writer(random.Random(f"{seed}"), policies, reload).program(seed, length)
+    return Writer(random.Random(f"{seed}"), policies, reload).program(seed, length)
 
 
-class _Writer(Words):
+class Writer(Words):
     """Draws one program: commands whose words meet each other."""
 
     def __init__(self, draw: random.Random, policies: bool, reload: bool) -> None:

@@ -30,7 +30,10 @@ EXCEPTIONS = {
     "once the program has said ENTRIESADDED or ENTRIESREAD.",
     "radix tree": "radix-tree-keys and radix-tree-nodes describe Redis' memory; any positive numbers will do.",
     "newer fields": "the idmp fields (Redis 8.6) and nacked-count (8.8) are left out where the other server is older.",
-    "order of keys": "KEYS and SCAN give keys in the order of a hash table; they are compared as sets.",
+    "order of keys": "KEYS and SCAN give keys in the order of a hash table; they are compared as sets. So are the "
+    "fields and values of HGETALL, HKEYS and HVALS.",
+    "encodings": "OBJECT ENCODING describes Redis' memory and its history; `int`, `embstr` and `raw` count as one, and "
+    "`listpack` as `hashtable` or `skiplist`.",
 }
 
 CountAfter = Callable[[bytes, bytes], int | None]  # (key, ID) to the entries above that ID; None: can't say
@@ -46,6 +49,8 @@ NEWER_FIELDS = {
     b"iids-duplicates",
     b"nacked-count",
 }
+UNORDERED = {b"keys", b"scan", b"hgetall", b"hkeys", b"hvals"}
+ENCODINGS = ({b"int", b"embstr", b"raw"}, {b"listpack", b"hashtable"}, {b"listpack", b"skiplist"})
 TTL_UNITS_MS = {b"ttl": 1000, b"pttl": 1, b"expiretime": 1000, b"pexpiretime": 1}
 CLOCK_ID = re.compile(rb"(\d{13})-\d+")
 
@@ -81,8 +86,10 @@ class _Judge:
         name = self.words[0].lower()
         if name in TTL_UNITS_MS and ours.kind == peers.kind == b":":
             return ours.integer > 0 < peers.integer and _near(ours, peers, TTL_UNITS_MS[name])
-        if name in (b"keys", b"scan") and ours.items and peers.items:
+        if name in UNORDERED and ours.items and peers.items:
             ours, peers = _sorted_keys(name, ours), _sorted_keys(name, peers)
+        if name == b"object" and ours.text and peers.text:
+            return any({ours.text, peers.text} <= encodings for encodings in ENCODINGS)
         return self.alike(ours, peers, b"pending" if name == b"xpending" and len(self.words) > 3 else None)
 
     def alike(self, ours: Frame, peers: Frame, field: bytes | None) -> bool:
@@ -170,4 +177,7 @@ def _sorted_keys(name: bytes, frame: Frame) -> Frame:
     items = frame.items or ()
     if name == b"scan":
         return attrs.evolve(frame, items=(items[0], _sorted_keys(b"keys", items[1])))
+    if name == b"hgetall":
+        pairs = sorted(zip(items[::2], items[1::2], strict=True), key=lambda pair: pair[0].text or b"")
+        return attrs.evolve(frame, items=tuple(item for pair in pairs for item in pair))
     return attrs.evolve(frame, items=tuple(sorted(items, key=lambda item: item.text or b"")))

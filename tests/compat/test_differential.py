@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.compat import programs, same_reply
+from tests.compat import mixed_programs, programs, same_reply
 from tests.compat.differential import Comparison, describe
 from tests.compat.programs import Program, Step
 from tests.support.servers import HOST, Server
 from tests.support.wire import Wire
 
 SEEDS = range(40)
+MIXED_SEEDS = range(20)
 COMMANDS = 150
 
 
@@ -25,6 +26,18 @@ def test_random_programs_get_the_replies_of_redis(
         found = comparison.run(program)
         if found:
             pytest.fail(describe(comparison, program, found, COMMANDS), pytrace=False)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_random_programs_of_all_kinds_of_keys_get_the_replies_of_redis(
+    respbroker_server: Server, redis_server: Server, protocol: int
+) -> None:
+    comparison = Comparison(respbroker_server, redis_server, protocol)
+    for seed in MIXED_SEEDS:
+        program = mixed_programs.make_program(seed, COMMANDS)
+        found = comparison.run(program)
+        if found:
+            pytest.fail(describe(comparison, program, found, COMMANDS, " --mixed"), pytrace=False)
 
 
 # -- the comparison itself ---------------------------------------------------------------------------
@@ -84,6 +97,15 @@ def test_programs_use_every_stream_command_of_redis_8_2(redis_server: Server) ->
     known = {line.upper() for line in reply.split(b"\r\n") if line.startswith(b"x")}
     left_out = {name for name in known if b"|" in name}
     assert known - left_out <= used
+
+
+def test_mixed_programs_use_every_command_of_values_that_we_have(respbroker_server: Server) -> None:
+    used = {step.words[0].upper() for seed in range(40) for step in mixed_programs.make_program(seed, COMMANDS).steps}
+    known = set()
+    for category in ("string", "hash", "sortedset", "scripting"):
+        reply = respbroker_server.call("COMMAND", "LIST", "FILTERBY", "ACLCAT", category)
+        known |= {line.partition(b"|")[0].upper() for line in reply.split(b"\r\n") if line[:1].isalpha()}
+    assert known <= used
 
 
 IDLE = b"*4\r\n$4\r\nname\r\n$2\r\nc1\r\n$4\r\nidle\r\n:%d\r\n"

@@ -65,14 +65,16 @@ because of them.** [Operations](operations.md) says what to do first.
 REPLIES: Final = {
     "SyntaxRefused": ("words stand where the command has no place for them", "see [commands](commands.md)"),
     "WrongArity": ("too few or too many words", "see [commands](commands.md)"),
-    "UnknownCommand": ("the command does not exist here", "see [differences](differences.md): only streams exist"),
+    "UnknownCommand": ("the command does not exist here", "see [differences](differences.md)"),
     "UnknownSubcommand": ("the same for the second word", "ask the command for HELP"),
     "NotAnInteger": ("a number is none, or too large; no sign, blank or zero may stand before it", "send digits"),
+    "NotAFloat": ("a score is no number", "send digits; `inf` is one, `nan` is not"),
+    "Overflow": ("INCR, DECRBY, HINCRBY … beyond 64 bits", "begin again at 0"),
     "InvalidStreamId": ("an ID is not `ms`, `ms-seq` or one of the special IDs that the command takes", "send an ID"),
     "NegativeTimeout": ("BLOCK, WAIT or WAITAOF with less than 0", "0 waits for ever"),
     "TimeoutNotAnInteger": ("BLOCK with something else than a number", "send milliseconds"),
     "NoSuchKey": ("the key does not exist, or has expired", "create it with XADD or XGROUP CREATE … MKSTREAM"),
-    "WrongType": ("never by this server: all keys are streams", "–"),
+    "WrongType": ("a command of streams on a string, of hashes on a stream …; SET replaces any kind", "see TYPE"),
     "SeveralPartitions": (
         "the command works on one stream, and the key is a topic of several partitions",
         "name the partition: `orders/3`",
@@ -100,6 +102,7 @@ REPLIES: Final = {
     "WrongPass": ("AUTH with another password, or a user other than `default`", "check the password"),
     "NoProto": ("HELLO with a version other than 2 or 3", "use 2 or 3"),
     "Unblocked": ("another client sent CLIENT UNBLOCK … ERROR", "ask again"),
+    "NoScript": ("EVALSHA of a script that was not sent since the start", "client libraries send it with EVAL then"),
     "ExecAbort": ("EXEC after a command that was refused when it was queued; nothing was run", "look at that reply"),
     "ProtocolError": ("the bytes are not RESP; the connection is closed", "check the client"),
     "MisConf": (

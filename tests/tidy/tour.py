@@ -104,8 +104,8 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "A server without sockets. `Node.tick` is the heart: requests and the time in, replies and writes out. It owns"
         " all state; its parts own a share of it each.",
-        "__init__ node* node_keys node_values clock dispatch* durability* outputs blocking lingering housekeeping"
-        " retention compactor job notices timing facts",
+        "__init__ node* node_keys node_values node_nested clock dispatch* durability* outputs blocking lingering"
+        " housekeeping retention compactor job notices timing facts",
     ),
     Chapter(
         "Commands: how they are found and what they may touch",
@@ -120,6 +120,13 @@ CHAPTERS: Final = (
         "`append.xadd` is the shortest way through the whole server; read it first.",
         "append* lingering trim_options idempotency reads* entries framing read_limits groups delivery* group_serving"
         " history acknowledge claims dead_letters pendings deletes inspection stream_settings",
+    ),
+    Chapter(
+        "Commands: strings, hashes, sorted sets, locks",
+        "respbroker/commands",
+        "What applications keep beside their streams. The values are in memory, see"
+        " [their chapter](#values-beside-streams); the scripts of locks are known by their text.",
+        "values strings* set_options hashes sorted_sets member_ranges scripts lock_scripts",
     ),
     Chapter(
         "Commands: topics of several partitions",
