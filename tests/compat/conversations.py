@@ -17,7 +17,8 @@ The files in ``conversations/`` hold no replies: the peer says what is right. A 
     A?*> COMMAND INFO xgroup    compare without regard to order, at any depth
 
 Words are separated by blanks; double quotes with \\x00-like escapes hold anything else; ``{A.id}`` and ``{A.addr}``
-stand for the ID and the address of connection A on that server.
+stand for the ID and the address of connection A on that server, ``{A.entry}`` for the ID of the last entry in the last
+reply to it that had one with a time of now.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from tests.support.wire import ConnectionEnded, Frame, NoReply, Wire, parse, ren
 DIRECTORY = Path(__file__).parent / "conversations"
 ACT = re.compile(r"([A-Z])(?:\?(?P<mask>[^>~<!]*))?(?P<verb>>|~~|~|<<|<|!|-)\s*(?P<rest>.*)")
 WORD = re.compile(r'"(?:[^"\\]|\\.)*"|\S+')
+CLOCK_ID = re.compile(rb"\b\d{13}-\d+\b")
 BOTH: tuple[int, ...] = (2, 3)
 BLOCKED_SECONDS = 10.0
 SILENT_SECONDS = 4.0  # a reply that has not come by then does not come
@@ -61,9 +63,9 @@ class Conversation:
     acts: tuple[Act, ...]
 
 
-def load() -> list[Conversation]:
+def load(directory: Path = DIRECTORY) -> list[Conversation]:
     """Every conversation of every file, in order."""
-    return [conversation for path in sorted(DIRECTORY.glob("*.txt")) for conversation in _parse_file(path)]
+    return [conversation for path in sorted(directory.glob("*.txt")) for conversation in _parse_file(path)]
 
 
 def _parse_file(path: Path) -> Iterator[Conversation]:
@@ -104,6 +106,7 @@ class Stage:
     protocol: int
     wires: dict[str, Wire] = attrs.field(factory=dict)
     ids: dict[str, str] = attrs.field(factory=dict)
+    entries: dict[str, bytes] = attrs.field(factory=dict)
 
     def close(self) -> None:
         for wire in self.wires.values():
@@ -117,18 +120,23 @@ class Stage:
         return self.wires[who]
 
     def words(self, act: Act) -> list[bytes]:
-        return [re.sub(rb"\{([A-Z])\.(id|addr)\}", self._placeholder, word) for word in act.words]
+        return [re.sub(rb"\{([A-Z])\.(id|addr|entry)\}", self._placeholder, word) for word in act.words]
 
     def _placeholder(self, match: re.Match[bytes]) -> bytes:
         who = match[1].decode()
         wire = self.wire(who)
+        if match[2] == b"entry":
+            return self.entries[who]
         return (self.ids[who] if match[2] == b"id" else wire.local_address).encode()
 
     def act(self, act: Act) -> bytes | None:
         """Do it; the bytes it brought, if it reads."""
         wire, words = self.wire(act.who), self.words(act)
         try:
-            return self._act(act, wire, words)
+            reply = self._act(act, wire, words)
+            if found := CLOCK_ID.findall(reply or b""):
+                self.entries[act.who] = found[-1]
+            return reply
         except ConnectionEnded as ended:
             return b"(closed after " + ended.rest + b")"
         except NoReply:
