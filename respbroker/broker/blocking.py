@@ -57,7 +57,10 @@ class Blocking:
     def _serve_key(self, db: int, key: bytes) -> None:
         """Try the waiters on one key; once a group has nothing left for one, its others need not be asked."""
         exhausted: set[object] = set()
+        is_value = key in self._node.keyspace.values[db].keys
         for waiter in self.waiters.for_key(db, key):
+            if is_value and waiter.request.outlasts_values:
+                continue
             shared = waiter.request.exhausts
             if shared is not None and shared in exhausted:
                 continue

@@ -28,10 +28,17 @@ Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
 _REFUSAL: Final = replies.error(NoReplicas())
 
-#: Writes that tell what is in a stream, so they count as reads as well.
-_READING_WRITES: Final = frozenset({"xreadgroup", "xclaim", "xautoclaim"})
+#: Writes that tell what is in a stream, or what a value is, so they count as reads as well; SET with options, too.
+_READING_WRITES: Final = frozenset(
+    {
+        *("xreadgroup", "xclaim", "xautoclaim"),
+        *("getdel", "getex", "getset", "setnx", "msetnx", "append", "incr", "decr", "incrby", "decrby"),
+        *("hsetnx", "hincrby", "zpopmin", "eval", "evalsha"),
+    }
+)
 #: What speaks of no key though it has none among its words is answered at once, but for these.
 _WHOLE: Final = frozenset({"exec", "keys", "scan", "dbsize", "randomkey", "xtopic|list"})
+_PLAIN_SET: Final = 3  # words
 _UNKNOWN: Final = 1 << 63  # a position that will be known when the follower is level
 #: Ticks whose replies to one client are held, and bytes of one, before nothing more is read from it.
 HELD_MAX: Final = 256
@@ -192,14 +199,15 @@ class Gate:
         keys = command.spec.keys
         if keys is None:
             return self._everything if command.name in _WHOLE else 0
-        only_writes = command.is_write and command.name not in _READING_WRITES
+        reads = command.name in _READING_WRITES or (command.name == "set" and len(words) > _PLAIN_SET)
+        only_writes = command.is_write and not reads
         need = 0
         for key in keys.of(words):
             entry = self.entry_of(client.db, key)
             if waits_for_replicas(command) and replication.wants_all(entry):
                 return replication.position
             if not only_writes:
-                need = max(need, self._last_change(entry))
+                need = max(need, self._last_change(client.db, entry))
         return need
 
     def entry_of(self, db: int, key: bytes) -> KeyEntry | None:
@@ -210,12 +218,13 @@ class Gate:
             return keyspace.databases[db].keys.get(key.rpartition(b"/")[0])
         return entry
 
-    def _last_change(self, entry: KeyEntry | None) -> int:
-        """Of what is at a key, its absence included."""
+    def _last_change(self, db: int, entry: KeyEntry | None) -> int:
+        """Of what is at a key, its absence included; a value changes with any of its database."""
         replication = self._node.replication
         if replication.unproven:
             return _UNKNOWN
-        numbers = [CATALOG] if entry is None else [leaf.number for leaf in entry.leaves]
+        values = self._node.keyspace.values[db].number  # 0 if there are none: the catalog's again
+        numbers = [CATALOG, values] if entry is None else [leaf.number for leaf in entry.leaves]
         if replication.following is not None and not replication.following.touched.isdisjoint(numbers):
             return _UNKNOWN
         return max(map(replication.last_change, numbers))

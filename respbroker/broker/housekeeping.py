@@ -56,6 +56,7 @@ class Housekeeping:
             node.settle_groups()
         for sentence in self.notices.due(node.now):
             self.report("warning", sentence)
+        self._settle_values()
         self._save_if_due()
         maxmemory = node.settings.maxmemory
         self.out_of_memory = bool(maxmemory) and node.process_facts().get("used_memory", 0) > maxmemory
@@ -67,6 +68,12 @@ class Housekeeping:
         if node.unfinished:
             node.finish_command()
         self.compactor.run()
+
+    def _settle_values(self) -> None:
+        try:
+            self._node.keyspace.settle_values()
+        except StorageError as error:
+            self.report("error", str(error))
 
     def submit(self, job: Job) -> None:
         """Have something done elsewhere."""

@@ -33,6 +33,10 @@ class ReplicaWait:
     def exhausts(self) -> object:
         return None
 
+    @property
+    def outlasts_values(self) -> bool:
+        return True
+
     def retry(self, ctx: Context) -> Reply:
         return self.waits.reply(self) if self.waits.is_met(self) else None
 

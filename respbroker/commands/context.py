@@ -34,6 +34,10 @@ class BlockedRequest(Protocol):
     def exhausts(self) -> object:
         """What is used up for all who wait with an equal value once one of them finds nothing; None: nothing is."""
 
+    @property
+    def outlasts_values(self) -> bool:
+        """Whether it waits on though one of its keys holds a value now; else it is tried, and refused."""
+
     def retry(self, ctx: Context) -> Reply:
         """Serve it if it can be served now (``ctx.client`` is the waiting client), else None; raises ReplyError."""
 
@@ -123,7 +127,7 @@ class Context(Protocol):
         Replaces whatever was there, a stream too; `changed` stays the handler's call, as with the two below.
 
         Raises:
-            PartOfTopic, BusyKey: the key is a partition's name.
+            PartOfTopic, NoSuchPartition, BusyKey: the key is a partition's name, or would be.
         """
 
     def put_member(self, key: bytes, kind: bytes, member: bytes, payload: bytes) -> None:

@@ -26,6 +26,10 @@ class Delay:
     def exhausts(self) -> object:
         return None
 
+    @property
+    def outlasts_values(self) -> bool:
+        return True
+
     def timed_out(self, client: Client) -> bytes:
         return self.reply()
 

@@ -83,6 +83,10 @@ class GroupRead:
         """A group with nothing new on a key has nothing for its other readers there, unless they claim."""
         return self.group if self.claim_ms is None else None
 
+    @property
+    def outlasts_values(self) -> bool:
+        return False
+
     def timed_out(self, client: Client) -> bytes:
         return replies.null_array(client.protocol)
 

@@ -184,6 +184,10 @@ class ReadRequest:
     def exhausts(self) -> object:
         return None
 
+    @property
+    def outlasts_values(self) -> bool:
+        return True
+
     def timed_out(self, client: Client) -> bytes:
         return replies.null_array(client.protocol)
 

@@ -79,6 +79,10 @@ class TopicRead:
             raise NoGroup.of_reader(key, group)
         return key, found, history_start(word)
 
+    @property
+    def outlasts_values(self) -> bool:
+        return False
+
     def timed_out(self, client: Client) -> bytes:
         return replies.null_array(client.protocol)
 

@@ -108,7 +108,7 @@ class KeyspaceValues:
         """The key holds this string, whatever it was before, a stream too; None keeps the expiry.
 
         Raises:
-            PartOfTopic, BusyKey: the name means a partition, or would.
+            PartOfTopic, NoSuchPartition, BusyKey: the name means a partition, or would.
         """
         if expires_ms is None:
             expires_ms = self.expiry(db, key)
@@ -117,7 +117,7 @@ class KeyspaceValues:
         self.values[db].set_text(key, data, expires_ms, self.now_ms)
 
     def put_member(self, db: int, key: bytes, kind: bytes, member: bytes, payload: bytes) -> None:
-        """The member is in the key's value, which is of that kind or does not exist. Raises BusyKey."""
+        """The member is in the key's value, which is of that kind or does not exist. Raises as `set_text`."""
         if key not in self.values[db].keys:
             self._make_room(db, key)
         self.values[db].put_member(key, kind, member, payload, self.now_ms)

@@ -1,0 +1,357 @@
+"""Values beside streams in a keyspace, against dictionaries; and what becomes of them when a disk or a power fails."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from respbroker.errors import BusyKey, NoSuchPartition, PartOfTopic, WrongType
+from respbroker.model.settings import Settings
+from respbroker.model.topic_settings import DEFAULTS
+from respbroker.streams.catalog import CREATED, INTERNAL
+from respbroker.streams.keyspace import Keyspace
+from respbroker.values.database import ValueDatabase
+from respbroker.values.kinds import HASH, SORTED_SET, Hash, SortedSet, Text, encode_score
+from storage import CorruptLog, DiskFull, StorageError
+from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
+
+DATABASES = 3
+STREAM = "a stream"
+START_MS = 1_000_000
+
+dbs = st.integers(0, DATABASES - 1)
+keys = st.sampled_from([b"a", b"b", b"c/1"])
+fields = st.sampled_from([b"f", b"g"])
+texts = st.binary(max_size=4)
+
+Content = dict[tuple[int, bytes], tuple[int, Any]]  # by database and key: expiry, and what is there
+
+
+def disk() -> MemoryFileSystem:
+    filesystem = MemoryFileSystem()
+    filesystem.mkdir("d")
+    return filesystem
+
+
+def opened(filesystem: MemoryFileSystem, now_ms: int = START_MS, databases: int = DATABASES, **more: bool) -> Keyspace:
+    return Keyspace(filesystem, "d", Settings.load("", [("databases", str(databases))]), now_ms, **more)
+
+
+def content_of(keyspace: Keyspace) -> Content:
+    """All that clients can see, checked for keys that are there twice."""
+    found: Content = {}
+    for database, values in zip(keyspace.visible, keyspace.values, strict=False):
+        for key, entry in database.keys.items():
+            found[database.index, key] = entry.expires_ms, STREAM
+        for key, value in values.keys.items():
+            assert (database.index, key) not in found
+            found[database.index, key] = value.expires_ms, _held(value)
+    return found
+
+
+def _held(value: Text | Hash | SortedSet) -> Any:
+    if isinstance(value, Text):
+        return value.data
+    return dict(value.fields) if isinstance(value, Hash) else dict(value)
+
+
+class KeyspaceMachine(RuleBasedStateMachine):
+    """``model`` is what there is, ``written`` what there was when the last tick was written."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.disk = disk()
+        self.now_ms = START_MS
+        self.model: Content = {}
+        self.written: Content = {}
+        self.keyspace = opened(self.disk)
+
+    # -- changes -------------------------------------------------------------------------------------------------
+
+    @rule(db=dbs, key=keys, data=texts, lives_ms=st.sampled_from([0, 0, 5, 50, None]))
+    def set_text(self, db: int, key: bytes, data: bytes, lives_ms: int | None) -> None:
+        expires_ms = None if lives_ms is None else lives_ms and self.now_ms + lives_ms
+        self.keyspace.set_text(db, key, data, expires_ms)
+        before = self.model.get((db, key), (0, None))[0]
+        self.model[db, key] = before if expires_ms is None else expires_ms, data
+
+    @rule(db=dbs, key=keys, field=fields, data=texts, ordered=st.booleans())
+    def put_member(self, db: int, key: bytes, field: bytes, data: bytes, ordered: bool) -> None:
+        kind, score = (SORTED_SET, encode_score(float(len(data)))) if ordered else (HASH, b"")
+        value = self.keyspace.values[db].keys.get(key)
+        if (db, key) in self.model and (value is None or value.kind != kind):
+            return
+        self.keyspace.put_member(db, key, kind, field, score if ordered else data)
+        expires_ms, held = self.model.get((db, key), (0, {}))
+        self.model[db, key] = expires_ms, held | {field: float(len(data)) if ordered else data}
+
+    @rule(db=dbs, key=keys, field=fields)
+    def remove_member(self, db: int, key: bytes, field: bytes) -> None:
+        self.keyspace.values[db].remove_member(key, field)
+        _, held = self.model.get((db, key), (0, None))
+        if isinstance(held, dict):
+            held.pop(field, None)
+            if not held:
+                del self.model[db, key]
+
+    @rule(db=dbs, key=keys)
+    def create_stream(self, db: int, key: bytes) -> None:
+        if (db, key) in self.model and self.model[db, key][1] != STREAM:
+            with pytest.raises(WrongType):
+                self.keyspace.lookup(db, key, self.now_ms)
+            return
+        stream = self.keyspace.lookup(db, key, self.now_ms) or self.keyspace.create(db, key)
+        ms, seq = stream.last_id
+        stream.append((ms, seq + 1), b"payload")
+        self.model.setdefault((db, key), (0, STREAM))
+
+    @rule(db=dbs, key=keys)
+    def delete(self, db: int, key: bytes) -> None:
+        assert self.keyspace.delete(db, key) == (self.model.pop((db, key), None) is not None)
+
+    @rule(db=dbs, key=keys, lives_ms=st.sampled_from([0, 5, 50]))
+    def set_expiry(self, db: int, key: bytes, lives_ms: int) -> None:
+        if (db, key) in self.model:
+            expires_ms = lives_ms and self.now_ms + lives_ms
+            self.keyspace.set_expiry(db, key, expires_ms)
+            self.model[db, key] = expires_ms, self.model[db, key][1]
+
+    @rule(db=dbs, key=keys, new_db=dbs, new_key=keys)
+    def rename(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
+        if (db, key) in self.model:
+            self.keyspace.rename(db, key, new_db, new_key)
+            self.model[new_db, new_key] = self.model.pop((db, key))
+
+    @rule(db=dbs, key=keys, new_db=dbs, new_key=keys)
+    def copy(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
+        if (db, key) in self.model and (db, key) != (new_db, new_key):
+            self.keyspace.copy(db, key, new_db, new_key)
+            self.model[new_db, new_key] = copy.deepcopy(self.model[db, key])
+
+    @rule(one=dbs, other=dbs)
+    def swap(self, one: int, other: int) -> None:
+        if one != other:
+            self.keyspace.swap(one, other)
+            swapped = {one: other, other: one}
+            self.model = {(swapped.get(db, db), key): held for (db, key), held in self.model.items()}
+
+    @rule(db=st.none() | dbs)
+    def flush_databases(self, db: int | None) -> None:
+        self.keyspace.flush_databases(db)
+        self.model = {place: held for place, held in self.model.items() if db not in (None, place[0])}
+
+    @rule(milliseconds=st.sampled_from([1, 5, 50]))
+    def pass_time(self, milliseconds: int) -> None:
+        self.now_ms += milliseconds
+        self.keyspace.now_ms = self.now_ms
+        due = {place for place, (expires_ms, _) in self.model.items() if 0 < expires_ms <= self.now_ms}
+        found = self.keyspace.expired(self.now_ms, 100)
+        assert set(found) == due
+        for place in found:
+            self.keyspace.expire(*place)
+            del self.model[place]
+
+    # -- the end of a tick ---------------------------------------------------------------------------------------
+
+    @rule()
+    def write(self) -> None:
+        self.keyspace.flush(self.now_ms)
+        assert not self.keyspace.is_dirty
+        self.written = copy.deepcopy(self.model)
+
+    @precondition(lambda self: self.keyspace.is_dirty)
+    @rule(room=st.sampled_from([0, 100, 300, 600, 1000]))
+    def write_to_a_full_disk(self, room: int) -> None:
+        """All of the tick or nothing of it."""
+        self.disk.room = room
+        try:
+            self.keyspace.flush(self.now_ms)
+            self.written = copy.deepcopy(self.model)
+        except DiskFull:
+            self.disk.room = None  # to be taken back, nothing is written that needs more than there was
+            self.keyspace.take_back()
+            self.model = copy.deepcopy(self.written)
+        self.disk.room = None
+        assert not self.keyspace.is_dirty
+
+    @rule(killed=st.booleans())
+    def start_again(self, killed: bool) -> None:
+        """After a stop, or a kill: what was not written is gone."""
+        if killed:
+            self.disk = self.disk.killed()
+        else:
+            self.keyspace.close()
+        self.keyspace = opened(self.disk, self.now_ms)
+        assert self.keyspace.findings == []
+        self.model = copy.deepcopy(self.written)
+
+    @rule()
+    def reload(self) -> None:
+        self.write()
+        self.keyspace.reopen()
+
+    @invariant()
+    def holds_what_it_should(self) -> None:
+        if not hasattr(self, "keyspace"):
+            return
+        assert content_of(self.keyspace) == self.model
+        for db in range(DATABASES):
+            names = [key for place, key in self.model if place == db]
+            assert sorted(self.keyspace.all_names(db)) == sorted(names)
+            assert self.keyspace.keys_count(db) == len(names)
+        for (db, key), (expires_ms, held) in self.model.items():
+            if not 0 < expires_ms <= self.now_ms:
+                assert self.keyspace.exists(db, key, self.now_ms)
+                assert self.keyspace.expiry(db, key) == expires_ms
+                assert (self.keyspace.kind_of(db, key) == b"stream") == (held == STREAM)
+
+
+TestKeyspace = KeyspaceMachine.TestCase
+
+
+# -- single cases ------------------------------------------------------------------------------------------------
+
+
+def test_the_records_are_a_compacted_topic_that_no_client_can_name() -> None:
+    keyspace = opened(disk())
+    keyspace.set_text(1, b"a", b"x", 0)
+    keyspace.flush(START_MS)
+    [(name, entry)] = keyspace.databases[INTERNAL].keys.items()
+    assert (name, entry.settings is not None and entry.settings.is_compacted) == (b"1", True)
+    assert [database.index for database in keyspace.visible] == [0, 1, 2]
+    assert not any(database.keys for database in keyspace.visible)
+
+
+def test_what_a_tick_does_to_one_key_is_one_record() -> None:
+    keyspace = opened(disk())
+    for number in range(100):
+        keyspace.set_text(0, b"a", b"%d" % number, 0)
+    keyspace.flush(START_MS)
+    stream = keyspace.stream_of(keyspace.values[0].number)
+    assert stream is not None
+    assert stream.length == 1
+
+
+def test_dropping_all_values_of_a_database_drops_their_log() -> None:
+    keyspace = opened(disk())
+    keyspace.set_text(0, b"a", b"x", 0)
+    keyspace.flush(START_MS)
+    number = keyspace.values[0].number
+    keyspace.flush_databases(0)
+    assert keyspace.trash == [number]
+    assert keyspace.databases[INTERNAL].keys == {}
+
+
+def test_a_value_takes_the_place_of_a_stream_in_one_piece() -> None:
+    filesystem = disk()
+    keyspace = opened(filesystem)
+    keyspace.create(0, b"a").append((1, 1), b"payload")
+    keyspace.set_text(0, b"b", b"x", 0)
+    keyspace.flush(START_MS)
+    keyspace.set_text(0, b"a", b"y", 0)
+    first = filesystem.events
+    keyspace.flush(START_MS)
+    for event in range(first, filesystem.events + 1):  # the machine stops before each of these
+        again = disk()
+        keyspace = opened(again)
+        keyspace.create(0, b"a").append((1, 1), b"payload")
+        keyspace.set_text(0, b"b", b"x", 0)
+        keyspace.flush(START_MS)
+        keyspace.set_text(0, b"a", b"y", 0)
+        assert again.events == first
+        again.stop_at = event
+        with contextlib.suppress(PowerLoss):
+            keyspace.flush(START_MS)
+        held = content_of(opened(again.killed()))
+        assert held[0, b"b"] == (0, b"x")
+        assert held[0, b"a"] in ((0, STREAM), (0, b"y"))
+    assert held[0, b"a"] == (0, b"y")
+
+
+@pytest.mark.parametrize("name", [b"t/0", b"t/1", b"t/7"])
+def test_a_value_cannot_have_the_name_of_a_partition(name: bytes) -> None:
+    keyspace = opened(disk())
+    keyspace.create_topic(0, b"t", 2, DEFAULTS)
+    with pytest.raises((NoSuchPartition, PartOfTopic)):
+        keyspace.set_text(0, name, b"x", 0)
+    with pytest.raises((NoSuchPartition, PartOfTopic)):
+        keyspace.put_member(0, name, HASH, b"f", b"x")
+
+
+def test_a_topic_cannot_have_partitions_named_as_values_are() -> None:
+    keyspace = opened(disk())
+    keyspace.set_text(0, b"t/1", b"x", 0)
+    keyspace.create_topic(0, b"one", 1, DEFAULTS)
+    with pytest.raises(BusyKey):
+        keyspace.create_topic(0, b"t", 2, DEFAULTS)
+
+
+def test_expired_values_are_hidden_while_nothing_may_be_changed() -> None:
+    keyspace = opened(disk())
+    keyspace.set_text(0, b"a", b"x", START_MS + 1)
+    keyspace.frozen = True
+    assert keyspace.value(0, b"a", START_MS + 1) is None
+    assert not keyspace.exists(0, b"a", START_MS + 1)
+    assert keyspace.lookup(0, b"a", START_MS + 1) is None
+    assert b"a" in keyspace.values[0].keys
+    keyspace.frozen = False
+    assert keyspace.value(0, b"a", START_MS + 1) is None
+    assert b"a" not in keyspace.values[0].keys
+
+
+def test_a_stream_that_a_power_failure_doubled_is_no_value_any_more() -> None:
+    """A value was deleted in a tick, a stream of its name made in a later one, and only that reached the disk."""
+    filesystem = disk()
+    keyspace = opened(filesystem)
+    keyspace.set_text(0, b"a", b"x", 0)
+    keyspace.set_text(0, b"b", b"x", 0)
+    keyspace.flush(START_MS)
+    keyspace.create(0, b"other").append((1, 1), b"payload")
+    keyspace.flush(START_MS)
+    keyspace.commit([CREATED, 0, b"a", keyspace._new_logs(1)])
+    stream = keyspace.lookup(0, b"a", START_MS)
+    assert stream is not None
+    stream.append((1, 1), b"payload")
+    keyspace.flush(START_MS)
+    keyspace.close()
+    keyspace = opened(filesystem)
+    assert content_of(keyspace) == {(0, b"a"): (0, STREAM), (0, b"b"): (0, b"x"), (0, b"other"): (0, STREAM)}
+    keyspace.flush(START_MS)
+    keyspace.delete(0, b"a")
+    keyspace.flush(START_MS)
+    keyspace.close()
+    assert set(content_of(opened(filesystem))) == {(0, b"b"), (0, b"other")}
+
+
+def test_values_of_a_database_that_is_not_there_any_more_are_an_error() -> None:
+    filesystem = disk()
+    keyspace = opened(filesystem)
+    keyspace.set_text(2, b"a", b"x", 0)
+    keyspace.flush(START_MS)
+    keyspace.close()
+    with pytest.raises(CorruptLog, match="database 2 has keys, but the setting databases is 2"):
+        opened(filesystem, databases=2)
+
+
+def test_a_log_that_is_damaged_names_its_file() -> None:
+    filesystem = disk()
+    keyspace = opened(filesystem)
+    keyspace.set_text(0, b"a", b"x" * 100, 0)
+    keyspace.flush(START_MS)
+    path = keyspace.path_of(keyspace.values[0].number)
+    keyspace.close()
+    [file] = [name for name, _ in filesystem.files(path) if name.endswith(".log")]
+    filesystem.sync_all()
+    filesystem.flip(f"{path}/{file}", 8 * 150)
+    with pytest.raises(StorageError, match=path):
+        _check(opened(filesystem))
+
+
+def _check(keyspace: Keyspace) -> None:
+    assert isinstance(keyspace.values[0], ValueDatabase)
+    assert content_of(keyspace) == {(0, b"a"): (0, b"x" * 100)}
