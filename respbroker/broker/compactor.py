@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from respbroker.broker.job import Job
+from respbroker.streams.catalog import INTERNAL
 from respbroker.streams.cleaning import (
     RewriteRequest,
     SurveyRequest,
@@ -240,6 +241,8 @@ class Compactor:
         assert each.result is not None
         found, stream = each.result.found, each.stream
         name = stream.key.decode("utf-8", "backslashreplace")
+        if stream.db == INTERNAL:
+            name = f"the values of database {name}"
         seconds = self._node.now - each.began_at
         self._housekeeping.report(
             "info",

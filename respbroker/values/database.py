@@ -7,6 +7,7 @@ them is *now*. So whatever a tick does to a name is one record, and no change ha
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from respbroker.values.expiries import Expiries
@@ -194,7 +195,8 @@ class ValueDatabase:
         else:
             self.keys[key] = fresh = MEMBERS[kind](place, expires_ms, now_ms)
             for member, early in self._early.pop(key, {}).items():
-                fresh.put(member, early)
+                with suppress(ValueError):  # of what the key held before: another record of the member is to come
+                    fresh.put(member, early)
         if expires_ms:
             self._expiries.note(expires_ms, key)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -15,21 +14,18 @@ from respbroker.model.settings import Settings
 from respbroker.model.topic_settings import DEFAULTS
 from respbroker.streams.catalog import CREATED, INTERNAL
 from respbroker.streams.keyspace import Keyspace
-from respbroker.values.database import ValueDatabase
-from respbroker.values.kinds import HASH, SORTED_SET, Hash, SortedSet, Text, encode_score
+from respbroker.values.kinds import HASH, SORTED_SET, encode_score
 from storage import CorruptLog, DiskFull, StorageError
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
+from tests.support.values import STREAM, Content, content_of, records_of
 
 DATABASES = 3
-STREAM = "a stream"
 START_MS = 1_000_000
 
 dbs = st.integers(0, DATABASES - 1)
 keys = st.sampled_from([b"a", b"b", b"c/1"])
 fields = st.sampled_from([b"f", b"g"])
 texts = st.binary(max_size=4)
-
-Content = dict[tuple[int, bytes], tuple[int, Any]]  # by database and key: expiry, and what is there
 
 
 def disk() -> MemoryFileSystem:
@@ -40,24 +36,6 @@ def disk() -> MemoryFileSystem:
 
 def opened(filesystem: MemoryFileSystem, now_ms: int = START_MS, databases: int = DATABASES, **more: bool) -> Keyspace:
     return Keyspace(filesystem, "d", Settings.load("", [("databases", str(databases))]), now_ms, **more)
-
-
-def content_of(keyspace: Keyspace) -> Content:
-    """All that clients can see, checked for keys that are there twice."""
-    found: Content = {}
-    for database, values in zip(keyspace.visible, keyspace.values, strict=False):
-        for key, entry in database.keys.items():
-            found[database.index, key] = entry.expires_ms, STREAM
-        for key, value in values.keys.items():
-            assert (database.index, key) not in found
-            found[database.index, key] = value.expires_ms, _held(value)
-    return found
-
-
-def _held(value: Text | Hash | SortedSet) -> Any:
-    if isinstance(value, Text):
-        return value.data
-    return dict(value.fields) if isinstance(value, Hash) else dict(value)
 
 
 class KeyspaceMachine(RuleBasedStateMachine):
@@ -232,9 +210,7 @@ def test_what_a_tick_does_to_one_key_is_one_record() -> None:
     for number in range(100):
         keyspace.set_text(0, b"a", b"%d" % number, 0)
     keyspace.flush(START_MS)
-    stream = keyspace.stream_of(keyspace.values[0].number)
-    assert stream is not None
-    assert stream.length == 1
+    assert records_of(keyspace).length == 1
 
 
 def test_dropping_all_values_of_a_database_drops_their_log() -> None:
@@ -349,9 +325,4 @@ def test_a_log_that_is_damaged_names_its_file() -> None:
     filesystem.sync_all()
     filesystem.flip(f"{path}/{file}", 8 * 150)
     with pytest.raises(StorageError, match=path):
-        _check(opened(filesystem))
-
-
-def _check(keyspace: Keyspace) -> None:
-    assert isinstance(keyspace.values[0], ValueDatabase)
-    assert content_of(keyspace) == {(0, b"a"): (0, b"x" * 100)}
+        opened(filesystem)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from respbroker.values.database import ValueDatabase
-from respbroker.values.kinds import HASH, SORTED_SET, Hash, SortedSet, Text, encode_score
+from respbroker.values.kinds import HASH, SORTED_SET, Hash, SortedSet, encode_score
 from respbroker.values.places import ValuePlaces
+from tests.support.values import held_by
 
 NOW_MS = 1000
 Records = list[tuple[bytes, bytes | None]]
@@ -22,14 +23,7 @@ times = st.sampled_from([0, 10, 20, 2000])
 
 def content_of(values: ValueDatabase) -> dict[bytes, Any]:
     """Keys with expiry and what they hold."""
-    return {key: (value.expires_ms, content_of_value(value)) for key, value in values.keys.items()}
-
-
-def content_of_value(value: Text | Hash | SortedSet) -> Any:
-    """As a plain value: bytes, fields, or members with scores."""
-    if isinstance(value, Text):
-        return value.data
-    return dict(value.fields) if isinstance(value, Hash) else dict(value)
+    return {key: (value.expires_ms, held_by(value)) for key, value in values.keys.items()}
 
 
 def empty(places: ValuePlaces | None = None) -> ValueDatabase:
