@@ -167,12 +167,13 @@ class OsLock:
     __slots__ = ("_fd",)
 
     def __init__(self, path: str) -> None:
+        self._fd = -1
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             # flock, not lockf: the latter is silently shared within a process and lost with any close of the file.
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(self._fd)
+            self.release()
             raise
         os.ftruncate(self._fd, 0)
         os.write(self._fd, b"%d\n" % os.getpid())
@@ -181,6 +182,9 @@ class OsLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        self.release()
 
 
 class OsWhole:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -16,7 +17,8 @@ if str(ROOT) not in sys.path:  # so that a plain `pytest` finds `tests.support` 
 from tests.support import needs, servers  # noqa: E402
 from tests.support.servers import Server  # noqa: E402
 
-FILES, FILES_MAX = Path("/proc/self/fd"), 400
+#: So many more open files than after the last collection, and it is time for another.
+FILES, FILES_MORE = Path("/proc/self/fd"), 200
 LOG_TAIL = 4000  # characters of each server's log in the report of a failed test
 
 
@@ -49,13 +51,19 @@ def respbroker_server() -> Iterator[Server]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    if FILES.is_dir() and len(list(FILES.iterdir())) > FILES_MAX:
+    if open_files() > item.config.stash.get(_FILES_LEFT, 0) + FILES_MORE:
         gc.collect()  # nodes of tests that are over: whoever uses select() after them needs small numbers
+        item.config.stash[_FILES_LEFT] = open_files()
     item.stash[_LOG_STARTS] = {server.log_path: server.log_path.stat().st_size for server in servers.RUNNING}
     return (yield)
 
 
 _LOG_STARTS = pytest.StashKey[dict[Path, int]]()
+_FILES_LEFT = pytest.StashKey[int]()
+
+
+def open_files() -> int:
+    return len(os.listdir(FILES)) if FILES.is_dir() else 0
 
 
 @pytest.hookimpl(wrapper=True)
