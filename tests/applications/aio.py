@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 20.0
 T = TypeVar("T")
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a scenario to its end. TimeoutError: something that it waits for does not come."""
-    asyncio.run(asyncio.wait_for(scenario, LIMIT_SECONDS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # what a library leaves open when it is cut off is not ours
+        asyncio.run(asyncio.wait_for(scenario, LIMIT_SECONDS))
+        gc.collect()
 
 
 async def take(queue: asyncio.Queue[T], count: int) -> list[T]:
