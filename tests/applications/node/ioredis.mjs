@@ -209,6 +209,26 @@ answer({
       { keyPrefix: "shop:" },
     ),
 
+  // What small applications keep beside their streams.
+  values: (given) =>
+    withClient(given, async (client) => {
+      assert.equal(await client.set("lock", "anna", "PX", 60_000, "NX"), "OK");
+      assert.equal(await client.set("lock", "ben", "NX"), null);
+      assert.ok((await client.pttl("lock")) > 50_000);
+      assert.deepEqual(await client.multi().get("lock").del("lock").exec(), [[null, "anna"], [null, 1]]);
+      assert.equal(await client.incrby("count", 5), 5);
+      assert.deepEqual(await client.mget("count", "lock"), ["5", null]);
+      assert.equal(await client.hset("offsets", { orders: "1-1", bills: "2-2" }), 2);
+      assert.deepEqual(await client.hgetall("offsets"), { orders: "1-1", bills: "2-2" });
+      assert.equal(await client.hdel("offsets", "bills"), 1);
+      assert.equal(await client.zadd("due", 2.5, "b", 1, "a"), 2);
+      assert.equal(await client.zcount("due", "-inf", 2), 1);
+      assert.deepEqual(await client.zpopmin("due"), ["a", "1"]);
+      assert.deepEqual(await client.zrange("due", 0, -1, "WITHSCORES"), ["b", "2.5"]);
+      await assert.rejects(client.xadd("due", "*", "a", "1"), /WRONGTYPE/);
+      assert.deepEqual(await Promise.all(["count", "offsets", "due"].map((key) => client.type(key))), ["string", "hash", "zset"]);
+    }),
+
   // A worker that waits in XREADGROUP while the server is killed and comes back: ioredis sends the command again.
   async beforeTheKill(given) {
     const options = { maxRetriesPerRequest: null, retryStrategy: () => 20 };

@@ -207,6 +207,26 @@ answer({
       assert.equal(await client.exists(["d", "a"]), 1);
     }),
 
+  // What small applications keep beside their streams.
+  values: (given) =>
+    withClient(given, async (client) => {
+      assert.equal(await client.set("lock", "anna", { condition: "NX", expiration: { type: "PX", value: 60_000 } }), "OK");
+      assert.equal(await client.set("lock", "ben", { condition: "NX" }), null);
+      assert.ok((await client.pTTL("lock")) > 50_000);
+      assert.deepEqual(await client.multi().get("lock").del("lock").exec(), ["anna", 1]);
+      assert.equal(await client.incrBy("count", 5), 5);
+      assert.deepEqual(await client.mGet(["count", "lock"]), ["5", null]);
+      assert.equal(await client.hSet("offsets", { orders: "1-1", bills: "2-2" }), 2);
+      assert.deepEqual(plain(await client.hGetAll("offsets")), { orders: "1-1", bills: "2-2" });
+      assert.equal(await client.hDel("offsets", "bills"), 1);
+      assert.equal(await client.zAdd("due", [{ score: 2.5, value: "b" }, { score: 1, value: "a" }]), 2);
+      assert.equal(await client.zCount("due", "-inf", 2), 1);
+      assert.deepEqual(plain(await client.zPopMin("due")), { score: 1, value: "a" });
+      assert.deepEqual(plain(await client.zRangeWithScores("due", 0, -1)), [{ score: 2.5, value: "b" }]);
+      await assert.rejects(client.xAdd("due", "*", { a: "1" }), /^(Error|SimpleError|ErrorReply): WRONGTYPE/);
+      assert.deepEqual(await Promise.all(["count", "offsets", "due"].map((key) => client.type(key))), ["string", "hash", "zset"]);
+    }),
+
   // A consumer that waits in a read, and a producer, while the server is killed and comes back.
   async beforeTheKill(given) {
     const [producer, consumer] = [await connected(given), await connected(given)];

@@ -16,6 +16,7 @@ CHECKS = (
     "transactions",
     "messages",
     "keys",
+    "values",
 )
 
 every_way = pytest.mark.parametrize(("package", "protocol"), [("ioredis5", 2), ("ioredis", 2), ("ioredis", 3)])

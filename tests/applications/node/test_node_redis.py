@@ -9,7 +9,7 @@ import pytest
 from tests.applications.node.programs import Node
 from tests.support.servers import Server
 
-CHECKS: Final = ("streams", "groups", "blocking", "pipelines", "transactions", "messages", "keys")
+CHECKS: Final = ("streams", "groups", "blocking", "pipelines", "transactions", "messages", "keys", "values")
 NATURAL: Final = {"redis5": 2, "redis": 3}  # the protocol that each speaks unless told otherwise
 
 both_protocols = pytest.mark.parametrize("protocol", [2, 3])

@@ -128,6 +128,28 @@ def test_every_browser_and_the_other_server_answer(site: Site) -> None:
     assert site.east.ask("serverCount") == 2
 
 
+def test_who_comes_back_to_the_other_server_is_recognised_and_told_what_it_missed(site: Site) -> None:
+    """The adapter keeps a lost session by SET PX, takes it by MULTI GET DEL EXEC, and reads the stream from there."""
+    known_as = site.visit("anna", site.ports[0], "kitchen")
+    site.east.ask("emit", words=["before"])
+    assert site.heard("anna") == [["told", "before"]]
+    site.browsers.ask("lose", name="anna")
+    until(lambda: len(sessions(site.server)) == 1, "the session is kept")
+    site.west.ask("emit", room="kitchen", words=["missed", 1])
+    site.west.ask("emit", room="cellar", words=["for others"])
+    site.west.ask("emit", words=["missed", 2])
+    assert site.browsers.ask("comeBack", name="anna", port=site.ports[1]) == {"recovered": True, "id": known_as}
+    assert site.heard("anna", 2) == [["told", "missed", 1], ["told", "missed", 2]]
+    assert sessions(site.server) == []
+    site.east.ask("emit", room="kitchen", words=["after"])
+    assert site.heard("anna") == [["told", "after"]]
+
+
+def sessions(server: Server) -> list[bytes]:
+    """Keys of those who have lost their connection."""
+    return [word for word in server.call("KEYS", "sio:session:*").splitlines() if word.startswith(b"sio:")]
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_the_servers_exchange_events_again_after_theirs_was_killed(
     node: Node, lasting_server: Server, library: str
