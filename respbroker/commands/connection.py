@@ -1,4 +1,4 @@
-"""Saying hello and goodbye: HELLO, AUTH, PING, ECHO, SELECT, QUIT, RESET."""
+"""Saying hello and goodbye: HELLO, AUTH, PING, ECHO, SELECT, READONLY, READWRITE, QUIT, RESET."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def hello(ctx: Context, words: list[bytes]) -> Reply:
         "proto": client.protocol,
         "id": client.id,
         "mode": "standalone",
-        "role": "master",
+        "role": "master" if ctx.replicas.leader is None else "replica",
         "modules": [],
     }
     return replies.encode(facts, client.protocol)
@@ -172,6 +172,17 @@ def quit_(ctx: Context, words: list[bytes]) -> Reply:
     return replies.OK
 
 
+def readonly(ctx: Context, words: list[bytes]) -> Reply:
+    """The client is content with what a follower has. Followers serve it, as they do without."""
+    ctx.client.readonly = True
+    return replies.OK
+
+
+def readwrite(ctx: Context, words: list[bytes]) -> Reply:
+    ctx.client.readonly = False
+    return replies.OK
+
+
 def reset(ctx: Context, words: list[bytes]) -> Reply:
     forget_session(ctx, ctx.client)
     return b"+RESET\r\n"
@@ -225,6 +236,16 @@ COMMANDS = (
         "SELECT", 2, Flag.LOADING | Flag.STALE | Flag.FAST, select,
         summary="Chooses the database of the connection.",
         syntax="index", group="connection", categories=("connection",),
+    ),
+    CommandSpec(
+        "READONLY", 1, Flag.LOADING | Flag.STALE | Flag.FAST, readonly,
+        summary="Says that this connection is content with what a replica has.",
+        since="3.0.0", group="cluster", categories=("connection",),
+    ),
+    CommandSpec(
+        "READWRITE", 1, Flag.LOADING | Flag.STALE | Flag.FAST, readwrite,
+        summary="Takes READONLY back.",
+        since="3.0.0", group="cluster", categories=("connection",),
     ),
     CommandSpec(
         "QUIT", -1, _EARLY, quit_,

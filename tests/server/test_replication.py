@@ -90,6 +90,22 @@ def test_a_follower_refuses_writes(pair: tuple[Server, Server]) -> None:
     assert follower.call("PING") == b"+PONG\r\n"
 
 
+def test_a_follower_tells_what_it_is_and_serves_readers_that_ask_for_one(pair: tuple[Server, Server]) -> None:
+    leader, follower = pair
+    add(leader, "1")
+    read_behind(follower, b"0")
+    with leader.connect() as one, follower.connect() as other:
+        roles = [b"\r\n".join(wire.call("HELLO", "2").split(b"\r\n")[-5:-2]) for wire in (one, other)]
+        assert roles == [b"master\r\n$7\r\nmodules", b"replica\r\n$7\r\nmodules"]
+        assert other.call("READONLY") == b"+OK\r\n"
+        assert b" flags=r " in other.call("CLIENT", "INFO")
+        assert other.call("XLEN", "s") == b":1\r\n"
+        assert other.call("XADD", "s", "*", "a", "b") == READONLY
+        assert other.call("READWRITE") == b"+OK\r\n"
+        assert b" flags=N " in other.call("CLIENT", "INFO")
+        assert other.call("XLEN", "s") == b":1\r\n"
+
+
 def test_a_follower_outlives_its_leader_and_follows_it_again(pair: tuple[Server, Server]) -> None:
     leader, follower = pair
     first = add(leader, "before")

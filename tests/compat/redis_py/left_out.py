@@ -91,7 +91,7 @@ OUTSIDE: dict[str, str] = {
     "sorting, and values as blobs": "DUMP MIGRATE RESTORE SORT SORT_RO",
     "client-side caching": "CLIENT|TRACKING CLIENT|CACHING CLIENT|GETREDIR CLIENT|TRACKINGINFO",
     "users beyond the default one": "ACL|SETUSER ACL|DELUSER ACL|LOAD ACL|SAVE ACL|LOG ACL|GENPASS",
-    "cluster, and Redis' way of replication": "ASKING CLUSTER PSYNC READONLY READWRITE SYNC",
+    "cluster, and Redis' way of replication": "ASKING CLUSTER PSYNC SYNC",
     "modules and hot keys": "MODULE HOTKEYS COMMANDLOG",
 }
 
