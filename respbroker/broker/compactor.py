@@ -120,8 +120,10 @@ class Compactor:
         stream = max(due, key=dirty_ratio)
         each = self._round = _Round(stream, SurveyRequest.of(stream, node.now_ms), node.now)
 
-        def surveyed(result: SurveyResult) -> None:
+        def surveyed(result: SurveyResult | None) -> None:
             each.result, each.is_away = result, False
+            if result is None:  # a segment was dropped meanwhile, or all of the stream
+                self._round = None
             self._housekeeping.next_at = node.now
 
         self._submit(each, "survey", each.request, surveyed)

@@ -98,14 +98,17 @@ class SurveyRequest:
         config = config_of(settings)
         return cls(sealed, stream.compacted.end_ordinal, gone, settings.key_field_bytes, config, now_ms)
 
-    def perform(self, filesystem: FileSystem, pace: Pace) -> SurveyResult:
-        """Raises CorruptLog."""
+    def perform(self, filesystem: FileSystem, pace: Pace) -> SurveyResult | None:
+        """None if a segment was dropped meanwhile. Raises CorruptLog."""
         superseded = BitMap64()
         gone = BitMap64.deserialize(self.gone) if self.gone else BitMap64()
-        found = survey(
-            filesystem, self.sealed, self.first_dirty, gone, superseded, EntryKeys(self.field), self.config,
-            self.now_ms, pace,
-        )  # fmt: skip
+        try:
+            found = survey(
+                filesystem, self.sealed, self.first_dirty, gone, superseded, EntryKeys(self.field), self.config,
+                self.now_ms, pace,
+            )  # fmt: skip
+        except FileNotFoundError:
+            return None
         superseded.run_optimize()
         return SurveyResult(superseded.serialize() if superseded else b"", found)
 

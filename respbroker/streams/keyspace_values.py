@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from respbroker.errors import WrongType
 from respbroker.model.topic_settings import TopicSettings
 from respbroker.resp.codec import encode_entries, encode_ids
@@ -17,7 +19,7 @@ from respbroker.streams.catalog import DROPPED, INTERNAL, MOVED, Catalog, Databa
 from respbroker.values.database import ValueDatabase
 from respbroker.values.places import ValuePlaces
 from respbroker.values.records import NAME_FIELD, parse_entry
-from storage import CorruptLog
+from storage import CorruptLog, LogConfig
 
 if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
 RECORDS: Final = TopicSettings(
     key_field=NAME_FIELD.decode(),
     cleanup_policy=frozenset({"compact"}),
-    segment_bytes=16 << 20,
     delete_retention_ms=60 * 60 * 1000,
 )
+_SEGMENT_BYTES: Final = 16 << 20  # at most: nothing is compacted in the segment that is written to
 _READ_AT_ONCE: Final = 4096  # entries
 _SWAPPING: Final = b"swap"  # where a database's records are for a moment
 
@@ -39,6 +41,7 @@ class KeyspaceValues:
 
     directory: str
     catalog: Catalog
+    log_config: LogConfig
     databases: list[Database]
     now_ms: int
     atomic: bool
@@ -55,6 +58,7 @@ class KeyspaceValues:
     expiry: Callable[[int, bytes], int]
     open_leaf: Callable[[int, bytes, KeyEntry, int], Stream]
     on_key_changed: Callable[[int, bytes], None] | None
+    _is_there: Callable[[int], bool]
     _expire_unless_frozen: Callable[[int, bytes], None]
 
     def _open_values(self) -> None:
@@ -183,12 +187,13 @@ class KeyspaceValues:
         name = b"%d" % db
         keys = self.databases[INTERNAL].keys
         if name not in keys:
-            self.create_topic(INTERNAL, name, 1, RECORDS)
+            size = min(_SEGMENT_BYTES, self.log_config.segment_bytes)
+            self.create_topic(INTERNAL, name, 1, attrs.evolve(RECORDS, segment_bytes=size))
         values.number = keys[name].number
         return self.open_leaf(INTERNAL, name, keys[name], 0)
 
     def match_values(self) -> None:
-        """Let each database have the values whose records it has by the catalog.
+        """Let each database have the values whose records it has by the catalog; of a follower, those that have come.
 
         Raises:
             StorageError: they cannot be read, or are of a database that there is not.
@@ -202,6 +207,8 @@ class KeyspaceValues:
         for db, before in enumerate(self.values[:INTERNAL]):
             name = b"%d" % db
             number = entries[name].number if name in entries else 0
+            if self.following and number and not self._is_there(number):
+                number = 0  # its log has not been sent yet
             if number == before.number:
                 continue
             values = self._no_values(number)
@@ -259,6 +266,7 @@ class KeyspaceValues:
         """A leader's records were appended, from this ordinal on."""
         found = self._database_of(stream)
         if found is None:
+            self.match_values()
             return
         db, values = found
         stored = stream.stored(before, stream.end_ordinal)

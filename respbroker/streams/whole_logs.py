@@ -44,6 +44,7 @@ class WholeLogs:
     _open_catalog: Callable[..., None]
     _open_log_in: Callable[[str, bool], Log]
     sync_everything: Callable[[], None]
+    match_values: Callable[[], None]
     read_values_again: Callable[[Stream], None]
     _let_go: Callable[[Log], None]
 
@@ -78,6 +79,7 @@ class WholeLogs:
         before = self._release(number)
         self._replace(number, log_directory)
         self._take_up(before)
+        self.match_values()
 
     def remove_log(self, number: int) -> None:
         """Remove a log that the leader does not have; durable when this returns. A key that has it, for it will be

@@ -14,6 +14,7 @@ from tests.crash.follower_cuts import FollowerCutter
 from tests.crash.letters_workload import LettersCutter
 from tests.crash.retention_workload import RetentionWorkload
 from tests.crash.topic_workload import TopicWorkload
+from tests.crash.values_workload import ValuesWorkload
 
 POLICIES = ("always", "everysec")
 CUTTERS = (
@@ -22,8 +23,10 @@ CUTTERS = (
     LettersCutter,
     partial(Cutter, workload=RetentionWorkload),
     partial(Cutter, workload=CompactedWorkload),
+    partial(Cutter, workload=ValuesWorkload),
     FollowerCutter,
     partial(FollowerCutter, workload=TopicWorkload),
+    partial(FollowerCutter, workload=ValuesWorkload),
 )
 
 

@@ -11,6 +11,11 @@ from respbroker.streams.group import Group
 from respbroker.streams.keyspace import Keyspace
 from respbroker.streams.references import FUTURE, lag
 from respbroker.streams.stream import Stream
+from respbroker.values.database import ValueDatabase
+from respbroker.values.kinds import Value
+from respbroker.values.places import ValuePlaces
+from respbroker.values.records import parse_entry
+from tests.support.values import held_by
 
 CATALOG = 0  #: stands for the catalog among the numbers of streams
 
@@ -33,7 +38,29 @@ def state_of_keyspace(keyspace: Keyspace) -> State:
             for stream in _opened(keyspace, db, key):
                 state[stream.number] = stream_state(stream)
     state[CATALOG] = sorted(catalog, key=lambda row: row[:2])
+    check_values(keyspace)
     return state
+
+
+def check_values(keyspace: Keyspace) -> None:
+    """What is in memory is what the records say, one after the other; no key is a stream too."""
+    for database, values in zip(keyspace.visible, keyspace.values, strict=False):
+        replayed = ValueDatabase(ValuePlaces(), lambda values: None)
+        stream = keyspace.stream_of(values.number) if values.number else None
+        if stream is not None:
+            for entry in stream.payloads_each(stream.live_ranges(stream.first_ordinal, stream.end_ordinal)):
+                replayed.apply(*parse_entry(entry), 0)
+        assert replayed.is_whole
+        assert replayed.keys.keys() - values.keys.keys() <= database.keys.keys()  # doubled by a loss of power
+        assert values.keys.keys() <= replayed.keys.keys()
+        for key, value in values.keys.items():
+            assert _value_state(value) == _value_state(replayed.keys[key]), key
+        if not keyspace.following:
+            assert values.keys.keys().isdisjoint(database.keys.keys())
+
+
+def _value_state(value: Value) -> list[Any]:
+    return [value.kind, value.expires_ms, value.place, held_by(value)]
 
 
 def _opened(keyspace: Keyspace, db: int, key: bytes) -> list[Stream]:

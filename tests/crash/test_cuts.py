@@ -16,6 +16,7 @@ from tests.crash.driver import Driver
 from tests.crash.letters_workload import LettersCutter, LettersWorkload
 from tests.crash.retention_workload import RetentionWorkload
 from tests.crash.topic_workload import TopicWorkload
+from tests.crash.values_workload import ValuesWorkload
 from tests.crash.workload import Workload
 
 ALWAYS_SEED, EVERYSEC_SEED = 1, 2
@@ -55,6 +56,20 @@ def test_compacted_topics_survive_a_crash_at_every_event(policy: str, seed: int)
     assert tally.cuts > 200
 
 
+@pytest.mark.parametrize(("policy", "seed"), [("always", ALWAYS_SEED), ("everysec", EVERYSEC_SEED)])
+def test_values_survive_a_crash_at_every_event(policy: str, seed: int) -> None:
+    tally = Cutter(seed, policy, ticks=15, survivals=1, every=2, workload=ValuesWorkload).run()
+    assert tally.cuts > 100
+
+
+def test_values_are_compacted() -> None:
+    driver = Driver(new_disk(), "everysec", 1)
+    ValuesWorkload(driver, 1).run(60)
+    said = [sentence for _, sentence in driver.node.housekeeping.reports]
+    assert sum("compacted the values of database" in each for each in said) >= 3
+    assert not [each for each in said if "compacted" not in each]
+
+
 def test_compacted_topics_are_compacted() -> None:
     driver = Driver(new_disk(), "everysec", 1)
     CompactedWorkload(driver, 1).run(60)
@@ -73,7 +88,7 @@ def test_the_disk_is_asked_for_all_it_can_do() -> None:
 
 def test_every_kind_of_request_succeeds_now_and_then() -> None:
     asked, answered = set[bytes](), set[bytes]()
-    for seed, kind in product(range(1, 7), (Workload, TopicWorkload, LettersWorkload)):
+    for seed, kind in product(range(1, 7), (Workload, TopicWorkload, LettersWorkload, ValuesWorkload)):
         driver = Driver(new_disk(), "everysec", seed)
         workload = kind(driver, seed)
         for _ in range(150):

@@ -14,11 +14,12 @@ from tests.crash.letters_workload import LettersWorkload
 from tests.crash.retention_workload import RetentionWorkload
 from tests.crash.state import State, state_of, state_of_keyspace
 from tests.crash.topic_workload import TopicWorkload
+from tests.crash.values_workload import ValuesWorkload
 from tests.crash.workload import Workload
 from tests.support.memory_filesystem import MemoryFileSystem
 from tests.support.replicas import Follower, Leader, Tick, segments_on
 
-WORKLOADS = (Workload, TopicWorkload, LettersWorkload, CompactedWorkload, RetentionWorkload)
+WORKLOADS = (Workload, TopicWorkload, LettersWorkload, CompactedWorkload, RetentionWorkload, ValuesWorkload)
 
 
 def led(kind: type[Workload], seed: int) -> tuple[Driver, Workload, Leader]:

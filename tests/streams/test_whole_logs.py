@@ -18,12 +18,13 @@ from tests.crash.letters_workload import LettersWorkload
 from tests.crash.retention_workload import RetentionWorkload
 from tests.crash.state import state_of, state_of_keyspace
 from tests.crash.topic_workload import TopicWorkload
+from tests.crash.values_workload import ValuesWorkload
 from tests.crash.workload import Workload
 from tests.streams.test_following import check_open
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
 from tests.support.replicas import Follower, Leader, Pair, copy_log, resync
 
-WORKLOADS = (Workload, TopicWorkload, LettersWorkload, CompactedWorkload, RetentionWorkload)
+WORKLOADS = (Workload, TopicWorkload, LettersWorkload, CompactedWorkload, RetentionWorkload, ValuesWorkload)
 
 
 @attrs.define
