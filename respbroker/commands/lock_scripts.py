@@ -96,12 +96,32 @@ def _extend(run: ScriptRun) -> Reply:
         return ZERO
     time = run.argument(2)
     if run.argument(3) == b"0":
-        more_ms = None if time is None else parse_float(time.strip())
-        if more_ms is None:
-            kind = "nil" if time is None else "string"
-            raise run.mistake(b"argv[2] + exp", f"attempt to perform arithmetic on field '?' (a {kind} value)")
-        time = digits_of(more_ms + left_ms)
+        time = _sum(run, left_ms, b"argv[2] + exp")
     run.call(b"pexpire", run.key(1), time)
+    return ONE
+
+
+def _sum(run: ScriptRun, left_ms: int, at: bytes) -> bytes:
+    """``ARGV[2]`` and what the lock has left, added as Lua does in the line with the words ``at``."""
+    time = run.argument(2)
+    more_ms = None if time is None else parse_float(time.strip())
+    if more_ms is None:
+        kind = "nil" if time is None else "string"
+        raise run.mistake(at, f"attempt to perform arithmetic on field '?' (a {kind} value)")
+    return digits_of(more_ms + left_ms)
+
+
+# -- coredis.patterns.lock.Lock, which releases as redis-py does -----------------------------------------------
+
+
+def _extend_what_is_left(run: ScriptRun) -> Reply:
+    """Give the lock ``ARGV[2]`` ms more than it has."""
+    if not _holds(run):
+        return ZERO
+    left_ms = run.pttl(run.key(1))
+    if left_ms < 0:
+        return ZERO
+    run.call(b"pexpire", run.key(1), _sum(run, left_ms, b"expiration + argv[2]"))
     return ONE
 
 
@@ -144,6 +164,7 @@ _BODIES: Final[dict[bytes, Body]] = {
     b"0701af675d2509cf2cc16974771888aa2f93b117": _release,  # LUA_RELEASE_SCRIPT
     b"03e7a9ee0175c8752ebeec3fc70787f340333b7b": _extend,  # LUA_EXTEND_SCRIPT
     b"682408d0a30acd5ea56c9c520b66fe36915a8eee": _reacquire,  # LUA_REACQUIRE_SCRIPT
+    b"ada93168d5434b815019025884badabb95edb372": _extend_what_is_left,  # extend.lua of coredis
 }
 
 

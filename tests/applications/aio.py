@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 LIMIT_SECONDS = 20.0
@@ -14,9 +15,16 @@ T = TypeVar("T")
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a scenario to its end. TimeoutError: something that it waits for does not come."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # what a library leaves open when it is cut off is not ours
+    with leftovers_ignored():
         asyncio.run(asyncio.wait_for(scenario, LIMIT_SECONDS))
+
+
+@contextlib.contextmanager
+def leftovers_ignored() -> Iterator[None]:
+    """Take no offence at what a library leaves open when it is cut off; it is gone on the way out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
         gc.collect()
 
 
