@@ -105,6 +105,7 @@ _REPLIES: Final = (replies.ZERO, replies.ONE)
 
 def xackdel(ctx: Context, words: list[bytes]) -> Reply:
     """Acknowledge, then delete what was acknowledged, if the policy allows. -1: not pending in this group."""
+    ctx.keyspace.ensure_no_value(ctx.client.db, words[1], ctx.now_ms)  # before a mistake in the words
     deletion = parse_deletion(words, 3)
     stream = ctx.lookup(words[1])
     group = stream.groups.get(words[2]) if stream is not None else None

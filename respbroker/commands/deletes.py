@@ -88,6 +88,7 @@ def parse_ids(options: Arguments) -> list[bytes]:
 
 def xdelex(ctx: Context, words: list[bytes]) -> Reply:
     """For each ID: 1 deleted, -1 no such entry, 2 spared because a group still refers to it."""
+    ctx.keyspace.ensure_no_value(ctx.client.db, words[1], ctx.now_ms)  # before a mistake in the words
     deletion = parse_deletion(words, 2)
     stream = ctx.lookup(words[1])
     if stream is None:

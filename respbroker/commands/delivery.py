@@ -14,7 +14,7 @@ from respbroker.commands.group_serving import NEW, hand_over, history_start, old
 from respbroker.commands.groups import see_consumer
 from respbroker.commands.read_limits import RUN_BYTES_MAX, RUN_MAX, Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
-from respbroker.errors import NoGroup, ReplyError, SyntaxRefused
+from respbroker.errors import InvalidStreamId, NoGroup, ReplyError, SyntaxRefused
 from respbroker.model.stream_id import StreamId
 from respbroker.resp import replies
 from respbroker.sessions.client import Output, Reply
@@ -228,7 +228,12 @@ def _known(words: list[bytes]) -> GroupRead | None:
 
 
 def xreadgroup(ctx: Context, words: list[bytes]) -> Reply:
-    request = parsed(words)
+    try:
+        request = parsed(words)
+    except InvalidStreamId:
+        for key in find_keys(words):  # a key that is no stream is refused before an ID that is none
+            ctx.keyspace.ensure_no_value(ctx.client.db, key, ctx.now_ms)
+        raise
     if request.timeout_ms is not None:
         ensure_timeout(request.timeout_ms, ctx.now_ms)
     reply = request.retry(ctx)

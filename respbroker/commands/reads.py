@@ -21,7 +21,7 @@ from respbroker.commands.framing import framed, head_of_one
 from respbroker.commands.read_limits import RUN_BYTES_MAX, RUN_MAX, Budget, parse_limit
 from respbroker.commands.table import CommandSpec, Flag, Keys
 from respbroker.commands.topic_reads import last_entry_id, read_any, xlen_of_topic, xrange_of_topic, xrevrange_of_topic
-from respbroker.errors import ReplyError, SeveralPartitions, SyntaxRefused, WrongType
+from respbroker.errors import ReplyError, SeveralPartitions, SyntaxRefused
 from respbroker.model.stream_id import MAX, ZERO, parse_id, parse_range_end, parse_range_start
 from respbroker.resp import codec, replies
 from respbroker.sessions.client import Client, Output, Reply
@@ -147,29 +147,13 @@ class ReadRequest:
     size_max: int | None
 
     def retry(self, ctx: Context) -> Reply:
-        """As `read`. A key that has become something else is like one that is gone, until another has entries."""
-        try:
-            return self.read(ctx)
-        except WrongType:
-            if any(self._has_more(ctx, key, after) for key, after in zip(self.keys, self.after, strict=True)):
-                raise
-            return None
-
-    def _has_more(self, ctx: Context, key: bytes, after: Id) -> bool:
-        try:
-            found = ctx.find(key)
-        except WrongType:
-            return False
-        return found is not None and found.last_id > after
-
-    def read(self, ctx: Context) -> Reply:
         """What there is behind the IDs; None where nothing is."""
         try:
-            return self._read(ctx)
+            return self._retry(ctx)
         except SeveralPartitions:
             return read_any(ctx, self)
 
-    def _read(self, ctx: Context) -> Reply:
+    def _retry(self, ctx: Context) -> Reply:
         budget = Budget(self.count_max, self.size_max)
         served: list[tuple[bytes, list[Output]]] = []
         for index, (key, after) in enumerate(zip(self.keys, self.after, strict=True)):
@@ -246,7 +230,7 @@ def _xread(ctx: Context, words: list[bytes]) -> Reply:
     after = [_resolve(ctx, key, word) for key, word in zip(keys, ids, strict=True)]
     newest = frozenset(index for index, word in enumerate(ids) if word == b"+")
     request = ReadRequest(keys, after, newest, count or None, count_max, size_max)
-    reply = request.read(ctx)
+    reply = request.retry(ctx)
     if reply is not None:
         return reply
     if timeout_ms is None or ctx.in_exec:
@@ -256,7 +240,8 @@ def _xread(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def _resolve(ctx: Context, key: bytes, word: bytes) -> Id:
-    """The ID behind which to read."""
+    """The ID behind which to read. A key that is no stream is refused before an ID that is none."""
+    ctx.keyspace.ensure_no_value(ctx.client.db, key, ctx.now_ms)
     if word[:1].isdigit():
         return parse_id(word)
     if word in (b"$", b"+"):

@@ -18,6 +18,7 @@ from respbroker.commands.tips import ALL_SUCCEED, ALL_TRUE, TO_ALL_NODES, TO_ALL
 from respbroker.commands.values import read
 from respbroker.errors import NoScript, ReplyError
 from respbroker.resp.replies import OK, bulk, integer_array
+from respbroker.sessions.scripts import DIGEST_SIZE
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -87,10 +88,13 @@ def eval_(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def evalsha(ctx: Context, words: list[bytes]) -> Reply:
+    if len(words[1]) != DIGEST_SIZE:
+        raise NoScript
+    count = _count_keys(words)
     text = ctx.scripts.find(words[1])
     if text is None:
         raise NoScript
-    return _run(ctx, words[1].lower(), text, words, _count_keys(words))
+    return _run(ctx, words[1].lower(), text, words, count)
 
 
 def _count_keys(words: list[bytes]) -> int:

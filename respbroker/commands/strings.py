@@ -47,6 +47,7 @@ def _set(ctx: Context, key: bytes, text: bytes) -> Reply:
 
 def _store(ctx: Context, key: bytes, text: bytes, expires_ms: int | None, *, told: bool = False) -> None:
     """Replace what is at the key, whatever it is, and tell it; with the new expiry if that is to be ``told`` too."""
+    present(ctx, key)  # what has expired goes as expired, not as replaced
     ctx.set_text(key, text, expires_ms=expires_ms)
     if told:
         changed_twice(ctx, key, "set", "expire")

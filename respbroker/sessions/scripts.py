@@ -9,6 +9,7 @@ import attrs
 
 #: More are not kept: the one that was sent first goes.
 SCRIPTS_MAX: Final = 500
+DIGEST_SIZE: Final = 40
 
 
 @attrs.define(eq=False)

@@ -175,7 +175,7 @@ def _compare(
             return Difference(position, step, words, my_reply, their_reply)
     if peers == b"+QUEUED\r\n":
         queue.append(step.words)
-    elif name in (b"MULTI", b"EXEC", b"DISCARD"):
+    elif name in (b"MULTI", b"EXEC", b"DISCARD") and not peers.startswith(b"-ERR MULTI"):  # that one changes nothing
         queue.clear()
     return None
 

@@ -102,10 +102,14 @@ class MixedWriter(Writer):
                 (b"PXAT", (b"99999999999999", b"1")),
             ]
         )
-        return [self.word(option), self.number() if self.chance(odd) else self.pick(times)]
+        return [self.word(option), self.pick(ODD_NUMBERS) if self.chance(odd) else self.pick(times)]
 
     def some(self, words: tuple[bytes, ...], most: int = 3) -> list[bytes]:
         return [self.pick(words) for _ in range(self.draw.randint(1, most))]
+
+    def damage(self, words: list[bytes]) -> list[bytes]:
+        """Not of scripts: what Redis says of one that is damaged is said by its Lua."""
+        return words if words[0].upper() in (b"EVAL", b"SCRIPT") else super().damage(words)
 
     # -- strings -------------------------------------------------------------------------------------------------
 
@@ -117,7 +121,7 @@ class MixedWriter(Writer):
 
     def set_in_old_ways(self) -> list[bytes]:
         key, text = self.key_of(STRINGS), self.pick(TEXTS)
-        time = self.number() if self.chance(0.1) else b"2000000"
+        time = self.pick(ODD_NUMBERS) if self.chance(0.1) else b"2000000"
         return self.draw.choice(
             [
                 [b"SETNX", key, text],

@@ -10,7 +10,10 @@ from tests.compat.redis_py.__main__ import Variant
 from tests.support import needs
 from tests.support.servers import Server
 
-SLICE = "(test_x and not test_xgroup_helper) or pipeline or test_scan or test_client_list"
+SLICE = (
+    "(test_x and not test_xgroup_helper) or pipeline or test_scan or test_client_list or test_set_ or test_get_"
+    " or test_mset or test_incr or test_hset or test_hget or test_zadd or test_zpopmin or test_zrange"
+)
 FILES = ("test_commands.py",)
 
 
@@ -28,6 +31,19 @@ def test_redis_py_passes_its_stream_tests_on_our_server(respbroker_server: Serve
     outcome, output = suite.run(respbroker_server, variant, ["-k", SLICE], FILES)
     assert not outcome.failed, f"{outcome}\n{output[-6000:]}"
     assert outcome.passed >= 60, str(outcome)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("variant", [Variant(False, 2, False), Variant(True, 3, True)], ids=str)
+def test_redis_py_passes_its_tests_of_locks_on_our_server(respbroker_server: Server, variant: Variant) -> None:
+    try:
+        suite.fetch()
+    except suite.NotFetched as error:
+        needs.missing(f"the sdist of redis-py: {error}")
+    outcome, output = suite.run(respbroker_server, variant, files=["test_lock.py"])
+    assert not outcome.failed, f"{outcome}\n{output[-6000:]}"
+    assert outcome.passed >= 30, str(outcome)
+    assert not outcome.left_out, str(outcome)
 
 
 def test_only_commands_we_do_not_have_excuse_a_failure() -> None:
