@@ -1,6 +1,6 @@
 // BullMQ's events of a queue: what a dashboard or a websocket gateway listens to.
 
-import { QueueEvents, QueueEventsProducer } from "bullmq";
+import { Queue, QueueEvents, QueueEventsProducer } from "bullmq";
 
 import { answer, until } from "./asked.mjs";
 
@@ -28,6 +28,19 @@ answer({
   async heard({ count }) {
     await until(() => heard.length >= count, `${count} events, not ${JSON.stringify(heard)}`);
     return heard.splice(0);
+  },
+
+  /** What the server says to a job. */
+  async addJob({ url }) {
+    const queue = new Queue("mail", { connection: connection(url) });
+    queue.on("error", () => {}); // it is in the answer as well
+    try {
+      return (await queue.add("send", { to: "anna" })).id;
+    } catch (error) {
+      return error.message;
+    } finally {
+      await queue.close();
+    }
   },
 
   async leave() {

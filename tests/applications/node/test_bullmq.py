@@ -61,3 +61,9 @@ def test_a_listener_hears_on_after_the_server_was_killed(node: Node, lasting_ser
     program.ask("publish", event={"eventName": "opened", "by": "ben"})
     assert program.ask("heard", count=1) == [["opened", {"by": "ben"}]]
     program.ask("leave")
+
+
+def test_a_queue_is_told_at_once_that_there_is_no_lua(node: Node, respbroker_server: Server) -> None:
+    respbroker_server.call("FLUSHALL")
+    refusal = node.program("bullmq.mjs").ask("addJob", url=respbroker_server.url)
+    assert refusal.startswith("ERR there is no Lua here")

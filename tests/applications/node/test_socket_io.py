@@ -15,6 +15,7 @@ from tests.support.servers import Server
 
 LIBRARIES = ("redis", "ioredis")  # what the adapter is given to speak to the server
 KINDS = ("redis", "respbroker")
+SHARDED = {"useShardedPubSub": True, "streamCount": 2}  # of the adapter: SPUBLISH and a stream for each namespace
 
 
 @attrs.frozen
@@ -47,7 +48,7 @@ def readers(server: Server) -> int:
 
 
 @contextlib.contextmanager
-def running_site(node: Node, server: Server, library: str) -> Iterator[Site]:
+def running_site(node: Node, server: Server, library: str, options: dict[str, object] | None = None) -> Iterator[Site]:
     server.call("FLUSHALL")
     until(lambda: readers(server) == 0, "nobody reads of those before")
     with (
@@ -55,8 +56,11 @@ def running_site(node: Node, server: Server, library: str) -> Iterator[Site]:
         node.start("socket_server.mjs", library) as west,
         node.start("socket_browser.mjs") as browsers,
     ):
-        ports = [each.ask("listen", url=server.url, servers=n)["port"] for n, each in enumerate((east, west), 1)]
-        until(lambda: readers(server) == 2, "both servers read")
+        ports = [
+            each.ask("listen", url=server.url, servers=n, options=options or {})["port"]
+            for n, each in enumerate((east, west), 1)
+        ]
+        until(lambda: readers(server) == (4 if options else 2), "both servers read")
         yield Site(server, east, west, browsers, (ports[0], ports[1]))
 
 
@@ -66,9 +70,9 @@ def kind(request: pytest.FixtureRequest) -> str:
     return kind
 
 
-@pytest.fixture(scope="module", params=LIBRARIES)
+@pytest.fixture(scope="module", params=[("redis", None), ("ioredis", SHARDED)], ids=["redis", "ioredis sharded"])
 def site(request: pytest.FixtureRequest, node: Node, kind: str) -> Iterator[Site]:
-    with running_site(node, request.getfixturevalue(f"{kind}_server"), request.param) as site:
+    with running_site(node, request.getfixturevalue(f"{kind}_server"), *request.param) as site:
         yield site
 
 
