@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.applications.credentials import PASSWORD
 from tests.support import servers
 from tests.support.servers import Server
 
@@ -43,4 +44,23 @@ def lasting_server(request: pytest.FixtureRequest) -> Server:
     if server.has_ended():
         server.start_again()
     server.call("FLUSHALL")
+    return server
+
+
+@pytest.fixture(scope="session")
+def guarded_redis() -> Iterator[Server]:
+    with servers.running("redis", "--requirepass", PASSWORD) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def guarded_respbroker() -> Iterator[Server]:
+    with servers.running("respbroker", "--requirepass", PASSWORD) as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def guarded_server(request: pytest.FixtureRequest) -> Server:
+    """A server that asks for ``PASSWORD``. What a test leaves there stays: it takes keys or a database of its own."""
+    server: Server = request.getfixturevalue(f"guarded_{request.param}")
     return server

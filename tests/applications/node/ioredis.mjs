@@ -39,6 +39,10 @@ answer({
       { connectionName: "shop" },
     ),
 
+  /** What a client is told whose password is wrong, or missing. */
+  refusal: (given) =>
+    withClient(given, (client) => client.xlen("s").then(() => null, (error) => error.message), { retryStrategy: null }),
+
   streams: (given) =>
     withClient(given, async (client) => {
       assert.equal(await client.xadd("s", "1-1", "a", "1", "b", "zwölf"), "1-1");

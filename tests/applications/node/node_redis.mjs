@@ -44,8 +44,23 @@ answer({
   handshake: (given) =>
     withClient(given, async (client) => {
       const info = await client.clientInfo();
-      return { library: info.libName, version: info.libVer, protocol: info.resp };
+      return { library: info.libName, version: info.libVer, protocol: info.resp, database: info.db };
     }),
+
+  /** What a client is told whose password is wrong, or missing. */
+  async refusal(given) {
+    const client = createClient({ url: given.url, RESP: given.protocol, socket: { reconnectStrategy: false } });
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      await client.xLen("s");
+      return null;
+    } catch (error) {
+      return error.message;
+    } finally {
+      if (client.isOpen) client.destroy();
+    }
+  },
 
   streams: (given) =>
     withClient(given, async (client) => {

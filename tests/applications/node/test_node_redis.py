@@ -27,7 +27,7 @@ def test_node_redis_finds_what_it_expects(node: Node, server: Server, package: s
 @both_versions
 def test_the_server_knows_node_redis_by_its_name(node: Node, server: Server, package: str, protocol: int) -> None:
     found = node.program("node_redis.mjs", package).ask("handshake", url=server.url, protocol=protocol)
-    assert found == {"library": "node-redis", "version": found["version"], "protocol": protocol}
+    assert found == {"library": "node-redis", "version": found["version"], "protocol": protocol, "database": 0}
     assert found["version"].split(".")[0] == {"redis5": "5", "redis": "6"}[package]
 
 

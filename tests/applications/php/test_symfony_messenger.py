@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.applications.credentials import IN_URL, PASSWORD
 from tests.applications.worker import Worker
 from tests.support.replica_sets import until
 from tests.support.servers import Server
@@ -134,3 +135,23 @@ def test_a_group_that_was_deleted_is_told_in_the_words_of_redis(symfony: Messeng
     symfony.server.call("XGROUP", "DESTROY", "orders", "shop")
     with pytest.raises(pytest.fail.Exception, match="NOGROUP No such key 'orders' or consumer group 'shop'"):
         shop.get()
+
+
+def test_a_worker_is_let_in_by_a_password_and_works_in_another_database(
+    messenger: Worker, guarded_server: Server
+) -> None:
+    messenger.ask("forget")
+    shop = Transport(messenger, "guarded")
+    dsn = f"redis://{IN_URL}@127.0.0.1:{guarded_server.port}/orders"
+    shop.ask("open", dsn=dsn, options={"dbindex": 3})
+    shop.send("lamp")
+    assert shop.get() == ["lamp"]
+    shop.ask("ack", what="lamp")
+    with guarded_server.connect() as wire:
+        wire.call("AUTH", PASSWORD)
+        assert wire.call("EXISTS", "orders") == b":0\r\n"
+        wire.call("SELECT", 3)
+        assert wire.call("EXISTS", "orders") == b":1\r\n"
+    with pytest.raises(pytest.fail.Exception, match=r"NOAUTH|WRONGPASS"):
+        Transport(messenger, "stranger").ask("open", dsn=dsn.replace(IN_URL, "guessed"))
+    messenger.ask("forget")
