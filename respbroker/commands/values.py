@@ -22,6 +22,8 @@ WRITE_FAST: Final = Flag.WRITE | Flag.FAST  # frees memory, or needs none to spe
 GROW: Final = Flag.WRITE | Flag.DENYOOM
 GROW_FAST: Final = GROW | Flag.FAST
 
+ONE_KEY: Final = Keys()
+
 
 def read(ctx: Context, look_up: Callable[[bytes], V | None], key: bytes) -> V | None:
     """The value at ``key`` for a command that only reads: counted as a hit or a miss, a hit of the wrong kind too."""
@@ -58,7 +60,7 @@ class Rows:
         syntax: str = "key",
         since: str = "2.0.0",
         complexity: str = "O(1)",
-        keys: Keys = Keys(),  # noqa: B008 (frozen)
+        keys: Keys = ONE_KEY,
         tips: tuple[str, ...] = (),
     ) -> CommandSpec:
         """A row of the table, see `CommandSpec`."""

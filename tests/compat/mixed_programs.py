@@ -108,8 +108,8 @@ class MixedWriter(Writer):
         return [self.pick(words) for _ in range(self.draw.randint(1, most))]
 
     def damage(self, words: list[bytes]) -> list[bytes]:
-        """Not of scripts: what Redis says of one that is damaged is said by its Lua."""
-        return words if words[0].upper() in (b"EVAL", b"SCRIPT") else super().damage(words)
+        """Not of scripts, for Lua would tell what is wrong with one, nor of SCAN, which must give all keys at once."""
+        return words if words[0].upper() in (b"EVAL", b"SCRIPT", b"SCAN") else super().damage(words)
 
     # -- strings -------------------------------------------------------------------------------------------------
 

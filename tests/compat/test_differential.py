@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from respbroker.resp import replies
 from tests.compat import mixed_programs, programs, same_reply
 from tests.compat.differential import Comparison, describe
 from tests.compat.programs import Program, Step
@@ -108,6 +109,10 @@ def test_mixed_programs_use_every_command_of_values_that_we_have(respbroker_serv
     assert known <= used
 
 
+def _bulks(words: str) -> bytes:
+    return replies.bulk_array(words.encode().split())
+
+
 IDLE = b"*4\r\n$4\r\nname\r\n$2\r\nc1\r\n$4\r\nidle\r\n:%d\r\n"
 
 
@@ -120,6 +125,12 @@ IDLE = b"*4\r\n$4\r\nname\r\n$2\r\nc1\r\n$4\r\nidle\r\n:%d\r\n"
         ([b"XADD"], b"$3\r\n1-1\r\n", b"$3\r\n1-2\r\n", False),
         ([b"XADD"], b"$15\r\n1700000000000-0\r\n", b"$15\r\n1700000000001-0\r\n", False),  # near, but not now
         ([b"KEYS", b"*"], b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"*2\r\n$1\r\nb\r\n$1\r\na\r\n", True),
+        ([b"HVALS", b"h"], b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"*2\r\n$1\r\nb\r\n$1\r\na\r\n", True),
+        ([b"HMGET", b"h"], b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"*2\r\n$1\r\nb\r\n$1\r\na\r\n", False),
+        ([b"HGETALL", b"h"], _bulks("a 1 b 2"), _bulks("b 2 a 1"), True),
+        ([b"HGETALL", b"h"], _bulks("a 1 b 2"), _bulks("b 1 a 2"), False),
+        ([b"OBJECT", b"ENCODING"], b"$3\r\nraw\r\n", b"$6\r\nembstr\r\n", True),
+        ([b"OBJECT", b"ENCODING"], b"$3\r\nraw\r\n", b"$8\r\nlistpack\r\n", False),
         ([b"XREAD"], b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"*2\r\n$1\r\nb\r\n$1\r\na\r\n", False),
         ([b"XREAD"], b"*-1\r\n", b"*0\r\n", False),
         ([b"XREAD"], b"_\r\n", b"*-1\r\n", False),
