@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from respbroker.errors import ReplyError
 from respbroker.resp.floats import digits_of, parse_float
-from respbroker.resp.replies import ONE, ZERO
+from respbroker.resp.replies import ONE, ZERO, integer
 from respbroker.sessions.scripts import digest_of
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 class ScriptRun(Protocol):
     """A script that runs: what it was given, and what it may do."""
+
+    keys: list[bytes]  #: ``KEYS``
 
     def key(self, number: int) -> bytes | None:
         """``KEYS[number]``, or nil."""
@@ -48,7 +50,12 @@ Body = Callable[[ScriptRun], "Reply"]
 
 def _holds(run: ScriptRun) -> bool:
     """Whether the lock ``KEYS[1]`` is held with the token ``ARGV[1]``."""
-    token = run.get(run.key(1))
+    return _has(run, run.key(1))
+
+
+def _has(run: ScriptRun, key: bytes | None) -> bool:
+    """Whether the key is there, and holds the token ``ARGV[1]``."""
+    token = run.get(key)
     return token is not None and token == run.argument(1)
 
 
@@ -125,6 +132,35 @@ def _extend_what_is_left(run: ScriptRun) -> Reply:
     return ONE
 
 
+# -- redlock of node: a lock is of one key or of several -------------------------------------------------------
+
+
+def _acquire_all(run: ScriptRun) -> Reply:
+    if any(run.call(b"exists", key) == ONE for key in run.keys):
+        return ZERO
+    return _set_all(run)
+
+
+def _extend_all(run: ScriptRun) -> Reply:
+    return _set_all(run) if all(_has(run, key) for key in run.keys) else ZERO
+
+
+def _set_all(run: ScriptRun) -> Reply:
+    for key in run.keys:
+        run.call(b"set", key, run.argument(1), b"PX", run.argument(2))
+    return integer(len(run.keys))
+
+
+def _release_all(run: ScriptRun) -> Reply:
+    """A deletion that is refused is told as such; Redis would count it."""
+    count = 0
+    for key in run.keys:
+        if _has(run, key):
+            run.call(b"del", key)
+            count += 1
+    return integer(count)
+
+
 # -- recognising -----------------------------------------------------------------------------------------------
 
 _COMMENT: Final = re.compile(rb"--[^\n]*")
@@ -161,6 +197,9 @@ _BODIES: Final[dict[bytes, Body]] = {
     for end in (b"else return 0 end", b"end return 0")
 } | {
     digest_of(in_one_form(_ACQUIRE)): _acquire,
+    b"2ad1bcd0e3378a7b60a486b3e01956935b98c185": _acquire_all,  # redlock 4.2 and 5, as the two below
+    b"770982d52052b2312426fd5a972852333cbff1de": _extend_all,
+    b"d7a8c16c9b897cd740bb0a9c0daa651a4d01e63d": _release_all,
     b"0701af675d2509cf2cc16974771888aa2f93b117": _release,  # LUA_RELEASE_SCRIPT
     b"03e7a9ee0175c8752ebeec3fc70787f340333b7b": _extend,  # LUA_EXTEND_SCRIPT
     b"682408d0a30acd5ea56c9c520b66fe36915a8eee": _reacquire,  # LUA_REACQUIRE_SCRIPT
