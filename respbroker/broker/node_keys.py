@@ -61,9 +61,11 @@ class NodeKeys:
         return self.keyspace.lookup(db, key, self.now_ms) or self.keyspace.create(db, key)
 
     def changed(self, key: bytes, event: str, db: int | None = None) -> None:
+        self.dirty += 1
+        if self.quiet:
+            return
         if db is None:
             db = self.client.db
-        self.dirty += 1
         if self.watches:
             for name in self.keyspace.names_of(db, key):
                 self.watches.touched(db, name)

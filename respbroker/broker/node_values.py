@@ -52,6 +52,10 @@ class NodeValues:
 
     def set_text(self, key: bytes, data: bytes, *, expires_ms: int | None = 0) -> None:
         db = self.client.db
+        values = self.keyspace.values[db]
+        if expires_ms is not None and key in values.keys:  # nearly always
+            values.set_text(key, data, expires_ms, self.now_ms)
+            return
         parts = self.keyspace.parts_count(db, key)
         self.keyspace.set_text(db, key, data, expires_ms)
         for name in (b"%b/%d" % (key, index) for index in range(parts)):

@@ -115,7 +115,7 @@ class KeyspaceValues:
             PartOfTopic, NoSuchPartition, BusyKey: the name means a partition, or would.
         """
         if expires_ms is None:
-            expires_ms = self.expiry(db, key)
+            expires_ms = self.expiry(db, key) if self.exists(db, key, self.now_ms) else 0
         if key not in self.values[db].keys:
             self._make_room(db, key)
         self.values[db].set_text(key, data, expires_ms, self.now_ms)
@@ -161,9 +161,7 @@ class KeyspaceValues:
 
     def drop_values(self, db: int) -> None:
         """A database has no values any more; its records go as a whole."""
-        values, name = self.values[db], b"%d" % db
-        if values in self.changed_values:
-            self.changed_values.remove(values)
+        name = b"%d" % db
         self.values[db] = self._no_values()
         if name in self.databases[INTERNAL].keys:
             self.commit([DROPPED, INTERNAL, name])
