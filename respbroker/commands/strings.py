@@ -101,6 +101,10 @@ def _pairs(words: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def _store_pairs(ctx: Context, pairs: list[tuple[bytes, bytes]]) -> None:
+    for key, _ in pairs:  # a name that means a partition is refused before anything is set
+        if b"/" in key:
+            ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
+            ctx.keyspace.ensure_free(ctx.client.db, key)
     for key, text in pairs:
         _store(ctx, key, text, 0)
 

@@ -207,6 +207,15 @@ def test_what_a_script_changes_is_told_watched_and_counted(node, ask):
     assert node.node.commands.commands["eval"].calls == 2
 
 
+def test_a_pause_of_writes_holds_a_script(node, ask):
+    other = node.client()
+    node.run(other, "CLIENT", "PAUSE", "1000", "WRITE")
+    assert ask("EVAL", RELEASE, 1, "k", "token") == b""
+    node.run(other, "CLIENT", "UNPAUSE")
+    node.tick()
+    assert ask("PING") == b":0\r\n+PONG\r\n"
+
+
 def test_monitor_shows_a_script(node, ask):
     onlooker = node.client()
     node.run(onlooker, "MONITOR")

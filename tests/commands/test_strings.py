@@ -79,6 +79,15 @@ def test_a_text_goes_when_its_time_has_come(node, ask):
     assert ask("EXISTS k") == 0
 
 
+def test_a_text_whose_time_is_over_goes_before_it_is_replaced(node, ask):
+    ask("SET k v PX 500")
+    told = listen(node)
+    node.clock.advance(500)
+    assert ask("SET k w KEEPTTL") == "OK"
+    assert told() == ["expired@0 k", "set@0 k"]
+    assert (ask("GET k"), ask("TTL k")) == ("w", -1)
+
+
 def test_set_replaces_a_stream_but_other_commands_refuse_it(ask):
     ask("XADD s 1-1 f v")
     for line in ("GET s", "INCR s", "APPEND s x", "STRLEN s", "GETSET s x", "SET s x GET", "GETDEL s", "GETEX s"):
@@ -100,6 +109,20 @@ def test_mset_refuses_a_key_without_a_text(ask):
     assert ask("MSET a 1 b") == "-ERR wrong number of arguments for 'mset' command"
     assert ask("MSETNX a 1 b") == "-ERR wrong number of arguments for 'msetnx' command"
     assert ask("EXISTS a") == 0
+
+
+def test_a_partition_holds_no_text_and_mset_of_one_sets_nothing(ask):
+    ask("XTOPIC CREATE orders PARTITIONS 3")
+    partition = "-ERR 'orders/1' is a partition of 'orders' and cannot go or be moved by itself"
+    for line in ("SET orders/1 x", "MSET a 1 orders/1 x"):
+        assert ask(line) == partition
+    for line in ("SET orders/9 x", "MSET a 1 orders/9 x", "MSETNX a 1 orders/9 x"):
+        assert ask(line).startswith("-ERR 'orders' has 3 partitions")
+    assert ask("MSETNX a 1 orders/1 x") == 0
+    assert ask("EXISTS a orders/9") == 0
+    assert ask("SET orders x") == "OK"
+    assert ask("MSET orders/1 y a 1") == "OK"
+    assert ask("GET orders/1") == "y"
 
 
 def test_msetnx_sets_all_or_nothing(ask):

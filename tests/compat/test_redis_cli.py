@@ -266,5 +266,12 @@ def test_benchmark_appends(server: Server, pipeline: str) -> None:
 
 
 @needs_benchmark
+def test_benchmark_of_strings_hashes_and_sorted_sets(server: Server) -> None:
+    shown = benchmark(server, "-t", "set,get,incr,mset,hset,zadd,zpopmin", "-n", "1000", "-P", "16")
+    assert shown.count("requests per second") == 7, shown
+    assert "rror" not in shown.replace("ERROR: failed to fetch CONFIG", ""), shown
+
+
+@needs_benchmark
 def test_benchmark_in_resp3(server: Server) -> None:
     assert "requests per second" in benchmark(server, "-3", "-n", "1000", "XLEN", "orders")

@@ -80,7 +80,7 @@ REPLIES: Final = {
         "name the partition: `orders/3`",
     ),
     "NoSuchPartition": ("`orders/9` where the topic has fewer partitions", "see XTOPIC INFO"),
-    "PartOfTopic": ("DEL, RENAME, MOVE or EXPIRE of `orders/3`", "do it to the topic; XTRIM empties a partition"),
+    "PartOfTopic": ("DEL, RENAME, MOVE, EXPIRE or SET of `orders/3`", "do it to the topic; XTRIM empties a partition"),
     "SchemaMismatch": (
         "XADD to a topic with a schema: the field is missing, no JSON, or does not fit; `$.items[0].price` is where",
         "send what fits, or change the schema with XTOPIC ALTER",
