@@ -129,11 +129,13 @@ class Compactor:
         self._submit(each, "survey", each.request, surveyed)
 
     def _is_due(self, stream: Stream) -> bool:
-        """On a follower the leader has decided what is gone, and the files are still to be rewritten."""
+        """On a follower the leader has decided what is gone, and what is sealed is still to be rewritten."""
         if not self._node.replication.follows:
             return is_due(stream, self._node.now_ms)
         decided = stream.compacted.end_ordinal
-        return stream.settings.is_compacted and decided > self._rewritten.get(stream.number, 0)
+        if not stream.settings.is_compacted or decided <= self._rewritten.get(stream.number, 0):
+            return False
+        return bool(stream.log.settled())
 
     def _open_closed(self) -> None:
         """Open some compacted streams that nobody has used since the start; there may be more at the next look."""

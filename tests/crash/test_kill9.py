@@ -27,6 +27,7 @@ class Load(threading.Thread):
         self.added: list[bytes] = []
         self.acknowledged: set[bytes] = set()
         self.pairs = 0
+        self.values = 0  # set, counted and scored so often
 
     def run(self) -> None:
         try:
@@ -47,6 +48,12 @@ class Load(threading.Thread):
             pipeline.xadd("right", {"from": self._name})
             pipeline.execute()
         self.pairs += 1
+        with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.set(f"{self._name}:last", self.values + 1)
+            pipeline.hset(f"{self._name}:hash", str(self.values), self._name)
+            pipeline.zadd(f"{self._name}:set", {str(self.values): self.values})
+            pipeline.execute()
+        self.values += 1
         if len(self.added) >= ANSWERS:
             self._enough.set()
 
@@ -82,7 +89,19 @@ def test_everything_answered_survives_kill_9(policy: str, tmp_path: Path) -> Non
                 assert client.xlen(name) == len(stored)
                 pending = {each["message_id"] for each in client.xpending_range(name, "g", "-", "+", 100_000)}
                 assert not pending & acknowledged[name]
+            for load in loads:
+                _check_values(client, load)
             assert client.xlen("left") == client.xlen("right") >= pairs
+
+
+def _check_values(client: redis.Redis, load: Load) -> None:
+    """All that was answered, and nothing that was not asked for; and gone for the next round."""
+    name = load._name
+    assert int(client.get(f"{name}:last") or 0) in (load.values, load.values + 1)
+    for found in (client.hkeys(f"{name}:hash"), client.zrange(f"{name}:set", 0, -1)):
+        assert {b"%d" % number for number in range(load.values)} <= set(found)
+        assert len(found) <= load.values + 1
+    client.delete(f"{name}:last", f"{name}:hash", f"{name}:set")
 
 
 def test_a_second_server_on_the_same_directory_is_refused(tmp_path: Path) -> None:
