@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from respbroker.commands.arguments import I64_MAX, I64_MIN, parse_int
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from respbroker.commands.context import Context
     from respbroker.sessions.client import Reply
 
+_PLAIN: Final = 3  # words of a SET without options
 TOO_LONG: Final = "string exceeds maximum allowed size (proto-max-bulk-len)"
 
 
@@ -29,7 +31,7 @@ def _answer(ctx: Context, text: bytes | None) -> bytes:
 
 def set_(ctx: Context, words: list[bytes]) -> Reply:
     _, key, text = words[:3]
-    if len(words) == 3:  # nearly always
+    if len(words) == _PLAIN:  # nearly always
         return _set(ctx, key, text)
     options = SetOptions.parse(words, 3, OF_SET)
     expires_ms: int | None = options.expires_ms("set", ctx.now_ms)
@@ -38,6 +40,26 @@ def set_(ctx: Context, words: list[bytes]) -> Reply:
         return _answer(ctx, before)
     _store(ctx, key, text, None if options.expiry == b"KEEPTTL" else expires_ms, told=options.expiry in TIMES)
     return _answer(ctx, before) if options.get else OK
+
+
+def set_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
+    """Neighbouring ``SET key value`` of which nobody is to be told; see `RunHandler`."""
+    if not ctx.quiet:
+        return 0
+    name, db, now_ms = requests[start][0], ctx.client.db, ctx.now_ms
+    values, streams = ctx.keyspace.values[db], ctx.keyspace.databases[db].keys
+    texts, count = values.keys, 0
+    for words in islice(requests, start, None):
+        if len(words) != _PLAIN or words[0] != name:
+            break
+        key = words[1]
+        if key not in texts and (key in streams or b"/" in key):  # perhaps a partition
+            break
+        values.set_text(key, words[2], 0, now_ms)
+        count += 1
+    ctx.dirty += count
+    out.extend([OK] * count)
+    return count
 
 
 def _set(ctx: Context, key: bytes, text: bytes) -> Reply:
@@ -206,6 +228,7 @@ COMMANDS: Final = (
         "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
         "PXAT unix-time-milliseconds | KEEPTTL]",
         "1.0.0",
+        run=set_run,
     ),
     _row(
         "SETNX",

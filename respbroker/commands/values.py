@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from respbroker.commands.table import CommandSpec, Flag, Handler, Keys
+from respbroker.commands.table import CommandSpec, Flag, Handler, Keys, RunHandler
 from respbroker.errors import WrongType
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class Rows:
         complexity: str = "O(1)",
         keys: Keys = ONE_KEY,
         tips: tuple[str, ...] = (),
+        run: RunHandler | None = None,
     ) -> CommandSpec:
         """A row of the table, see `CommandSpec`."""
         return CommandSpec(
@@ -77,4 +78,5 @@ class Rows:
             categories=(self._category,),
             keys=keys,
             tips=tips,
+            run=run,
         )

@@ -318,3 +318,26 @@ def test_members_are_put_in_and_taken_out_through_the_context(node: NodeUnderTes
     assert context.remove_member(b"h", b"f")
     assert not context.remove_member(b"h", b"f")
     assert context.hash(b"h") is None
+
+
+def test_neighbouring_sets_are_as_those_one_by_one(node: NodeUnderTest, client: Client, disk: MemoryFileSystem) -> None:
+    sets = [["SET", key, number] for number, key in enumerate(("a", "a", "s", "t/0", "t/7", "n/1", "s", "h", "a"))]
+    requests = [*sets, ["SET", "a", "x", "EX", 10], ["SET", "a", "y"], ["SET", "a"], ["set", "b", "z"], ["SET", "b", 1]]
+    replies, states = [], []
+    for together in (True, False):
+        node.pipeline(client, [["FLUSHALL"], ["XADD", "s", "1-1", "f", "v"], ["HSET", "h", "f", "v"]])
+        node.run(client, "XTOPIC", "CREATE", "t", "PARTITIONS", 2)
+        if together:
+            replies.append(node.pipeline(client, requests))
+        else:
+            replies.append(b"".join(node.run(client, *words) for words in requests))
+        states.append(content_of(node.node.keyspace))
+    assert replies[0] == replies[1]
+    assert states[0] == states[1]
+    assert content_of(open_node("d", disk.killed()).node.keyspace) == states[0]
+
+
+def test_neighbouring_sets_are_told_one_by_one(node: NodeUnderTest, client: Client) -> None:
+    events = listen(node)
+    node.pipeline(client, [["SET", "k", 1], ["SET", "k", 2], ["SET", "l", 3]])
+    assert events() == ["set@0 k", "set@0 k", "set@0 l"]
