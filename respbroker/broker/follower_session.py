@@ -71,8 +71,11 @@ class FollowerSession:
     acknowledged: int = 0  #: position
     heard_at: float = 0.0
     frame_at: float = 0.0  #: when the last frame was sent
-    news_waits: bool = False  #: it knows less of these than there is to know, for a tick
     told: tuple[int, bool] = (-1, False)  #: high watermark, and whether it is in sync, as it knows them
+    awaits_news: bool = False  #: it holds replies until the high watermark rises, as far as it was told of that
+    shown: int = 0  #: the position that it was told last
+    asked: int = 0  #: the same of the last tick that asked for an acknowledgement
+    asked_at: float = 0.0
     _readers: dict[int, RawReader] = attrs.Factory(dict)
     _from_start: set[int] = attrs.Factory(set)  # those behind that the follower has nothing of
 
@@ -85,6 +88,11 @@ class FollowerSession:
     def room(self) -> int:
         """Bytes of batches that may be sent now."""
         return WINDOW - (self.sent - self.received)
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether so much is on the way that what was taken of it is to be told soon."""
+        return self.sent - self.received > WINDOW // 4
 
     def say(self, words: Sequence[bytes]) -> None:
         """Send a frame."""

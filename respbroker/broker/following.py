@@ -185,8 +185,8 @@ class Following(Frames):
         self._retry_at = node.now + RETRY_SECONDS
         self._inbox.clear()
         self._received = 0
-        self._acknowledge = False
-        self._acknowledged = None
+        self._is_asked = self._has_synced = False
+        self._told = None
         self._copies.forget()
 
     # -- what the leader says --------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ class Following(Frames):
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        if self._acknowledge:  # what was synced since the last tick
+        if self._has_synced:  # since the last tick
             return self._node.now
         if self.stopped:
             return float("inf")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from respbroker.broker.log_copies import LogCopies
 from respbroker.replication.messages import (
+    ASKS,
     ATOMIC,
     CHUNK,
     COPIED,
@@ -19,8 +20,8 @@ from respbroker.replication.messages import (
     TICK,
     Append,
     BadMessage,
+    Progress,
     Tick,
-    acknowledgement,
     parse_members,
     parse_numbers,
 )
@@ -31,8 +32,6 @@ from respbroker.streams.replica import RawPart
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
-
-ACKNOWLEDGE_SECONDS: Final = 0.25  # a sign of life of the leader is answered, other news without batches is not
 
 
 class Frames:
@@ -57,9 +56,9 @@ class Frames:
         self.exact = False
         self.touched: set[int] = set()  #: logs appended to since `position` last moved
         self._received = 0
-        self._acknowledge = False
-        self._acknowledged: tuple[int, int, int] | None = None  # as the leader was told last
-        self._acknowledged_at = 0.0
+        self._is_asked = False  # to acknowledge
+        self._has_synced = False  # more than the leader was told of
+        self._told: Progress | None = None  # as the leader knows it
         self._copies = LogCopies(node)
 
     def take_frame(self, words: list[Any]) -> None:
@@ -103,7 +102,7 @@ class Frames:
             self.exact = True
             replication.follow_to(tick.position, tick.high_watermark, self.touched)
             self.touched.clear()
-        self._acknowledge = True
+        self._is_asked = self._is_asked or bool(tick.flags & ASKS)
 
     def _chunk(self, append: Append) -> None:
         self.level = self.exact = False
@@ -113,7 +112,7 @@ class Frames:
             self._received += len(append.raw)
         else:
             self._append([append], atomic=False)
-        self._acknowledge = True
+        self._is_asked = True
 
     def _append(self, appends: Sequence[Append], *, atomic: bool) -> None:
         node = self._node
@@ -133,18 +132,22 @@ class Frames:
             log.write_snapshot(state, offset)
             keyspace.on_unsynced(log)
 
-    def acknowledge(self) -> None:
-        """At the end of a tick: tell the leader what has been taken."""
-        if self._acknowledge and self.peer is not None:
-            self._acknowledge = False
+    def acknowledge(self, *, waits: bool) -> None:
+        """At the end of a tick: tell the leader what has been taken, if it asked for that, or there is need to.
+        ``waits``: replies are held here.
+        """
+        if self.peer is None or not self.is_up:
+            return
+        is_asked, has_synced, told = self._is_asked, self._has_synced, self._told
+        self._is_asked = self._has_synced = False
+        if is_asked or has_synced or (waits and not (told is not None and told.waits)):
             replication = self._replication
             position = replication.local_position if self.level else 0
-            progress = self._received, position, replication.synced_position if self.level else 0
-            now = self._node.now
-            if progress != self._acknowledged or now - self._acknowledged_at >= ACKNOWLEDGE_SECONDS:
-                self._acknowledged, self._acknowledged_at = progress, now
-                self.peer.out.append(bulk_array(acknowledgement(*progress)))
+            progress = Progress(self._received, position, replication.synced_position if self.level else 0, waits)
+            if is_asked or progress != told:
+                self._told = progress
+                self.peer.out.append(bulk_array(progress.words()))
 
     def was_synced(self) -> None:
         """More is on the disk than the leader was told of."""
-        self._acknowledge = self.is_up
+        self._has_synced = self.is_up

@@ -14,6 +14,7 @@ from respbroker.errors import ReplyError
 from respbroker.replication.in_sync import InSync
 from respbroker.replication.messages import (
     ALL,
+    ASKS,
     ATOMIC,
     CUT,
     DROP,
@@ -24,6 +25,7 @@ from respbroker.replication.messages import (
     SOME,
     Hello,
     Listed,
+    Progress,
     Tick,
     Welcome,
 )
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS: Final = 1.0  # between tries to write down the in-sync set on a disk that refuses
 HEARTBEAT_SECONDS: Final = 0.5  # a follower hears from its leader at least this often
+#: Where nobody waits for them, followers are asked for acknowledgements so rarely: each is a turn of the loop.
+ASK_SECONDS: Final = 0.1
+EAGER_SECONDS: Final = 1.0  # since somebody had to wait for one that was not asked for: they are asked for at once
 SILENT_SECONDS: Final = 60.0  # of a follower, which acknowledges each of these: then its connection is given up
 
 
@@ -53,6 +58,7 @@ class Leading:
         self._tick: list[Written] = []  # in this tick
         self._atomic = False
         self._speaking: dict[int, Client] = {}
+        self._eager_until = 0.0
         self._save_at = 0.0  # not before this is it tried again to remember the in-sync set
 
     # -- what the tick appends -----------------------------------------------------------------------------------
@@ -71,15 +77,22 @@ class Leading:
         """What was appended since it was last confirmed is taken back."""
         self._appended = []
 
-    def ship(self) -> None:
-        """At the end of a tick: send each follower what was appended, what it lacks, or a sign of life."""
-        node, replication, in_sync = self._node, self._replication, self.in_sync
-        tick, flags = self._tick, ATOMIC if self._atomic else 0
+    def advance(self) -> None:
+        """At the end of a tick: what was appended counts."""
+        tick = self._tick
         if tick:
-            replication.moved(sum(each.size for each in tick), [each.number for each in tick])
-            in_sync.advance(replication.position, node.now)
-            self._tick, self._atomic = [], False
+            self._replication.moved(sum(each.size for each in tick), [each.number for each in tick])
+            self.in_sync.advance(self._replication.position, self._node.now)
         self.count()
+
+    def ship(self, *, awaited: bool) -> None:
+        """Behind that: send each follower what was appended, what it lacks, or a sign of life. ``awaited``: somebody
+        waits for what they acknowledge.
+        """
+        node = self._node
+        tick, flags = self._tick, ATOMIC if self._atomic else 0
+        self._tick, self._atomic = [], False
+        awaited = awaited or any(session.awaits_news for session in self.sessions.values())
         for session in list(self.sessions.values()):
             if not session.listed:
                 session.miss(tick)
@@ -89,12 +102,12 @@ class Leading:
                 node.close(session.client, at_once=True)
                 continue
             try:
-                self._ship_to(session, tick, flags)
+                self._ship_to(session, tick, flags, awaited=awaited)
             except StorageError as error:
                 node.housekeeping.report("error", f"cannot send {session.address} what it lacks: {error}")
                 node.close(session.client, at_once=True)
 
-    def _ship_to(self, session: FollowerSession, tick: list[Written], flags: int) -> None:
+    def _ship_to(self, session: FollowerSession, tick: list[Written], flags: int, *, awaited: bool) -> None:
         node, replication = self._node, self._replication
         before = len(session.client.out)
         taken = session.take(tick) if tick else []
@@ -109,17 +122,31 @@ class Leading:
         if not session.introduced:
             session.introduced = True
             self._tell_members(session)
-        told = bool(taken) or session.level != was_level or due
-        if not told and news != session.told:  # the next tick comes at once and may have more to tell with it
-            told = session.news_waits or is_member != session.told[1]
-            session.news_waits = not told
-        if told:
-            session.news_waits = False
+        overdue = self._is_overdue(session, awaited=awaited)
+        has_news = session.awaits_news and news != session.told
+        if taken or session.level != was_level or due or overdue or has_news or is_member != session.told[1]:
             flags |= (IN_SYNC if is_member else 0) | (LEVEL if session.level else 0)
+            awaited = awaited or node.now < self._eager_until or session.is_filling
+            if awaited or overdue or due or not (is_member and was_level):
+                flags |= ASKS
+                session.asked, session.asked_at = replication.position, node.now
+            session.shown = replication.position
             session.say_tick(Tick(replication.position, replication.high_watermark, flags, ()), taken)
             session.told, session.frame_at = news, node.now
         if len(session.client.out) > before:
             self._speaking[session.client.id] = session.client
+
+    def _is_overdue(self, session: FollowerSession, *, awaited: bool) -> bool:
+        """Whether a follower is to say now that it has what earlier ticks brought, which did not ask for that."""
+        if not session.level or session.asked >= session.shown:
+            return False
+        if awaited:
+            self._eager_until = self._node.now + EAGER_SECONDS
+        return awaited or self._node.now >= session.asked_at + self._ask_seconds
+
+    @property
+    def _ask_seconds(self) -> float:
+        return min(ASK_SECONDS, self._node.settings.replica_lag_time_max_ms / 10_000)
 
     def take_frames(self) -> list[Client]:
         """Followers with frames to send."""
@@ -224,19 +251,21 @@ class Leading:
         session.listed = True
         return verdicts
 
-    def acknowledged(self, client: Client, received: int, position: int, synced: int) -> None:
-        """The follower has taken so many bytes and has everything up to a position, and synced up to another."""
+    def acknowledged(self, client: Client, progress: Progress) -> None:
+        """The follower tells how far it has come."""
         session = self.sessions.get(client.id)
         if session is None or not session.listed:
             raise ReplyError("REPLICATE ACK comes after REPLICATE LOGS")
         try:
-            self.in_sync.acknowledged(session.node, position, synced, self._node.now, level=session.level)
+            self.in_sync.acknowledged(
+                session.node, progress.position, progress.synced, self._node.now, level=session.level
+            )
         except ValueError as fault:
             raise ReplyError(str(fault)) from None
-        session.received = received
-        session.acknowledged = position
+        session.received = progress.received
+        session.acknowledged = progress.position
+        session.awaits_news = progress.waits
         session.heard_at = self._node.now
-        self.count()
 
     def left(self, client: Client) -> None:
         """A follower is about to stop."""
@@ -279,15 +308,19 @@ class Leading:
             in_sync.changed = False
         replication.high_watermark = in_sync.high_watermark
 
+    def _due_at(self, session: FollowerSession) -> float:
+        """When a follower is to be told something at the latest."""
+        heartbeat = session.frame_at + HEARTBEAT_SECONDS
+        if session.level and session.asked < session.shown:
+            return min(heartbeat, session.asked_at + self._ask_seconds)
+        return heartbeat
+
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
         if self._replication.local_position > self.in_sync.local:  # what was synced since the last tick
             return self._node.now
-        if any(session.news_waits for session in self.sessions.values()):
-            return self._node.now
         deadline = min(
-            (session.frame_at + HEARTBEAT_SECONDS for session in self.sessions.values() if session.listed),
-            default=float("inf"),
+            (self._due_at(session) for session in self.sessions.values() if session.listed), default=float("inf")
         )
         expiry = self.in_sync.next_deadline(self._node.settings.replica_lag_time_max_ms / 1000)
         return deadline if expiry is None else min(deadline, expiry)

@@ -10,7 +10,7 @@ from respbroker.broker.handover import WANTED_SECONDS, Handover
 from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
 from respbroker.errors import NotLeader, ReplyError
 from respbroker.replication.election import Reach, vote
-from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Welcome
+from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Progress, Welcome
 from respbroker.sessions.client import Client, Reply
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ class ReplicaDesk:
     def listed(self, client: Client, logs: list[Listed]) -> list[bytes]:
         return self._leading().listed(client, logs)
 
-    def acknowledged(self, client: Client, received: int, position: int, synced: int) -> None:
-        self._leading().acknowledged(client, received, position, synced)
+    def acknowledged(self, client: Client, progress: Progress) -> None:
+        self._leading().acknowledged(client, progress)
 
     def _host_of(self, said: str) -> str:
         """Where a peer is that speaks of itself: the address it calls from, if it named none."""
@@ -224,6 +224,11 @@ class ReplicaDesk:
             raise ReplyError("No failover in progress.")
         self._handover.abort("FAILOVER ABORT")
         self._handover = None
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether a handover is under way, and waits for a follower to have everything."""
+        return self._handover is not None
 
     def work(self) -> None:
         """At the end of a tick: let a handover go on, or have one begin."""

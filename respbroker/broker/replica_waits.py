@@ -83,6 +83,10 @@ class ReplicaWaits:
                 self._node.unblock(client, self.reply(wait))
 
     @property
+    def holds_some(self) -> bool:
+        return bool(self._waiting)
+
+    @property
     def awaits_sync(self) -> bool:
         """Whether somebody waits for a sync of this node."""
         return any(wait.local and not self._is_synced(wait) for wait in self._waiting.values())

@@ -148,11 +148,13 @@ class Replication(Members, Positions):
     def end_tick(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
         """Everything is appended: send it on, tell what has come, and let replies go that may."""
         if self.leading is not None:
-            self.leading.ship()
-        elif self.following is not None:
-            self.following.acknowledge()
+            self.leading.advance()
         self.waits.look()
         self.gate.pass_on(batch, served, others)
+        if self.leading is not None:
+            self.leading.ship(awaited=self.gate.holds_some or self.waits.holds_some or self._node.replicas.hands_over)
+        elif self.following is not None:
+            self.following.acknowledge(waits=self.gate.holds_some)
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
@@ -303,7 +305,7 @@ class Replication(Members, Positions):
         self.save(leader=(host, port), in_sync=())
         node.settings.replicaof = (host, port)
         if self.leading is not None:
-            self.leading.ship()  # what was appended last counts as the rest that replicas may not have
+            self.leading.advance()  # what was appended last counts as the rest that replicas may not have
             self.leading.end()
             self.leading = None
             node.keyspace.on_append = None

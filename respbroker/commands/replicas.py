@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from respbroker.commands.context import Context
-    from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Welcome
+    from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Progress, Welcome
     from respbroker.sessions.client import Client, Reply
 
 
@@ -66,7 +66,7 @@ class Replicas(Protocol):
     def failover_state(self) -> str: ...
     def hello(self, client: Client, hello: Hello) -> Welcome: ...
     def listed(self, client: Client, logs: list[Listed]) -> list[bytes]: ...
-    def acknowledged(self, client: Client, received: int, position: int, synced: int) -> None: ...
+    def acknowledged(self, client: Client, progress: Progress) -> None: ...
     def asked_to_hand_over(self, client: Client) -> None:
         """By a follower; if it cannot be, nothing happens."""
 

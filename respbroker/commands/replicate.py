@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from respbroker.commands.help import help_reply, never_run
 from respbroker.commands.table import CommandSpec, Flag, Handler
 from respbroker.errors import ReplyError
-from respbroker.replication.messages import BadMessage, Candidacy, Hello, Leads, parse_listing
+from respbroker.replication.messages import BadMessage, Candidacy, Hello, Leads, Progress, parse_listing
 from respbroker.resp.replies import OK, bulk_array
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def logs(ctx: Context, words: list[bytes]) -> Reply:
 def ack(ctx: Context, words: list[bytes]) -> Reply:
     """It has taken what it was sent; nothing is answered."""
     try:
-        received, position, synced = map(int, words[2:])
-    except ValueError:
-        raise ReplyError("value is not an integer or out of range") from None
-    ctx.replicas.acknowledged(ctx.client, received, position, synced)
+        progress = Progress.parse(words[2:])
+    except BadMessage as problem:
+        raise ReplyError(str(problem)) from None
+    ctx.replicas.acknowledged(ctx.client, progress)
     return None
 
 
@@ -78,7 +78,7 @@ HELLO <version> <dataset> <node> <history> <position> <exact> <promised> <promis
     A follower presents itself.
 LOGS [<log> <end> <epoch> ...]
     It lists what it has; frames follow.
-ACK <received> <position> <synced>
+ACK <received> <position> <synced> <waits>
     It has taken what it was sent.
 HANDOVER
     It was told to lead: its leader is to hand over.
@@ -108,7 +108,7 @@ COMMANDS: Final = (
             _row("HELLO", 12, hello, "A follower presents itself.",
                  "version dataset node history position exact promised promised-to host port"),
             _row("LOGS", -2, logs, "A follower lists its logs.", "[log end-offset epoch [log end-offset epoch ...]]"),
-            _row("ACK", 5, ack, "A follower has taken what it was sent.", "received position synced",
+            _row("ACK", 6, ack, "A follower has taken what it was sent.", "received position synced waits",
                  _PEER | Flag.SKIP_MONITOR | Flag.SKIP_SLOWLOG | Flag.FAST),
             _row("HANDOVER", 2, handover, "A follower was told to lead: its leader is to hand over.", ""),
             _row("LEAVE", 2, leave, "A follower is about to stop: nothing is to wait for it.", ""),

@@ -16,7 +16,7 @@ import attrs
 from respbroker.replication.history import NODE, History
 from respbroker.replication.state import Member
 
-VERSION: Final = 1
+VERSION: Final = 2
 EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
 _DATASET: Final = re.compile(rb"[0-9a-f]{40}")
 _HOST_MAX: Final = 255
@@ -34,6 +34,7 @@ MEMBERS: Final = b"members"  # for each member, the leader too: node, host, port
 IN_SYNC: Final = 1  # the follower is in the in-sync set
 ATOMIC: Final = 2  # an EXEC wrote to several logs: all of it or nothing
 LEVEL: Final = 4  # nothing is behind: the follower has all up to the position
+ASKS: Final = 8  # somebody waits for the acknowledgement
 
 # What a follower is to list when it has said hello.
 FRESH: Final = b"fresh"  # nothing: it has another history, and begins empty
@@ -268,9 +269,30 @@ def parse_members(words: Sequence[bytes], leader_host: str) -> list[Member]:
         raise BadMessage(f"members that cannot be read: {error}") from None
 
 
-def acknowledgement(received: int, position: int, synced: int) -> list[bytes]:
-    """``REPLICATE ACK``: bytes of batches taken in this session, and the positions appended and synced."""
-    return [b"REPLICATE", b"ACK", b"%d" % received, b"%d" % position, b"%d" % synced]
+@attrs.frozen
+class Progress:
+    """``REPLICATE ACK``: bytes of batches taken in this session, and the positions appended and synced.
+
+    ``waits``: the follower holds replies back, until the high watermark that it is told rises.
+    """
+
+    received: int
+    position: int
+    synced: int
+    waits: bool
+
+    def words(self) -> list[bytes]:
+        numbers = self.received, self.position, self.synced, self.waits
+        return [b"REPLICATE", b"ACK", *(b"%d" % number for number in numbers)]
+
+    @classmethod
+    def parse(cls, words: Sequence[bytes]) -> Progress:
+        """From the words behind ``REPLICATE ACK``. Raises BadMessage."""
+        try:
+            received, position, synced, waits = map(int, words)
+        except ValueError as error:
+            raise BadMessage(f"an acknowledgement that cannot be read: {error}") from None
+        return cls(received, position, synced, waits == 1)
 
 
 #: A follower that was told to lead asks its leader to hand over; not answered, but by the frame `LEAD`.

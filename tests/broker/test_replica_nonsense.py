@@ -18,9 +18,9 @@ def said(rng: random.Random, dataset: bytes, history: bytes) -> list[bytes]:
     numbers = [b"%d" % rng.randrange(-1, 12) for _ in range(6)]
     node, known = rng.choice(NODES), rng.choice([dataset, b"0" * 40])
     requests = [
-        [b"HELLO", b"1", known, node, history, numbers[0], b"1", numbers[1], rng.choice([b"", node]), b"", b"7999"],
+        [b"HELLO", b"2", known, node, history, numbers[0], b"1", numbers[1], rng.choice([b"", node]), b"", b"7999"],
         [b"LOGS", b"0", *numbers[:2], b"1", *numbers[2:4]],
-        [b"ACK", *numbers[:3]],
+        [b"ACK", *numbers[:4]],
         [b"VOTE", known, numbers[0], node, b"127.0.0.1", b"7999", numbers[1], b"0", numbers[2]],
         [b"LEADS", b"0" * 40, node, b"127.0.0.1", b"7999", b"%b:%b:0" % (numbers[0], node)],
     ]
@@ -40,7 +40,7 @@ def test_a_leader_survives_whatever_a_peer_says(tmp_path: Path, seed: int) -> No
     cluster = Cluster(tmp_path)
     leader = cluster.add(7001)
     cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
-    hello = [b"REPLICATE", b"HELLO", b"1", b"0" * 40, NODES[0], b"-", b"0", b"0", b"0", b"", b"", b"7999"]
+    hello = [b"REPLICATE", b"HELLO", b"2", b"0" * 40, NODES[0], b"-", b"0", b"0", b"0", b"", b"", b"7999"]
     decoder = ReplyDecoder()
     ((_, dataset, _, history, *_),) = decoder.feed(cluster.ask(leader, leader.client(), *hello))
     for _ in range(150):

@@ -29,7 +29,7 @@ class BareFollower:
         """HELLO and LOGS; frames come from then on."""
         self._received = self.flags = 0
         self.connection = redis.Connection(port=port, protocol=2, socket_timeout=20)
-        answer = self._ask("HELLO", 1, self.dataset, self.node, self.history, self.position, 1, 0, "", "", 1)
+        answer = self._ask("HELLO", 2, self.dataset, self.node, self.history, self.position, 1, 0, "", "", 1)
         _, self.dataset, _, self.history, _, self.wanted, *numbers = answer
         if self.wanted == b"fresh":
             self.logs.clear()
@@ -56,7 +56,7 @@ class BareFollower:
             self.flags = int(words[2])
             self.position = int(words[0]) if self.flags & LEVEL else 0
         position = self.position if self.flags & LEVEL else 0
-        self.connection.send_command("REPLICATE", "ACK", self._received, position, position)
+        self.connection.send_command("REPLICATE", "ACK", self._received, position, position, 0)
 
     def _ask(self, *words: object) -> Any:
         self.connection.send_command("REPLICATE", *words)

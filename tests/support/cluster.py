@@ -49,6 +49,7 @@ class Member:
     reports: list[str] = attrs.Factory(list)
     paused: bool = False
     boots: int = 1  #: starts of its machine
+    syncs: bool = True  #: what was written is synced at once
 
     def client(self, protocol: int = 2) -> Client:
         """A connected client."""
@@ -139,7 +140,7 @@ class Cluster:
         moved = bool(batch)
         node.tick(batch, now)
         moved = self._carry(member, node) or moved
-        if node.durability.needs_sync:
+        if member.syncs and node.durability.needs_sync:
             request = node.durability.take_syncs()
             for file in request.files:
                 file.sync()
