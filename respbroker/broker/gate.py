@@ -52,7 +52,7 @@ def _stands_first(command: Command) -> bool:
 
 
 class Gate:
-    """Owns the replies that are held. Asked once a tick, after everything the tick wrote is appended and shipped."""
+    """Owns the replies that are held. Asked once a tick, after everything the tick wrote is appended."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -85,18 +85,35 @@ class Gate:
         for client in served:
             if client.out and (everything > high_watermark or client in self._held):
                 self._hold(client, everything)
-        held = self._held
-        for client, requests in (*batch, *others):
-            if client.out and not client.replica:
-                need = self._need(client, requests, high_watermark)
-                if (need > high_watermark or client in held) and not _only_refused(client.out):
-                    self._hold(client, need)
+        self._hold_back(batch, high_watermark)
+        if others:
+            self._hold_back(others, high_watermark)
         for client in self._held:
             if client.out and not client.closing:  # else what was let go waits only to be sent with the rest
                 self._hold(client, 0)
         if high_watermark != self._released:
             self._released = high_watermark
             self._release(high_watermark)
+
+    def _hold_back(self, batch: Batch, high_watermark: int) -> None:
+        """Hold back the replies to these requests that may not leave yet."""
+        held, needs = self._held, self._needs
+        head, db, known = [b""], -1, 0  # of the request before: neighbours often ask alike
+        for client, requests in batch:
+            if not client.out or client.replica:
+                continue
+            if len(requests) == 1:
+                begins = requests[0][:2]
+                if begins == head and client.db == db:
+                    need = known
+                else:
+                    need = self._need(client, requests, high_watermark)
+                    if (client.db, *begins) in needs:
+                        head, db, known = begins, client.db, need
+            else:
+                need = self._need(client, requests, high_watermark)
+            if (need > high_watermark or client in held) and not _only_refused(client.out):
+                self._hold(client, need)
 
     def put_behind(self, client: Client, output: Output) -> None:
         """Send a client something outside of a tick: behind what is held for it."""
@@ -147,6 +164,8 @@ class Gate:
 
     def _release(self, high_watermark: int) -> None:
         for client, held in list(self._held.items()):
+            if held[0][0] > high_watermark:
+                continue
             if client.closing and held[-1][0] > high_watermark:  # it is closed behind what is sent next
                 continue
             while held and held[0][0] <= high_watermark:
@@ -235,6 +254,8 @@ def _only_refused(out: Sequence[Output]) -> bool:
 
     While they are too few the high watermark stays where it is, so these must not wait for it.
     """
+    if out[0].__class__ is bytes and not out[0].startswith(_REFUSAL):  # nearly always
+        return False
     return all(
         isinstance(piece, bytes) and piece.startswith(_REFUSAL) and not piece.replace(_REFUSAL, b"") for piece in out
     )

@@ -84,8 +84,9 @@ class InSync:
 
     @minimum.setter
     def minimum(self, minimum: int) -> None:
-        self._minimum = minimum
-        self._raise()
+        if minimum != self._minimum:
+            self._minimum = minimum
+            self._raise()
 
     # -- followers ---------------------------------------------------------------------------------------------
 
@@ -143,11 +144,12 @@ class InSync:
     def expire(self, now: float, lag_max: float) -> list[str]:
         """Take out of the set who has not been caught up for ``lag_max`` seconds; gives the members that were."""
         late = [each for each in self._followers.values() if each.counted and each.caught_up_at + lag_max <= now]
+        if not late:
+            return []
         dropped = [each.node for each in late if each.node in self.members]
         for follower in late:
             self._drop(follower)
-        if late:
-            self._raise()
+        self._raise()
         return dropped
 
     def next_deadline(self, lag_max: float) -> float | None:
@@ -201,10 +203,14 @@ class InSync:
 
     def _raise(self) -> None:
         """Move the high watermark to where it may be by now."""
-        if self.size() < self._minimum:
+        if len(self.members) + 1 < self._minimum:
             return
-        least = min([self.local, *(each.acknowledged for each in self._followers.values() if each.counted)])
-        self.high_watermark = max(self.high_watermark, least)
+        least = self.local
+        for each in self._followers.values():
+            if each.counted and each.acknowledged < least:
+                least = each.acknowledged
+        if least > self.high_watermark:
+            self.high_watermark = least
 
     def check(self) -> None:
         """Assert what must be true at any time."""
