@@ -100,10 +100,12 @@ class Durability:
         """Write everything staged, or refuse the tick. ``midway``: more of the tick is to come."""
         keyspace = self._node.keyspace
         if keyspace.is_dirty:
-            if keyspace.atomic:
-                self.bound_journal()
-            leading, atomic = self._node.replication.leading, keyspace.atomic
+            leading = self._node.replication.leading
             try:
+                keyspace.write_values(self._node.now_ms)
+                atomic = keyspace.atomic
+                if atomic:
+                    self.bound_journal()
                 written = keyspace.flush(self._node.now_ms)
             except StorageError as error:
                 self._take_back(error)

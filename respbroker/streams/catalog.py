@@ -270,13 +270,17 @@ class Catalog:
         """Database, key and number of the streams whose directories no sync has been reported for."""
         return [(db, key, leaf.number) for db, key, leaf in self.leaves() if leaf.number >= self.on_disk_below]
 
+    @staticmethod
+    def title(db: int, key: bytes) -> str:
+        """What a key is called where an operator is told of its log."""
+        return (
+            f"the stream of values of database {key.decode()}" if db == INTERNAL else f"stream {key!r} in database {db}"
+        )
+
     def lose(self, db: int, key: bytes) -> None:
         """A key whose stream never reached the disk: nothing of it had been answered as durable."""
         self.commit([DROPPED, db, key])
-        what = f"stream {key!r} in database {db} was created"
-        if db == INTERNAL:
-            what = f"the values of database {key.decode()} were written"
-        self.findings.append(f"{what} too shortly before a power failure")
+        self.findings.append(f"{self.title(db, key)} was created too shortly before a power failure")
 
     def _dump(self) -> bytes:
         *keys, internal = [[_row(key, entry) for key, entry in database.items()] for database in self.databases]

@@ -57,8 +57,7 @@ class Flushing:
             StorageError: not all of it was; the caller must `take_back`.
         """
         assert not self._following, "a follower writes what it is sent"
-        if self.changed_values:
-            self.write_values(now_ms)
+        self.write_values(now_ms)
         if self.atomic:
             self._journal(now_ms)
         for stream in self.dirty:

@@ -32,7 +32,7 @@ RECORDS: Final = TopicSettings(
     delete_retention_ms=60 * 60 * 1000,
 )
 _SEGMENT_BYTES: Final = 16 << 20  # at most: nothing is compacted in the segment that is written to
-_READ_AT_ONCE: Final = 4096  # entries
+_BYTES_AT_ONCE: Final = 1 << 20  # are read
 _SWAPPING: Final = b"swap"  # where a database's records are for a moment
 
 
@@ -169,7 +169,13 @@ class KeyspaceValues:
     # -- records -------------------------------------------------------------------------------------------------
 
     def write_values(self, now_ms: int) -> None:
-        """Stage the records of what has changed, for the flush that follows. Raises StorageError."""
+        """Stage the records of what has changed, for the flush that follows, and be ``atomic`` where that is to be.
+
+        Raises:
+            StorageError: the caller must `take_back`.
+        """
+        if not self.changed_values:
+            return
         for db, values in enumerate(self.values):
             if not values.is_changed:
                 continue
@@ -228,12 +234,16 @@ class KeyspaceValues:
     def _apply(self, values: ValueDatabase, stream: Stream, first: int, end: int) -> list[bytes]:
         """Apply the records of a range; the keys that they are of."""
         concerned = []
-        for start in range(first, end, _READ_AT_ONCE):
-            for entry in stream.payloads_each([(start, min(end, start + _READ_AT_ONCE))]):
+        while first < end:
+            pieces, stop = stream.payloads_some(first, end, _BYTES_AT_ONCE)
+            raw, start = b"".join(pieces), 0
+            for size in stream.sizes(first, stop):
                 try:
-                    concerned.append(values.apply(*parse_entry(entry), self.now_ms))
+                    concerned.append(values.apply(*parse_entry(raw[start : start + size]), self.now_ms))
                 except ValueError as error:
                     raise CorruptLog(str(error), file=stream.log.directory) from error
+                start += size
+            first = stop
         return concerned
 
     def forget_values(self) -> None:

@@ -79,7 +79,7 @@ class Directories:
             if entry.number in self._present:
                 continue
             if entry.number < catalog.on_disk_below:
-                problem = f"the directory of stream {key!r} in database {db} is missing"
+                problem = f"the directory of {catalog.title(db, key)} is missing"
                 raise CorruptLog(problem, file=self._path_of(entry.number))
             if catalog.databases[db].get(key) is entry:
                 catalog.lose(db, key)

@@ -140,6 +140,6 @@ class Roles:
             if not directories.holds_log(leaf.number):
                 if self.databases[db].keys.get(key) is leaf:
                     self.commit([DROPPED, db, key])
-                    self.catalog.findings.append(f"stream {key!r} in database {db} had not been copied yet")
+                    self.catalog.findings.append(f"{self.catalog.title(db, key)} had not been copied yet")
                 else:
                     self._loose_log(leaf.number)  # a partition stays with its topic, empty

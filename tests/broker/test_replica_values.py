@@ -147,3 +147,16 @@ def test_whoever_watches_a_value_at_a_follower_is_told_of_its_change(cluster: Cl
         cluster.ask(leader, writer, *line.split())
         cluster.ask(follower, watcher, "MULTI")
         assert cluster.ask(follower, watcher, "EXEC") == b"*-1\r\n", line
+
+
+def test_a_value_in_place_of_a_stream_goes_through_a_followers_journal_too(cluster: Cluster, leader: Member) -> None:
+    writer = leader.client()
+    cluster.ask(leader, writer, "SET", "k", "x")
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    follower = follower_of(cluster, leader)
+    assert follower.node is not None
+    before = follower.node.keyspace.journal.ticks
+    cluster.ask(leader, writer, "SET", "k", "y")
+    assert follower.node.keyspace.journal.ticks == before
+    cluster.ask(leader, writer, "SET", "s", "y")
+    assert follower.node.keyspace.journal.ticks == before + 1

@@ -14,6 +14,7 @@ from respbroker.errors import BusyKey, NoSuchPartition, PartOfTopic, WrongType
 from respbroker.model.settings import Settings
 from respbroker.model.topic_settings import DEFAULTS
 from respbroker.streams.catalog import CREATED, INTERNAL
+from respbroker.streams.directories import remove_tree
 from respbroker.streams.keyspace import Keyspace
 from respbroker.values.kinds import HASH, SORTED_SET, encode_score
 from storage import CorruptLog, DiskFull, StorageError
@@ -352,3 +353,31 @@ def test_a_log_that_is_damaged_names_its_file() -> None:
     filesystem.flip(f"{path}/{file}", 8 * 150)
     with pytest.raises(StorageError, match=path):
         opened(filesystem)
+
+
+def test_a_directory_of_values_that_was_removed_is_an_error() -> None:
+    filesystem = disk()
+    keyspace = opened(filesystem)
+    keyspace.set_text(0, b"a", b"x", 0)
+    keyspace.flush(START_MS)
+    keyspace.directories_synced(keyspace.catalog.next_number)
+    keyspace.flush(START_MS)
+    filesystem.sync_all()
+    keyspace.journal.clear()
+    path = keyspace.path_of(keyspace.values[0].number)
+    keyspace.close()
+    remove_tree(filesystem, path)
+    with pytest.raises(CorruptLog, match="the directory of the stream of values of database 0 is missing"):
+        opened(filesystem)
+
+
+def test_values_larger_than_what_is_read_at_once_are_read_whole() -> None:
+    filesystem = disk()
+    keyspace = opened(filesystem)
+    for number in range(5):
+        keyspace.set_text(0, b"%d" % number, b"%d" % number * 700_000, 0)
+        keyspace.set_text(0, b"small%d" % number, b"x", 0)
+    keyspace.flush(START_MS)
+    before = content_of(keyspace)
+    keyspace.close()
+    assert content_of(opened(filesystem)) == before

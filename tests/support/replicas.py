@@ -61,6 +61,7 @@ class Leader:
         self._parts.append(RawPart(number, raw, begins_segment))
 
     def _before_flush(self) -> None:
+        self.keyspace.write_values(self.driver.clock.ms)
         self._atomic = self.keyspace.atomic
 
     def _after_flush(self) -> None:
