@@ -43,6 +43,7 @@ def _set(ctx: Context, words: list[bytes]) -> int:
     for field, value in zip(words[2::2], words[3::2], strict=True):
         ctx.put_member(key, HASH, field, value)
     ctx.changed(key, "hset")
+    ctx.dirty += len(words) // 2 - 2  # every field counts
     return len(ctx.hash(key) or ()) - before
 
 
@@ -77,6 +78,7 @@ def hdel(ctx: Context, words: list[bytes]) -> Reply:
             changed_twice(ctx, key, "hdel", "del")
         else:
             ctx.changed(key, "hdel")
+        ctx.dirty += len(removed) - 1
     return integer(len(removed))
 
 

@@ -72,6 +72,14 @@ def test_hincrby_counts_from_nothing_and_refuses_what_is_no_number(ask):
     assert ask("HINCRBY h m 1") == "-ERR increment or decrement would overflow"
 
 
+def test_every_field_counts_as_a_change(node, ask):
+    before = node.node.dirty
+    ask("HSET h a 1 b 2 a 3")
+    ask("HDEL h a x b")
+    ask("HINCRBY h n 1")
+    assert node.node.dirty - before == 3 + 2 + 1
+
+
 def test_fields_do_not_change_the_expiry_of_their_key(ask):
     ask("HSET h a 1")
     ask("EXPIRE h 100")

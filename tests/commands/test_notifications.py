@@ -50,6 +50,7 @@ def test_an_event_is_told_where_its_class_and_a_channel_are_chosen(
 def test_events_belong_to_classes() -> None:
     classes = {"xgroup-create": "t", "xtrim": "t", "del": "g", "rename_from": "g", "expire": "g", "expired": "x"}
     classes |= {"new": "n", "keymiss": "m", "evicted": "e"}
+    classes |= {"set": "$", "incrby": "$", "append": "$", "hset": "h", "hdel": "h", "zadd": "z", "zpopmin": "z"}
     for event, letter in classes.items():
         assert configured("K" + letter).wants(event)
         everything_else = ALL | {"m", "n"} - {letter}

@@ -76,7 +76,7 @@ def test_blanks_comments_and_quotes_make_no_difference(text):
         DELETE.replace("'get'", "'get"),
         DELETE.replace("KEYS", "keys"),
         DELETE.replace("then", "--[[ then"),
-        "--[[ x ]] redis.call('flushall') " + DELETE,
+        "--[[ x ]] redis.call('flushall')\n" + DELETE,
         "--[[\n" + DELETE + "\n]]",
         DELETE + " " * 5000,
     ],
@@ -90,6 +90,7 @@ def test_nothing_else_is_known(ask, text):
 def test_a_script_is_asked_for_by_its_digest_once_it_was_sent(ask):
     missing = b"-NOSCRIPT No matching script. Please use EVAL.\r\n"
     assert ask("EVALSHA", digest(RELEASE), 1, "k", "token") == missing
+    assert ask("EVALSHA", "no digest", "no number") == missing
     assert ask("SCRIPT", "LOAD", RELEASE) == b"$40\r\n" + digest(RELEASE).encode() + b"\r\n"
     ask("SET", "k", "token")
     assert ask("EVALSHA", digest(RELEASE).upper(), 1, "k", "token") == b":1\r\n"
@@ -113,6 +114,11 @@ def test_a_lock_is_released_by_its_token_only(ask):
     assert ask("EXISTS", "k") == b":1\r\n"
     assert ask("EVAL", RELEASE, 1, "k", "token") == b":1\r\n"
     assert ask("EXISTS", "k") == b":0\r\n"
+
+
+def test_a_lock_that_is_not_there_is_held_by_nobody_not_even_without_a_token(ask):
+    assert ask("EVAL", RELEASE, 1, "k") == b":0\r\n"
+    assert ask("EVAL", EXTEND, 1, "k") == b":0\r\n"
 
 
 def test_a_lock_is_extended_by_what_it_has_left_or_anew(ask):
@@ -191,6 +197,18 @@ def test_a_script_in_a_transaction_is_one_of_its_commands(ask):
     ask("EVAL", RELEASE, 1, "k", "token")
     ask("EVAL", RELEASE, 1, "k", "token")
     assert ask("EXEC") == b"*2\r\n:1\r\n:0\r\n"
+
+
+def test_what_a_script_and_its_transaction_change_goes_through_the_journal(node, client, ask):
+    journal = node.node.keyspace.journal
+    release = [b"EVAL", RELEASE.encode(), b"1", b"k", b"token"]
+    ask("SET", "k", "token")
+    ask("XADD", "s", "1-1", "f", "v")
+    node.node.save(background=False)
+    node.tick()
+    assert journal.is_empty
+    node.node.tick([(client, [[b"MULTI"], [b"XADD", b"s", b"*", b"f", b"v"], release, [b"EXEC"]])], node.clock.now())
+    assert not journal.is_empty
 
 
 def test_what_a_script_changes_is_told_watched_and_counted(node, ask):

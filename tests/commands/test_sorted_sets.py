@@ -51,7 +51,8 @@ def test_zadd_with_incr_answers_the_score_or_nothing(ask):
     assert ask("ZADD z INCR 1 a") == "2.5"
     assert ask("ZADD z NX INCR 1 a") is None
     assert ask("ZADD z XX INCR 1 new") is None
-    assert ask("ZADD z GT INCR -1 a") is None
+    for line in ("GT INCR -1", "GT INCR 0", "LT INCR 0", "LT INCR 1"):
+        assert ask(f"ZADD z {line} a") is None
     ask("ZADD z inf a")
     assert ask("ZADD z INCR -inf a") == "-ERR resulting score is not a number (NaN)"
 
@@ -98,6 +99,15 @@ def test_zpopmin_takes_the_lowest_and_the_last_takes_the_key_with_it(ask):
     assert ask("ZPOPMIN z") == []
 
 
+def test_every_member_that_changes_counts_as_a_change(node, ask):
+    before = node.node.dirty
+    ask("ZADD z 1 a 2 b 3 c")
+    ask("ZADD z 1 a 5 b")
+    ask("ZREM z a x")
+    ask("ZPOPMIN z 2")
+    assert node.node.dirty - before == 3 + 1 + 1 + 2
+
+
 def test_zrem_counts_what_it_took_out(ask):
     ask("ZADD z 1 a 2 b")
     assert ask("ZREM z a a x") == 1
@@ -113,6 +123,7 @@ def test_ranges_by_score_leave_an_end_out_behind_a_bracket(ask):
     assert ask("ZRANGEBYSCORE z (inf +inf") == []
     assert ask("ZRANGEBYSCORE z 1 +inf LIMIT 1 2") == ["b", "c"]
     assert ask("ZRANGEBYSCORE z 1 +inf LIMIT 2 -1") == ["c", "d"]
+    assert ask("ZRANGEBYSCORE z 1 +inf LIMIT -1 -1") == []
     assert (ask("ZCOUNT z (1 (3"), ask("ZCOUNT z 3 1"), ask("ZCOUNT n 0 1")) == (1, 0, 0)
     assert ask("ZRANGE z (3 1 BYSCORE REV LIMIT 0 1") == ["b"]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from respbroker.resp.floats import digits_of, parse_bound, parse_float
 
 WRITTEN = {
-    0.0: b"0", 3.0: b"3", -16.0: b"-16", 0.5: b"0.5", 100000.0: b"100000", 2.0**62: b"4611686018427387904",
+    -0.0: b"-0", 3.0: b"3", -16.0: b"-16", 0.5: b"0.5", 100000.0: b"100000", 2.0**62: b"4611686018427387904",
     2.0**63: b"9223372036854776000", 1e19: b"1e+19", 1.5e20: b"1.5e+20", 1.234e25: b"1.234e+25",
     1234567890000000.0: b"1234567890000000", 1e-6: b"0.000001", 1e-7: b"1e-7", 0.00012345678: b"1.2345678e-4",
     0.0012345678: b"0.0012345678", 12345.6789012345: b"1.23456789012345e+4", 1700000000.123456: b"1700000000.123456",
@@ -23,6 +23,10 @@ WRITTEN = {
 @pytest.mark.parametrize(("value", "text"), WRITTEN.items())
 def test_numbers_are_written_as_redis_writes_them(value: float, text: bytes) -> None:
     assert digits_of(value) == text
+
+
+def test_zero_is_written_without_a_sign() -> None:
+    assert digits_of(0.0) == b"0"
 
 
 @given(st.floats(allow_nan=False))
