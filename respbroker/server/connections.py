@@ -64,7 +64,7 @@ class Connections:
 
     def answer(self, clients: list[Client], now: float) -> None:
         """Send what the tick says. The hot one: nearly always one small reply, taken whole."""
-        sent = 0
+        sent = writes = 0
         for client in clients:
             connection = client.connection
             if connection is None:
@@ -75,12 +75,14 @@ class Connections:
                 continue
             try:
                 sent += connection.send(pieces)
+                writes += 1
             except OSError:
                 self.drop(connection)
                 continue
             if connection.outbox is not None or client.closing or client.lagging:
                 self._settle(connection, client.closing, now)
         self._node.statistics.net_output_bytes += sent
+        self._node.statistics.writes_processed += writes
 
     def ship(self, replicas: list[Client], now: float) -> None:
         """Send frames: no sync holds them up, for a follower may have what its leader has not synced."""
@@ -121,6 +123,7 @@ class Connections:
         except OSError:
             self.drop(connection)
             return 0
+        self._node.statistics.writes_processed += bool(pieces)
         self._settle(connection, closing, now)
         return sent
 
@@ -164,6 +167,7 @@ class Connections:
             self.drop(connection)
             return
         self._node.statistics.net_output_bytes += sent
+        self._node.statistics.writes_processed += 1
         if connection.client.replica:
             self._node.statistics.net_repl_output_bytes += sent
         if connection.outbox is not None:

@@ -166,7 +166,7 @@ class Loop:
         """Read each ready connection once; the complete requests of each."""
         batch: list[tuple[Client, list[list[bytes]]]] = []
         connections = self.connections.by_fd
-        received = largest = 0
+        received = largest = reads = 0
         wanted, bulk_bytes_max = self._read_size, self._limits.bulk_bytes_max
         for fd, mask in events:
             connection = connections.get(fd)
@@ -189,6 +189,7 @@ class Loop:
                 continue
             size = len(data)
             received += size
+            reads += 1
             if size > largest:
                 largest = size
             client.bytes_in += size
@@ -208,6 +209,7 @@ class Loop:
                 self._look_at_rest(connection)
         self._read_size = READ_SIZE if largest < READ_SIZE else READ_SIZE_LARGE
         self.node.statistics.net_input_bytes += received
+        self.node.statistics.reads_processed += reads
         return batch
 
     def _look_at_rest(self, connection: Connection) -> None:

@@ -20,6 +20,14 @@ def test_pipelined_requests_are_answered_in_order():
         ask(peer, b"PING\r\n" * 1000 + b"ECHO hello\r\n", b"+PONG\r\n" * 1000 + b"$5\r\nhello\r\n")
 
 
+def test_what_is_read_and_written_is_counted_each_time():
+    with edge() as server, server.connect() as peer:
+        for _ in range(10):
+            ask(peer, b"PING\r\n", b"+PONG\r\n")
+        assert server.node.statistics.reads_processed == 10
+        assert server.node.statistics.writes_processed in (9, 10)  # a reply arrives before it is counted
+
+
 def test_half_a_request_waits_while_others_are_served():
     with edge() as server, server.connect() as slow, server.connect() as quick:
         for byte in b"*2\r\n$4\r\nECHO\r\n$2\r\nh":

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from respbroker.model.settings import Settings
 from respbroker.resp import replies
 from respbroker.sessions.client import Client
+from respbroker.sessions.statistics import Statistics
 
 CHUNK = b"x" * 65536
 FRAME = b"+frame\r\n"
@@ -69,15 +70,7 @@ class ToyNode:
         self.sync = sync
         self.durability = ToyDurability(self)
         self.housekeeping = ToyHousekeeping()
-        self.statistics = SimpleNamespace(
-            net_input_bytes=0,
-            net_output_bytes=0,
-            net_repl_input_bytes=0,
-            net_repl_output_bytes=0,
-            connections_rejected=0,
-            query_limit_disconnections=0,
-            output_limit_disconnections=0,
-        )
+        self.statistics = Statistics()
         self.shutdown_requested = None
         self.clients: dict[int, Client] = {}
         self.deadline = None
