@@ -17,11 +17,11 @@ from respbroker.broker.members import Members, waits_for_replicas
 from respbroker.broker.peer_owners import PeerOwners
 from respbroker.broker.positions import Positions
 from respbroker.broker.replica_waits import ReplicaWaits
+from respbroker.broker.stepping_down import let_go_of_waiters, send_away
 from respbroker.commands.table import Command, Flag
-from respbroker.errors import Loading, NoReplicas, ReadOnlyReplica, ReplyError, Unblocked
+from respbroker.errors import Loading, NoReplicas, ReadOnlyReplica, ReplyError
 from respbroker.replication.history import History
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
-from respbroker.resp import replies
 from respbroker.sessions.client import Client
 from respbroker.streams.group_sessions import GroupSessions
 from storage import StorageError
@@ -310,20 +310,14 @@ class Replication(Members, Positions):
             self.leading = None
             node.keyspace.on_append = None
             self.gate.close_all()
-        self._let_go_of_waiters()
+            if not told:
+                send_away(node)
+        let_go_of_waiters(node)
         self.following = Following(node, self, host, port, told=told)
         if before is not None:
             self.following.touched = before.touched
         self._adopt_role()
         node.housekeeping.report("notice", f"this server follows {self.following.address}")
-
-    def _let_go_of_waiters(self) -> None:
-        """Clients that wait for what a follower does not do are told so, as Redis tells them."""
-        node = self._node
-        for client in list(node.clients.values()):
-            if client.blocked and not client.lingering:
-                node.unblock(client, replies.error(Unblocked(_ROLE_CHANGED)))
-        node.group_sessions = GroupSessions()
 
     def _adopt_role(self) -> None:
         node = self._node
@@ -393,6 +387,3 @@ class Replication(Members, Positions):
         self._remember_at = self._node.now + _REMEMBER_SECONDS
         if self.is_remembered and self.state.position != self.synced_position:
             self.save(position=self.synced_position)
-
-
-_ROLE_CHANGED: Final = "force unblock from blocking operation, instance state changed (master -> replica?)"

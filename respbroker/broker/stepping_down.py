@@ -1,0 +1,31 @@
+"""What becomes of the clients of a server that leads no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from respbroker.errors import Unblocked
+from respbroker.resp import replies
+from respbroker.streams.group_sessions import GroupSessions
+
+if TYPE_CHECKING:
+    from respbroker.broker.node import Node
+
+_ROLE_CHANGED: Final = "force unblock from blocking operation, instance state changed (master -> replica?)"
+
+
+def let_go_of_waiters(node: Node) -> None:
+    """Clients that wait for what a follower does not do are told so, as Redis tells them."""
+    for client in list(node.clients.values()):
+        if client.blocked and not client.lingering:
+            node.unblock(client, replies.error(Unblocked(_ROLE_CHANGED)))
+    node.group_sessions = GroupSessions()
+
+
+def send_away(node: Node) -> None:
+    """Close all connections, behind what is being sent: another server leads, and many clients look for it only where a
+    connection ends. Sentinel ends them with CLIENT KILL, but not at a server that it finds following already.
+    """
+    for client in list(node.clients.values()):
+        if not client.replica:
+            node.close(client)

@@ -1,0 +1,31 @@
+"""Clients of a server that leads no more: who says so decides whether they stay."""
+
+from __future__ import annotations
+
+from tests.support.cluster import Cluster, follower_of
+
+
+def test_where_another_server_has_come_to_lead_every_connection_is_closed(cluster: Cluster) -> None:
+    """Who is told by a sentinel where to write looks there again when a connection ends, and not at READONLY."""
+    leader = cluster.add(7001, min_insync_replicas="2")
+    chosen, _ = (follower_of(cluster, leader, port, min_insync_replicas="2") for port in (7002, 7003))
+    writer, listener, waiting = (leader.client() for _ in range(3))
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    cluster.ask(leader, listener, "SUBSCRIBE", "news")
+    cluster.ask(leader, waiting, "XREAD", "BLOCK", "0", "STREAMS", "s", "$")
+    cluster.ask(chosen, chosen.client(), "REPLICAOF", "NO", "ONE")
+    for _ in range(5):
+        cluster.advance(100)
+    assert b"role:slave" in cluster.ask(leader, leader.client(), "INFO", "replication")
+    assert [client.closing for client in (writer, listener, waiting)] == [True, True, True]
+    assert cluster.take(waiting).startswith(b"-UNBLOCKED ")
+
+
+def test_where_a_client_says_whom_to_follow_the_others_stay_as_with_redis(cluster: Cluster) -> None:
+    leader, another = cluster.add(7001), cluster.add(7002)
+    writer, listener = leader.client(), leader.client()
+    cluster.ask(leader, listener, "SUBSCRIBE", "news")
+    assert cluster.ask(leader, writer, "REPLICAOF", "127.0.0.1", another.port) == b"+OK\r\n"
+    cluster.advance(100)
+    assert cluster.ask(leader, writer, "XADD", "s", "*", "f", "v").startswith(b"-READONLY ")
+    assert not listener.closing
