@@ -20,7 +20,7 @@ export function answer(checks) {
 
 /** Look again until `isThere` is, for as long as the test has patience; it names what is waited for. */
 export async function until(isThere, what) {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 20_000;
   while (!(await isThere())) {
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5)); // between two looks
