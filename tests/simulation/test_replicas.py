@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.replicas.values import Keeper
 from tests.simulation.replicas.world import World
 
 
@@ -15,6 +16,14 @@ def test_nothing_that_was_promised_is_lost_whatever_happens_to_servers(seed: int
 @pytest.mark.parametrize("seed", [*range(1, 31), 301700, 301824])
 def test_one_server_at_a_time_may_lose_what_it_had_not_synced_or_its_disk(seed: int) -> None:
     World(seed, loses_unsynced=True).run()
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("loses_unsynced", [False, True])
+def test_no_value_that_was_promised_is_lost_whatever_happens_to_servers(seed: int, loses_unsynced: bool) -> None:
+    world = World(seed, loses_unsynced=loses_unsynced, values=True).run()
+    keepers = [caller for caller in world.callers if isinstance(caller, Keeper)]
+    assert sum(keeper.count for keeper in keepers) > 10
 
 
 @pytest.mark.parametrize("seed", [40493, 41040])

@@ -24,13 +24,14 @@ def main() -> int:
     parser.add_argument(
         "--unsynced", action="store_true", help="let power go under everysec too, at one server at a time"
     )
+    parser.add_argument("--values", action="store_true", help="with clients that keep strings, hashes, sorted sets")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     began, failed, replies, done = time.monotonic(), 0, 0, 0
     happened: Counter[str] = Counter()
     for seed in seeds:
-        world = World(seed, verbose=options.verbose, loses_unsynced=options.unsynced)
+        world = World(seed, verbose=options.verbose, loses_unsynced=options.unsynced, values=options.values)
         done += 1
         try:
             world.run()
@@ -41,8 +42,8 @@ def main() -> int:
             if options.verbose or not isinstance(failure, Broken):
                 traceback.print_exc(file=sys.stdout)
             print(f"seed {seed}: {failure!s:.1500}")
-            unsynced = " --unsynced" if options.unsynced else ""
-            print(f"replay it by: python -m tests.simulation.replicas{unsynced} --seeds {seed} --verbose", flush=True)
+            how = f"{' --unsynced' if options.unsynced else ''}{' --values' if options.values else ''}"
+            print(f"replay it by: python -m tests.simulation.replicas{how} --seeds {seed} --verbose", flush=True)
         happened.update(world.happened)
         replies += world.history.replies
         if failed >= options.failures:

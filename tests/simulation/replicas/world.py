@@ -20,6 +20,7 @@ from tests.simulation.replicas.network import Network
 from tests.simulation.replicas.operator import HOST, Operator
 from tests.simulation.replicas.plan import Plan
 from tests.simulation.replicas.server import Server
+from tests.simulation.replicas.values import Keeper, check_counter
 
 PORTS = (7001, 7002, 7003)
 CALM_SECONDS = 4.0  # clients go on for so long
@@ -29,8 +30,10 @@ SETTLING_SECONDS = 240.0
 class World:
     """One run. Everything is drawn from the seed."""
 
-    def __init__(self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False) -> None:
+    def __init__(self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False, values: bool = False) -> None:
+        """With ``values`` there are clients that keep strings, hashes and sorted sets, too."""
         self.seed, self.verbose = seed, verbose
+        self.keepers = [f"v{n}" for n in range(2)] if values else []
         self.rng = random.Random(seed)
         self.plan = Plan.draw(self.rng, loses_unsynced=loses_unsynced)
         self.events = Events()
@@ -73,6 +76,7 @@ class World:
             self._chaos()
             self._calm()
             self.checker.end()
+            self._check_values()
         finally:
             patched.WINDOW, patched.CHUNK_BYTES = window, chunk
         return self
@@ -86,6 +90,14 @@ class World:
         for words in SETUP_REQUESTS.values():
             self.checker.ask(first, *words)
         self._wait("the followers do not follow", self.checker.are_level, 60.0)
+
+    def _check_values(self) -> None:
+        keepers = [caller for caller in self.callers if isinstance(caller, Keeper)]
+        server = self.servers[PORTS[0]]
+        for keeper in keepers:
+            keeper.check(server)
+        if keepers:
+            check_counter(keepers, server)
 
     def is_set_up(self) -> bool:
         """Whether every server has had the streams. Nothing goes wrong before that, for nobody was told that they are
@@ -109,6 +121,7 @@ class World:
         self.callers = [Producer(self, f"p{n}", idempotent=n % 3 == 0) for n in range(4)]
         self.callers += [Reader(self, f"r{n}") for n in range(2)]
         self.callers += [Consumer(self, f"c{n}") for n in range(3)]
+        self.callers += [Keeper(self, name) for name in self.keepers]
         for caller in self.callers:
             caller.begin()
         self.operator.begin()
