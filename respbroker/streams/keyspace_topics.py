@@ -88,7 +88,9 @@ class KeyspaceTopics:
 
     def ensure_whole(self, db: int, key: bytes, now_ms: int) -> None:
         """Raise PartOfTopic if ``key`` names a partition."""
-        if _SLASH in key and key not in self.databases[db].keys and self.partition_entry(db, key, now_ms) is not None:
+        if _SLASH not in key or key in self.databases[db].keys or key in self.values[db].keys:
+            return
+        if self.partition_entry(db, key, now_ms) is not None:
             raise PartOfTopic.of(key)
 
     def ensure_free(self, db: int, key: bytes, partitions: int = 1, *, moved: bytes | None = None) -> None:

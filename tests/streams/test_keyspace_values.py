@@ -294,6 +294,20 @@ def test_a_topic_cannot_have_partitions_named_as_values_are() -> None:
         keyspace.create_topic(0, b"t", 2, DEFAULTS)
 
 
+def test_a_value_named_as_a_partition_beyond_the_last_one_stays_what_it_is() -> None:
+    keyspace = opened(disk())
+    keyspace.set_text(0, b"t/5", b"x", 0)
+    keyspace.create_topic(0, b"t", 2, DEFAULTS)
+    keyspace.set_text(0, b"t/5", b"y", 0)
+    keyspace.ensure_whole(0, b"t/5", START_MS)
+    with pytest.raises(WrongType):
+        keyspace.lookup(0, b"t/5", START_MS)
+    with pytest.raises(BusyKey):
+        keyspace.grow_topic(0, b"t", 6)
+    assert keyspace.delete(0, b"t/5")
+    keyspace.grow_topic(0, b"t", 6)
+
+
 def test_expired_values_are_hidden_while_nothing_may_be_changed() -> None:
     keyspace = opened(disk())
     keyspace.set_text(0, b"a", b"x", START_MS + 1)
