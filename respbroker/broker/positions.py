@@ -59,19 +59,24 @@ class Positions:
         self.changed |= dict.fromkeys(numbers, self.position)
 
     def rebase(self, end: int | None) -> None:
-        """This node's order goes on with another leadership that had no more than ``end`` in common with it: whatever
-        was counted behind that was there when it began, or is cut off. None: all of it.
+        """This node's order goes on with another leadership, which began at ``end`` with what it had in common with it:
+        whatever was counted behind that was there when it began, or is cut off. None: all of it.
+
+        A leader that was restarted begins at a position that it had remembered, with more than was counted up to there.
+        So who had counted as much as that does not have what was there at the beginning: only a leader that says so
+        takes it to ``end``.
         """
         if end is None:
             return
-        self.position = min(self.position, end)
-        self.high_watermark = min(self.high_watermark, end)
-        self.synced_position = min(self.synced_position, end)
-        self.begun_at = min(self.begun_at, end)
-        self.changed = {number: min(position, end) for number, position in self.changed.items()}
-        self._sync_marks = {ticket: min(position, end) for ticket, position in self._sync_marks.items()}
         if self.tracked_since is not None:
             self.tracked_since = self.tracked_since[0], min(self.tracked_since[1], end)
+        before = max(end - 1, 0)
+        self.position = min(self.position, before)
+        self.high_watermark = min(self.high_watermark, before)
+        self.synced_position = min(self.synced_position, before)
+        self.begun_at = min(self.begun_at, before)
+        self.changed = {number: min(position, before) for number, position in self.changed.items()}
+        self._sync_marks = {ticket: min(position, before) for ticket, position in self._sync_marks.items()}
 
     def sync_begins(self, ticket: int) -> None:
         """What was appended so far is about to be synced."""

@@ -128,3 +128,33 @@ def test_a_follower_that_was_never_level_in_its_leaders_epoch_lists_all_that_it_
         cluster.advance(1100)
     assert cluster.ask(third, third.client(), "XLEN", "new") == b":1\r\n"
     assert cluster.ask(third, third.client(), "XLEN", "old") == b":2\r\n"
+
+
+def test_a_follower_that_was_cut_off_before_it_was_level_is_sent_all_though_its_leader_counts_anew(
+    cluster: Cluster,
+) -> None:
+    first = cluster.add(7001)
+    second, third = (follower_of(cluster, first, port) for port in (7002, 7003))
+    cluster.ask(first, first.client(), "XADD", "s", "1-1", "f", "v")
+    for _ in range(31):
+        cluster.advance(1000)  # so long that they write their positions down
+    assert second.node is not None
+    second.node.replication.save(position=10)  # it has written down less
+    cluster.held.add((first.port, third.port))
+    cluster.ask(first, first.client(), "XADD", "s", "2-1", "f", "v")
+    cluster.kill(first)
+    cluster.held.clear()
+    cluster.kill(second)
+    cluster.start(second)
+    cluster.unreachable.add((7002, 7003))
+    cluster.ask(second, second.client(), "REPLICAOF", "NO", "ONE")
+    cluster.unreachable.clear()
+    assert third.node is not None
+    assert second.node.replication.position < third.node.replication.position
+    third.node.replication.session_began(second.node.replication.state.history)  # and cut off before it was level
+    cluster.kill(third)
+    cluster.start(third)
+    cluster.ask(third, third.client(), "REPLICAOF", "127.0.0.1", "7002")
+    for _ in range(3):
+        cluster.advance(1100)
+    assert cluster.ask(third, third.client(), "XLEN", "s") == b":2\r\n"
