@@ -32,7 +32,7 @@ class Write:
     """One entry that a client wanted to add, in one attempt or several with IDMP.
 
     ``ids`` are those that it was answered with. ``counts``: it was promised, by what the settings say, that the entry
-    stays. ``twin``: the other entry of the same EXEC.
+    stays. ``twin``: the other entry of the same EXEC; ``may_be_half``: one may be there without the other.
     """
 
     stream: str
@@ -44,6 +44,7 @@ class Write:
     counts: bool = True
     refused: bool = False  # every attempt was
     twin: Write | None = None
+    may_be_half: bool = False
 
 
 class History:
@@ -72,6 +73,11 @@ class History:
         write.ids.append(entry_id)
         write.ended = min(write.ended, now)
         write.counts = write.counts and counts
+
+    def may_halve(self) -> None:
+        """Of an EXEC that is not acknowledged so far, half may be lost."""
+        for write in self.writes:
+            write.may_be_half = write.may_be_half or not (write.ids and write.counts)
 
     def read(self, key: str, entries: list[tuple[Id, bytes]], counts: bool) -> None:
         """A client was given entries."""
