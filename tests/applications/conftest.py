@@ -39,7 +39,10 @@ def lasting_respbroker() -> Iterator[Server]:
 
 @pytest.fixture(params=KINDS)
 def lasting_server(request: pytest.FixtureRequest) -> Server:
-    """An empty server that a test may kill and start again on the same port, with the same files."""
+    """An empty server that a test may kill and start again on the same port, with the same files.
+
+    Not in a thread: Linux ends a server with the thread that has started it.
+    """
     server: Server = request.getfixturevalue(f"lasting_{request.param}")
     if server.has_ended():
         server.start_again()

@@ -199,7 +199,7 @@ def test_a_client_goes_on_after_the_server_was_killed(lasting_server: Server) ->
         lasting_server.kill()
         with pytest.raises(CoredisConnectionError):
             await client.xlen("orders")
-        await trio.to_thread.run_sync(lasting_server.start_again)
+        lasting_server.start_again()
         assert numbers((await client.xreadgroup("workers", "anna", {"orders": "0"}))["orders"]) == [1]
         assert numbers((await client.xreadgroup("workers", "anna", {"orders": ">"}))["orders"]) == [2]
 

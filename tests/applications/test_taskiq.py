@@ -194,14 +194,14 @@ def test_what_a_killed_worker_was_doing_is_done_by_another(server: Server) -> No
 
 
 def test_tasks_and_results_outlive_the_server_and_workers_go_on(lasting_server: Server) -> None:
-    async def start_again() -> None:
+    def start_again() -> None:
         lasting_server.kill()
-        await asyncio.to_thread(lasting_server.start_again)
+        lasting_server.start_again()
 
     async def scenario() -> None:
         async with started(lasting_server) as broker:
             tasks = [await call(broker, "add", n, 1) for n in range(20)]
-            await start_again()
+            start_again()
         async with (
             started(lasting_server, workers=1, idle_timeout=1) as broker,
             redis.asyncio.from_url(lasting_server.url) as client,
@@ -209,7 +209,7 @@ def test_tasks_and_results_outlive_the_server_and_workers_go_on(lasting_server: 
             tasks += [await call(broker, "add", 20, 1)]
             assert [(await result_of(task)).return_value for task in tasks] == [n + 1 for n in range(21)]
             await until_all_done(client)
-            await start_again()
+            start_again()
             kept = [await until(lambda task=task: attempt(task.get_result())) for task in tasks]
             assert [result.return_value for result in kept] == [n + 1 for n in range(21)]
             last = await until(lambda: attempt(call(broker, "add", 21, 1)))
