@@ -1,4 +1,4 @@
-// ioredis as an application uses it; the package (ioredis, or ioredis5 for version 5) is the first argument.
+// ioredis as an application uses it; the package (ioredis, or ioredis6 for version 6) is the first argument.
 
 import assert from "node:assert/strict";
 

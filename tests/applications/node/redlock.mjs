@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { Redis } from "ioredis5";
+import { Redis } from "ioredis";
 import Redlock from "redlock";
 
 import { answer } from "./asked.mjs";

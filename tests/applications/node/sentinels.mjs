@@ -14,7 +14,7 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 10)); // before
 /** What either library makes of the commands, and how it is told where to ask. */
 const libraries = {
   async ioredis({ ports, name, stream }) {
-    const { Redis } = await import("ioredis");
+    const { Redis } = await import("ioredis6");
     const options = {
       sentinels: ports.map((port) => ({ host: "127.0.0.1", port })),
       name,

@@ -1,5 +1,5 @@
 // A socket.io server that shares its events with others through @socket.io/redis-streams-adapter.
-// The first argument is the client that the adapter is given: redis, redis5, ioredis or ioredis5.
+// The first argument is the client that the adapter is given: redis, redis5, ioredis or ioredis6.
 
 import { createAdapter } from "@socket.io/redis-streams-adapter";
 import { Server } from "socket.io";

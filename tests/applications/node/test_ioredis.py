@@ -19,7 +19,7 @@ CHECKS = (
     "values",
 )
 
-every_way = pytest.mark.parametrize(("package", "protocol"), [("ioredis5", 2), ("ioredis", 2), ("ioredis", 3)])
+every_way = pytest.mark.parametrize(("package", "protocol"), [("ioredis", 2), ("ioredis6", 2), ("ioredis6", 3)])
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -15,9 +15,9 @@ every_client = pytest.mark.parametrize(
         ("node_redis.mjs", "redis5", 3),
         ("node_redis.mjs", "redis", 2),
         ("node_redis.mjs", "redis", 3),
-        ("ioredis.mjs", "ioredis5", 2),
         ("ioredis.mjs", "ioredis", 2),
-        ("ioredis.mjs", "ioredis", 3),
+        ("ioredis.mjs", "ioredis6", 2),
+        ("ioredis.mjs", "ioredis6", 3),
     ],
 )
 

@@ -13,7 +13,7 @@ from tests.applications.worker import Worker
 from tests.support.replica_sets import until
 from tests.support.servers import Server
 
-LIBRARIES = ("redis", "ioredis")  # what the adapter is given to speak to the server
+LIBRARIES = ("redis", "ioredis6")  # what the adapter is given to speak to the server
 KINDS = ("redis", "respbroker")
 SHARDED = {"useShardedPubSub": True, "streamCount": 2}  # of the adapter: SPUBLISH and a stream for each namespace
 
@@ -70,7 +70,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return kind
 
 
-@pytest.fixture(scope="module", params=[("redis", None), ("ioredis", SHARDED)], ids=["redis", "ioredis sharded"])
+@pytest.fixture(scope="module", params=[("redis", None), ("ioredis6", SHARDED)], ids=["redis", "ioredis6 sharded"])
 def site(request: pytest.FixtureRequest, node: Node, kind: str) -> Iterator[Site]:
     with running_site(node, request.getfixturevalue(f"{kind}_server"), *request.param) as site:
         yield site
