@@ -127,11 +127,16 @@ def port_of(listeners: Sequence[socket.socket]) -> int:
     return 0
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def announce(node: Node, listeners: Sequence[socket.socket]) -> None:
     """The start banner: version, addresses, directory, what was recovered and in how long."""
     took = time.monotonic() - node.started_at.seconds
     addresses = [listening.format_address(listener.getsockname()).removesuffix(":0") for listener in listeners]
-    keys = sum(node.keyspace.keys_count(database.index) for database in node.keyspace.visible)
+    streams = sum(len(database.keys) for database in node.keyspace.visible)
+    values = sum(len(each.keys) for each in node.keyspace.values)
     _log.info(
         "respbroker %s (Python %s, codec %s, pid %d)",
         respbroker.__version__,
@@ -143,12 +148,18 @@ def announce(node: Node, listeners: Sequence[socket.socket]) -> None:
     if node.settings.passed_over:
         _log.warning("settings passed over, for what they tune is not here: %s", ", ".join(node.settings.passed_over))
     _log.info(
-        "recovered %d stream%s from %s in %.0f ms",
-        keys,
-        "" if keys == 1 else "s",
+        "recovered %s%s from %s in %.0f ms",
+        _counted(streams, "stream"),
+        f" and {_counted(values, 'value')}" if values else "",
         node.directory,
         took * 1000,
-        extra={"event": "recovered", "directory": node.directory, "streams": keys, "seconds": round(took, 6)},
+        extra={
+            "event": "recovered",
+            "directory": node.directory,
+            "streams": streams,
+            "values": values,
+            "seconds": round(took, 6),
+        },
     )
     _log.info(
         "ready on %s, appendfsync %s",
