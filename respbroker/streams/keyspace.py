@@ -149,7 +149,7 @@ class Keyspace(KeyspaceTopics, KeyspaceValues, CatalogChanges, Flushing, Roles, 
         self._trash_taken = set()
         self._open_values()
         if not self._following:
-            self.part_values()
+            self.tidy_values()
 
     def _open_part(self, number: int, create: bool) -> Log | None:
         """The log of a stream whose directory may not have reached the disk whole; None if it is missing."""

@@ -228,8 +228,6 @@ class KeyspaceValues:
     def _read(self, values: ValueDatabase, stream: Stream) -> None:
         for first, end in stream.live_ranges(stream.first_ordinal, stream.end_ordinal):
             self._apply(values, stream, first, end)
-        if not values.is_whole:
-            raise CorruptLog("members of keys that are not there", file=stream.log.directory)
 
     def _apply(self, values: ValueDatabase, stream: Stream, first: int, end: int) -> list[bytes]:
         """Apply the records of a range; the keys that they are of."""
@@ -296,11 +294,16 @@ class KeyspaceValues:
             else:
                 self._outdated[values] = stream.end_ordinal
 
-    def part_values(self) -> None:
-        """Let no key be a stream and a value: a power failure may have left one of two changes, neither answered."""
+    def tidy_values(self) -> None:
+        """Let no key be a stream and a value: a power failure may have left one of two changes, neither answered. And
+        no member be without its key: one that leads now may have been sent a part of its leader's records only."""
         for database, values in zip(self.databases, self.values, strict=True):
             for key in database.keys.keys() & values.keys.keys():
                 values.remove(key)
+            strays = values.drop_strays()
+            if strays:
+                told = f"{strays} members in database {database.index} belonged to no key, and were removed"
+                self.catalog.findings.append(told)
 
 
 def _ranges(ordinals: list[int]) -> list[tuple[int, int]]:

@@ -39,7 +39,7 @@ class Roles:
     found_durable: Callable[[], None]
     match_values: Callable[[], None]
     settle_values: Callable[..., None]
-    part_values: Callable[[], None]
+    tidy_values: Callable[[], None]
     _let_go: Callable[[Log], None]
     _loose_log: Callable[[int], Log]
     _leader_epoch: int
@@ -116,7 +116,7 @@ class Roles:
             self._match_directories()
             self.match_values()
             self.settle_values(at_once=True)
-            self.part_values()
+            self.tidy_values()
 
     def sync_everything(self) -> None:
         """Sync all that there is. Raises DiskFailed."""

@@ -61,11 +61,6 @@ class ValueDatabase:
         """Up to ``limit`` keys whose time has come."""
         return self._expiries.due(now_ms, limit)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether every member that was read has a head."""
-        return not any(self._early.values())
-
     # -- changes -------------------------------------------------------------------------------------------------
 
     def set_text(self, key: bytes, data: bytes, expires_ms: int, now_ms: int) -> None:
@@ -120,6 +115,14 @@ class ValueDatabase:
             self._touch_members(key, value)
             self._touch(key)
         return value
+
+    def drop_strays(self) -> int:
+        """Remove members that were read and whose key never came; how many."""
+        strays = [(key, member) for key, members in self._early.items() for member in members]
+        for key, member in strays:
+            self._touch_member(key, member)
+        self._early = {}
+        return len(strays)
 
     def put(self, key: bytes, value: Value) -> None:
         """The key holds this value, which no other key has."""

@@ -13,10 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from respbroker.errors import BusyKey, NoSuchPartition, PartOfTopic, WrongType
 from respbroker.model.settings import Settings
 from respbroker.model.topic_settings import DEFAULTS
+from respbroker.resp.codec import encode_entry, encode_id
 from respbroker.streams.catalog import CREATED, INTERNAL
 from respbroker.streams.directories import remove_tree
 from respbroker.streams.keyspace import Keyspace
 from respbroker.values.kinds import HASH, SORTED_SET, encode_score
+from respbroker.values.records import member_name, words_of
 from storage import CorruptLog, DiskFull, StorageError
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
 from tests.support.values import STREAM, Content, content_of, records_of
@@ -343,6 +345,31 @@ def test_a_stream_that_a_power_failure_doubled_is_no_value_any_more() -> None:
     keyspace.flush(START_MS)
     keyspace.close()
     assert set(content_of(opened(filesystem))) == {(0, b"b"), (0, b"other")}
+
+
+def test_members_without_their_key_do_not_come_back_with_the_next_of_its_name() -> None:
+    """As a follower has them that was sent a part of the records, in the order that compaction left, and then leads."""
+    filesystem = disk()
+    keyspace = opened(filesystem)
+    keyspace.set_text(0, b"other", b"x", 0)
+    keyspace.flush(START_MS)
+    stream = records_of(keyspace)
+    ms, seq = stream.last_id
+    stream.append((ms, seq + 1), encode_entry(encode_id(ms, seq + 1), words_of(member_name(b"h", b"old"), b"x"), 0))
+    keyspace.flush(START_MS)
+    keyspace.close()
+    keyspace = opened(filesystem, following=True)
+    other = {(0, b"other"): (0, b"x")}
+    assert (content_of(keyspace), keyspace.is_dirty) == (other, False)
+    keyspace.close()
+    keyspace = opened(filesystem)
+    assert keyspace.findings == ["1 members in database 0 belonged to no key, and were removed"]
+    keyspace.put_member(0, b"h", HASH, b"new", b"y")
+    keyspace.flush(START_MS)
+    keyspace.close()
+    keyspace = opened(filesystem)
+    assert content_of(keyspace) == other | {(0, b"h"): (0, {b"new": b"y"})}
+    assert keyspace.findings == []
 
 
 def test_values_of_a_database_that_is_not_there_any_more_are_an_error() -> None:
