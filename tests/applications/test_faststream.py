@@ -34,11 +34,12 @@ async def pending(client: Any, group: str = "workers") -> int:
     return int((await client.xpending("orders", group))["pending"])
 
 
-async def until_acknowledged(client: Any) -> None:
-    async def are_acknowledged() -> bool:
-        return not await pending(client)
+async def are_pending(client: Any, count: int) -> bool:
+    return await pending(client) == count
 
-    await until(are_acknowledged)
+
+async def until_acknowledged(client: Any) -> None:
+    await until(lambda: are_pending(client, 0))
 
 
 def of_group(consumer: str, **options: Any) -> StreamSub:
@@ -292,10 +293,9 @@ def test_what_a_killed_worker_held_is_given_to_another(server: Server) -> None:
             ) as worker:
                 for number in range(4):
                     await broker.publish(number, stream="orders")
-                await asyncio.to_thread(worker.wait_until_printed, "did", 2)
                 await asyncio.to_thread(worker.wait_until_printed, "began", 4)
+                await until(lambda: are_pending(client, 2))  # the others are done, and acknowledged
                 worker.kill()
-            assert await pending(client) == 2
             await broker.start()
             assert await take(claimed, 2) == [0, 2]
             await until_acknowledged(client)
