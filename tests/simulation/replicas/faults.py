@@ -98,6 +98,7 @@ class Faults:
         if leader == server.port:
             leader = next(port for port in self._world.ports if port != server.port)
         server.new_disk()
+        self._world.checker.disk_replaced(server)
         server.settings["replicaof"] = f"{HOST} {leader}"
         self.weak.add(server.port)
         self._back_later(server)
