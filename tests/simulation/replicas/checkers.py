@@ -27,8 +27,8 @@ class Checker:
     With ``min.insync.replicas`` 1 nothing is promised once one leads that was not in sync with the leader before it
     (``excused``), nor by a leader that is not the newest, or leads in an epoch below another's, whom it will follow.
 
-    Nor is anything promised once a server that got an empty disk is level with an older leader than the newest that there
-    was then: it has forgotten to whom it agreed, and with it the older one finds its minimum again.
+    Nor is anything promised once a server that got an empty disk is level with an older leader than there was then: it
+    has forgotten to whom it agreed, and with it the older one finds its minimum again.
 
     Who leads though it was ``catching_up`` has all that was acknowledged, and of the rest what it happened to be sent:
     an EXEC that nobody was told of may be there in half.
