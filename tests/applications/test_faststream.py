@@ -138,6 +138,7 @@ def test_what_a_consumer_failed_at_is_given_to_one_that_claims(server: Server) -
                 await broker.publish(Order(number=number), stream="orders")
             await first.start()
             assert await take(failed, 4) == [0, 1, 2, 3]
+            await until(lambda: are_pending(client, 2))
             await second.start()
             assert await take(claimed, 2) == [(1, 2), (3, 2)]
             await until_acknowledged(client)

@@ -25,7 +25,7 @@ MACHINERY = re.compile(
 )
 #: What takes its time, or is of the moment.
 TIMES = re.compile(
-    r"_seconds|_usec|redis_exporter|redis_(instance_info|connected_clients_details|keyspace_hits|total_)|redis_uptime"
+    r"_seconds|_usec|redis_exporter|redis_(instance_info|connected_clients|keyspace_hits|total_)|redis_uptime"
     r"|redis_(slowlog|last_slow)"
 )
 #: To learn a string's length the exporter tries PFCOUNT first: Redis says it is no HyperLogLog, we say there are none.
