@@ -166,7 +166,7 @@ class ReplicaDesk:
                 replication.wish(lambda: replication.follow(host, candidacy.port))
         elif last is not None and last.leader == candidacy.node and candidacy.epoch > promised:
             replication.wish(replication.promote)  # it led, and has lost what is here
-        elif theirs.epoch == ours.epoch and candidacy.epoch > promised and self._is_orphan:
+        elif theirs.epoch <= ours.epoch and candidacy.epoch > promised and self._is_orphan:
             self._successor = candidacy.node, self._node.now + SUCCESSION_SECONDS
             replication.wish(lambda: replication.promote(epoch=candidacy.epoch + 1))
         return granted, reason, max(promised, candidacy.epoch) if granted else promised

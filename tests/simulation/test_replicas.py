@@ -8,12 +8,12 @@ from tests.simulation.replicas.values import Keeper
 from tests.simulation.replicas.world import World
 
 
-@pytest.mark.parametrize("seed", range(1, 81))
+@pytest.mark.parametrize("seed", [*range(1, 81), 207046])
 def test_nothing_that_was_promised_is_lost_whatever_happens_to_servers(seed: int) -> None:
     World(seed).run()
 
 
-@pytest.mark.parametrize("seed", [*range(1, 31), 301700, 301824, 305385, 305449, 306030])
+@pytest.mark.parametrize("seed", [*range(1, 31), 301700, 301824, 305385, 305449, 306030, 306059])
 def test_one_server_at_a_time_may_lose_what_it_had_not_synced_or_its_disk(seed: int) -> None:
     World(seed, loses_unsynced=True).run()
 
