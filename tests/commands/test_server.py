@@ -162,7 +162,7 @@ def test_acl_cat_lists_the_commands_of_a_category(node: NodeUnderTest) -> None:
 
     assert {b"xadd", b"xinfo|stream", b"xgroup|create"} <= names("STREAM")
     assert b"xadd" not in names("read")
-    assert names("scripting") == set()
+    assert names("bitmap") == set()
 
 
 def test_lolwut_ends_with_the_version_and_is_another_picture_each_time(node: NodeUnderTest) -> None:

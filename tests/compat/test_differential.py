@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from respbroker.resp import replies
@@ -14,6 +16,14 @@ from tests.support.wire import Wire
 SEEDS = range(40)
 MIXED_SEEDS = range(20)
 COMMANDS = 150
+
+
+@pytest.fixture(autouse=True)
+def _as_before(respbroker_server: Server, redis_server: Server) -> Iterator[None]:
+    """Other tests use these servers too: programs leave the size of nodes behind that they wanted."""
+    yield
+    for server in (respbroker_server, redis_server):
+        assert server.call("CONFIG", "SET", "stream-node-max-entries", "100") == b"+OK\r\n"
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
