@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from tests.applications.node.programs import DIRECTORY, Node
+from tests.support import needs
 
 INSTALL_SECONDS: Final = 90.0
 PLACE: Final = DIRECTORY / "node_modules"
@@ -22,7 +23,7 @@ def node() -> Iterator[Node]:
     """Starts programs of node; those that a test leaves running are ended at the end of the run."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
-            pytest.fail(f"missing: {program}, of node 20 or newer", pytrace=False)
+            needs.missing(f"{program}, of node 20 or newer")
     _install()
     node = Node()
     yield node
