@@ -110,6 +110,8 @@ class MemoryFileSystem:
         self.log: list[str] = []
         self.stop_at: int | None = None
         self.tear = 0
+        #: A part of a path, and how many events behind the next that concerns such a path ``stop_at`` is to be.
+        self.stop_behind: tuple[str, int] | None = None
         #: Bytes that can still be written; None: no end.
         self.room: int | None = None
         self.failing_writes: set[str] = set()
@@ -122,6 +124,8 @@ class MemoryFileSystem:
         if self.stop_at is not None and self.events >= self.stop_at:
             raise PowerLoss
         self.events += 1
+        if self.stop_behind is not None and self.stop_behind[0] in path:
+            self.stop_at, self.stop_behind = self.events + self.stop_behind[1], None
         self.log.append(f"{what} {path}")
 
     def before_write(self, path: str, raw: bytes, inode: Inode) -> int:

@@ -9,7 +9,7 @@ import time
 import traceback
 from collections import Counter
 
-from tests.simulation.replicas.history import Broken
+from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.world import World
 
 
@@ -24,7 +24,10 @@ def main() -> int:
     parser.add_argument(
         "--unsynced", action="store_true", help="let power go under everysec too, at one server at a time"
     )
-    parser.add_argument("--values", action="store_true", help="with clients that keep strings, hashes, sorted sets")
+    parser.add_argument(
+        "--values", action=argparse.BooleanOptionalAction, default=True,
+        help="with clients that keep values; without them seeds are the runs that they were before there were any",
+    )  # fmt: skip
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
@@ -42,7 +45,7 @@ def main() -> int:
             if options.verbose or not isinstance(failure, Broken):
                 traceback.print_exc(file=sys.stdout)
             print(f"seed {seed}: {failure!s:.1500}")
-            how = f"{' --unsynced' if options.unsynced else ''}{' --values' if options.values else ''}"
+            how = f"{' --unsynced' if options.unsynced else ''}{'' if options.values else ' --no-values'}"
             print(f"replay it by: python -m tests.simulation.replicas{how} --seeds {seed} --verbose", flush=True)
         happened.update(world.happened)
         replies += world.history.replies

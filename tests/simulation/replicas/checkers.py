@@ -9,9 +9,12 @@ from respbroker.broker.clock import Now
 from respbroker.broker.node import Node
 from respbroker.model.settings import Settings
 from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
+from respbroker.streams.catalog import INTERNAL
 from tests.crash.state import state_of
-from tests.simulation.replicas.history import FREE, KEYS, Broken, Id, Write, parse_id
+from tests.simulation.replicas.broken import Broken
+from tests.simulation.replicas.history import FREE, KEYS, Id, Write, parse_id
 from tests.support.nodes import _flat
+from tests.support.values import content_of
 
 if TYPE_CHECKING:
     from respbroker.replication.history import History as EpochHistory
@@ -64,6 +67,9 @@ class Checker:
         server.reports.clear()
         if replication.leading is None:
             return
+        for database, values in zip(node.keyspace.visible, node.keyspace.values, strict=False):
+            if not database.keys.keys().isdisjoint(values.keys.keys()):
+                raise Broken(f"{server.port}: {database.keys.keys() & values.keys.keys()} are streams and values")
         last = replication.state.history.last
         assert last is not None
         leadership = last.epoch, last.leader
@@ -111,6 +117,7 @@ class Checker:
             if other != name:
                 raise Broken(f"two lead in epoch {epoch}: {other} and {name}")
             self._check_promised(server, "begins to lead without")
+            self._check_kept(server, seen=False)
         elif self._newest[1] not in ("", name) and name not in self._in_sync:
             self.excused = True
             self._world.note("one leads that was not in sync", server)
@@ -161,6 +168,11 @@ class Checker:
                     f" at {write.ended - 1000:.3f}"
                 )
         return found
+
+    def _check_kept(self, server: Server, *, seen: bool) -> None:
+        assert server.node is not None
+        when = "in the end" if seen else "when it begins to lead"
+        self._world.history.spaces.check(f"{server.port} {when}", server.node.keyspace, seen=seen)
 
     @staticmethod
     def _has(found: dict[str, Entries], write: Write, entry_id: Id) -> bool:
@@ -226,10 +238,15 @@ class Checker:
         for server, state in zip(servers[1:], states[1:], strict=True):
             if state != states[0]:
                 raise Broken(f"{server.port} is not as {servers[0].port}: {_difference(states[0], state)}")
+        kept = [content_of(server.node.keyspace) for server in servers if server.node is not None]
+        for server, content in zip(servers[1:], kept[1:], strict=True):
+            if content != kept[0]:
+                raise Broken(f"{server.port} has not the keys of {servers[0].port}: {_difference(kept[0], content)}")
         found = self.entries(servers[0]) if self.excused else self._check_promised(servers[0], "has lost")
         self._check_seen(found)
         self._check_values(found)
         if not self.excused:
+            self._check_kept(servers[0], seen=True)
             self._check_twins(found)
             self._check_group(servers[0], found)
         self._check_disks(servers, states)
@@ -291,21 +308,29 @@ class Checker:
             if state_of(node) != state:
                 raise Broken(f"the disk of {server.port} has another state: {_difference(state, state_of(node))}")
         if not self._world.plan.merges:
-            for name in files[0].keys() & files[1].keys() & files[2].keys():
+            rewritten = _rewritten(servers[0], files[0])
+            for name in files[0].keys() & files[1].keys() & files[2].keys() - rewritten:
                 if not files[0][name] == files[1][name] == files[2][name]:
                     raise Broken(f"{name} is not the same on all servers")
 
 
 def _log_files(server: Server) -> dict[str, bytes]:
-    """All but those of values, which every server compacts by itself."""
-    assert server.node is not None
-    keyspace = server.node.keyspace
-    others = ("/data/journal", *(keyspace.path_of(values.number) for values in keyspace.values if values.number))
     return {
         path: bytes(inode.current)
         for path, inode in server.disk.names.items()
-        if inode is not None and path.endswith(".log") and not path.startswith(others)
+        if inode is not None and path.endswith(".log") and "/journal" not in path
     }
+
+
+def _rewritten(server: Server, files: dict[str, bytes]) -> set[str]:
+    """Sealed segments of records of values: each server compacts them when it comes to it."""
+    assert server.node is not None
+    keyspace = server.node.keyspace
+    found: set[str] = set()
+    for entry in keyspace.databases[INTERNAL].keys.values():
+        of_one = sorted(name for name in files if name.startswith(f"{keyspace.path_of(entry.number)}/"))
+        found.update(of_one[:-1])
+    return found
 
 
 def _difference(one: Any, other: Any, where: str = "") -> str:

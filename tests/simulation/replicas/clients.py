@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
-from tests.simulation.replicas.history import KEYS, ORDERS_PARTITIONS, Broken, Id, Write, parse_id
+from tests.simulation.replicas.broken import Broken
+from tests.simulation.replicas.history import KEYS, ORDERS_PARTITIONS, Id, Write, parse_id
 from tests.simulation.replicas.network import Connection
 
 if TYPE_CHECKING:

@@ -62,8 +62,23 @@ class Faults:
     def _die_in_the_middle(self, server: Server) -> bool:
         if server.node is None:
             return False
-        server.die_soon("power" if "power" in self._world.plan.faults and self._may_lose_power(server) else "kill")
+        server.die_soon(self._way_to_die(server))
         return True
+
+    def _die_in_an_exec(self, server: Server) -> bool:
+        """The one that leads, in a tick that is to be whole or absent."""
+        leader = self._leader()
+        if leader is None or leader.dying:
+            return False
+        leader.die_soon(self._way_to_die(leader), in_journal=True)
+        return True
+
+    def _leader(self) -> Server | None:
+        servers = self._world.servers.values()
+        return next((each for each in servers if each.node and each.node.replication.leading), None)
+
+    def _way_to_die(self, server: Server) -> str:
+        return "power" if "power" in self._world.plan.faults and self._may_lose_power(server) else "kill"
 
     def _died(self, server: Server, how: str) -> None:
         if how == "power":
@@ -128,6 +143,13 @@ class Faults:
     def _lost_power(self, server: Server) -> None:
         if self._world.plan.policy != "always":
             self.weak.add(server.port)
+
+    def _full_disk(self, server: Server) -> bool:
+        """The leader's disk has no room for all of some tick, and has it again for the next one."""
+        leader = self._leader()
+        if leader is not None:
+            leader.room = self._world.rng.choice((1, 50, 300, 1000))
+        return leader is not None
 
     def _clock(self, server: Server) -> bool:
         if not self._world.plan.jumps:

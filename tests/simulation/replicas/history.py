@@ -7,6 +7,9 @@ from typing import Final
 
 import attrs
 
+from tests.simulation.replicas.broken import Broken
+from tests.simulation.replicas.value_spaces import Spaces
+
 STREAMS: Final = ("s0", "s1", "orders", "trimmed", "work", "fast", "temp")
 ORDERS_PARTITIONS: Final = 3
 #: Keys that entries are in; an entry of ``orders`` is in one of its partitions.
@@ -21,10 +24,6 @@ Id = tuple[int, int]
 def parse_id(word: bytes) -> Id:
     ms, _, seq = word.partition(b"-")
     return int(ms), int(seq)
-
-
-class Broken(AssertionError):
-    """A promise was not kept."""
 
 
 @attrs.define(eq=False)
@@ -60,6 +59,7 @@ class History:
         self.acknowledged: dict[Id, float] = {}
         self.replies = 0
         self.errors: dict[str, int] = {}
+        self.spaces = Spaces()
 
     def began(self, write: Write) -> Write:
         self.writes.append(write)
@@ -78,6 +78,7 @@ class History:
         """Of an EXEC that is not acknowledged so far, half may be lost."""
         for write in self.writes:
             write.may_be_half = write.may_be_half or not (write.ids and write.counts)
+        self.spaces.may_halve()
 
     def read(self, key: str, entries: list[tuple[Id, bytes]], counts: bool) -> None:
         """A client was given entries."""

@@ -22,7 +22,7 @@ from respbroker.resp.reply_decoder import ReplyDecoder
 from respbroker.server.commit import OutputCommit, Sending
 from respbroker.sessions.client import Client
 from respbroker.sessions.peer import Peer
-from storage import StorageError
+from storage import DiskFull, StorageError
 from tests.simulation.replicas.events import START_MS, START_SECONDS, Events
 from tests.simulation.replicas.network import Connection, Network
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
@@ -94,6 +94,7 @@ class Server:
         self.promises: Callable[[Server], bool] = lambda server: True
         self.on_crash: Callable[[Server, str], None] = lambda server, kind: None
         self.dying = ""  # how it dies at the event that its disk stops at
+        self.room: int | None = None  # bytes that its disk has for a tick as a leader, until one wants more
         self._inbox: list[Callable[[Node, Now], None]] = []
         self._arrived: dict[Client, list[list[bytes]]] = {}
         self._dialled: list[tuple[_Dialled, Connection]] = []
@@ -122,7 +123,7 @@ class Server:
         for connection in self._ghosts:
             self.network.hang_up(connection, back=False)
         self._ghosts.clear()
-        self.disk.stop_at = None
+        self.disk.stop_at = self.disk.stop_behind = None
         self.incarnation += 1
         settings = Settings.load("", [("port", str(self.port)), *self.settings.items()])
         try:
@@ -174,10 +175,15 @@ class Server:
         self.boots += 1
         self.disk = self.disk.powered_off(self.rng.getrandbits(32) if self.rng.random() < 0.8 else None)
 
-    def die_soon(self, how: str) -> None:
-        """Die in the middle of something: at one of the next things that its disk does."""
+    def die_soon(self, how: str, *, in_journal: bool = False) -> None:
+        """Die in the middle of something: at one of the next things that its disk does, or with ``in_journal`` does in
+        a tick that is whole or absent.
+        """
         self.dying = how
-        self.disk.stop_at = self.disk.events + self.rng.choice((0, 1, 2, 5, 10, 30))
+        if in_journal:
+            self.disk.stop_behind = "/journal", self.rng.choice((0, 1, 2, 3, 4, 5))
+        else:
+            self.disk.stop_at = self.disk.events + self.rng.choice((0, 1, 2, 5, 10, 30))
         self.disk.tear = self.rng.choice((0, 1, 20, 70, 200))
 
     def _stopped(self) -> None:
@@ -191,7 +197,8 @@ class Server:
     def _end(self, *, silently: bool) -> None:
         self.disk.locked.clear()
         self.node = self.commit = None
-        self.dying, self.disk.stop_at = "", None
+        self.dying, self.disk.stop_at, self.disk.stop_behind = "", None, None
+        self.room = self.disk.room = None
         self._inbox.clear()
         self._arrived.clear()
         self._dialled.clear()
@@ -264,6 +271,10 @@ class Server:
         except PowerLoss:
             self._stopped()
             return
+        except DiskFull:  # no room to remember the part it plays: then it ends
+            self.dying = "kill"
+            self._stopped()
+            return
         self.after_tick(self)
 
     def _tick(self, node: Node, commit: OutputCommit) -> None:
@@ -272,7 +283,11 @@ class Server:
         for each in news:
             each(node, now)
         batch, self._arrived = list(self._arrived.items()), {}
+        self.disk.room = None if node.replication.leading is None else self.room
         node.tick(batch, now)
+        if self.disk.room == 0:
+            self.room = None
+        self.disk.room = None
         for client in node.take_frames():
             self._send(self._sending(client))
         clients = node.take_outputs()

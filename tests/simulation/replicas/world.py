@@ -11,16 +11,17 @@ from collections import Counter
 from typing import Any
 
 from respbroker.broker import follower_session
+from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.checkers import Checker
 from tests.simulation.replicas.clients import SETUP_REQUESTS, Caller, Consumer, Producer, Reader
 from tests.simulation.replicas.events import Events
 from tests.simulation.replicas.faults import Faults
-from tests.simulation.replicas.history import Broken, History
+from tests.simulation.replicas.history import History
 from tests.simulation.replicas.network import Network
 from tests.simulation.replicas.operator import HOST, Operator
 from tests.simulation.replicas.plan import Plan
 from tests.simulation.replicas.server import Server
-from tests.simulation.replicas.values import Keeper, check_counter
+from tests.simulation.replicas.value_clients import ValueReader, ValueWriter
 
 PORTS = (7001, 7002, 7003)
 CALM_SECONDS = 4.0  # clients go on for so long
@@ -32,10 +33,11 @@ class World:
 
     def __init__(self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False, values: bool = False) -> None:
         """With ``values`` there are clients that keep strings, hashes and sorted sets, too."""
-        self.seed, self.verbose = seed, verbose
-        self.keepers = [f"v{n}" for n in range(2)] if values else []
+        self.seed, self.verbose, self.values = seed, verbose, values
         self.rng = random.Random(seed)
         self.plan = Plan.draw(self.rng, loses_unsynced=loses_unsynced)
+        if values:
+            self.plan.faults |= {"full disk": 2.0, "die in an exec": 2.0}
         self.events = Events()
         self.network = Network(self.events, self.rng, self.plan.delay)
         self.ports = PORTS
@@ -76,7 +78,6 @@ class World:
             self._chaos()
             self._calm()
             self.checker.end()
-            self._check_values()
         finally:
             patched.WINDOW, patched.CHUNK_BYTES = window, chunk
         return self
@@ -90,14 +91,6 @@ class World:
         for words in SETUP_REQUESTS.values():
             self.checker.ask(first, *words)
         self._wait("the followers do not follow", self.checker.are_level, 60.0)
-
-    def _check_values(self) -> None:
-        keepers = [caller for caller in self.callers if isinstance(caller, Keeper)]
-        server = self.servers[PORTS[0]]
-        for keeper in keepers:
-            keeper.check(server)
-        if keepers:
-            check_counter(keepers, server)
 
     def is_set_up(self) -> bool:
         """Whether every server has had the streams. Nothing goes wrong before that, for nobody was told that they are
@@ -121,7 +114,8 @@ class World:
         self.callers = [Producer(self, f"p{n}", idempotent=n % 3 == 0) for n in range(4)]
         self.callers += [Reader(self, f"r{n}") for n in range(2)]
         self.callers += [Consumer(self, f"c{n}") for n in range(3)]
-        self.callers += [Keeper(self, name) for name in self.keepers]
+        if self.values:
+            self.callers += [ValueWriter(self, "v0"), ValueWriter(self, "v1"), ValueReader(self, "vr")]
         for caller in self.callers:
             caller.begin()
         self.operator.begin()
@@ -135,7 +129,8 @@ class World:
         self.network.delay = 0.001
         for server in self.servers.values():
             server.paused_until = 0.0
-            server.dying, server.disk.stop_at = "", None
+            server.dying, server.room = "", None
+            server.disk.stop_at = server.disk.stop_behind = None
             server.start()
             server.pause(0.0)
         self.events.run_until(self.events.now + CALM_SECONDS)
