@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from respbroker.sessions.client import Client
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import NodeUnderTest
 
 SYNTAX = b"-ERR syntax error\r\n"
 FIELDS = (
     "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl "
     "oll omem tot-mem events cmd user redir resp lib-name lib-ver io-thread tot-net-in tot-net-out tot-cmds"
 )
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
 
 
 REPLIES = [

@@ -11,17 +11,12 @@ from respbroker.commands.command_info import CATEGORIES, categories_of
 from respbroker.commands.reference import page
 from respbroker.commands.syntax import Argument, SyntaxMistake, parse_syntax
 from respbroker.commands.table import Command, CommandTable
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import NodeUnderTest
 from tests.support.servers import Server
 from tests.support.wire import Frame, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY = list(CommandTable(ALL_COMMANDS).each())
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
 
 
 # -- syntax ---------------------------------------------------------------------------------------------------

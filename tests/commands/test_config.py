@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import NodeUnderTest
 from tests.support.servers import Server
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
 
 
 def test_get_answers_pairs_and_a_map_in_resp3(node: NodeUnderTest) -> None:

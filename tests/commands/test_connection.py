@@ -13,11 +13,6 @@ NOAUTH = b"-NOAUTH Authentication required.\r\n"
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def locked_node(tmp_path: Path) -> NodeUnderTest:
     return open_node(tmp_path, requirepass="sesame")
 

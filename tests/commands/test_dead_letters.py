@@ -11,11 +11,6 @@ PROVENANCE = ["dlq.topic", "dlq.partition", "dlq.id", "dlq.group", "dlq.consumer
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     return asker(node)
 

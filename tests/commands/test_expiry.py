@@ -9,11 +9,6 @@ from tests.support.nodes import open_node
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     client = node.client()
     node.run(client, "XADD", "s", "1-1", "f", "v")

@@ -6,14 +6,9 @@ import pytest
 
 from tests.support.asking import Asker, asker
 from tests.support.keyspace_events import listen
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import open_node
 
 WRONG_TYPE = "-WRONGTYPE Operation against a key holding the wrong kind of value"
-
-
-@pytest.fixture
-def node(tmp_path) -> NodeUnderTest:
-    return open_node(tmp_path)
 
 
 @pytest.fixture

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from respbroker.commands.info_fields import human
 from respbroker.sessions.client import Client
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import NodeUnderTest
 from tests.support.servers import Server
 from tests.support.wire import parse
 
@@ -65,11 +63,6 @@ READ_BY_PROGRAMS = (
     "used_cpu_user",
     "cluster_enabled",
 )
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
 
 
 def info(node: NodeUnderTest, client: Client, *sections: str) -> dict[str, str]:

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-
-import pytest
 
 from respbroker.commands.monitor import quoted_word
-from tests.support.nodes import NodeUnderTest, open_node
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
-
+from tests.support.nodes import NodeUnderTest
 
 LINE = re.compile(rb"\+(\d+\.\d{6}) \[(\d+) 127\.0\.0\.1:50000\] (.*)\r\n")
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from respbroker.sessions.notifications import ALL, Notifications
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import NodeUnderTest
 from tests.support.wire import frame_end, parse
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
 
 
 def configured(letters: str) -> Notifications:

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.nodes import open_node
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
 
 @pytest.fixture
 def ask(node):

@@ -10,12 +10,6 @@ from tests.support.nodes import NodeUnderTest, open_node
 from tests.support.servers import Server
 from tests.support.wire import parse
 
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
-
-
 # -- SLOWLOG -----------------------------------------------------------------------------------------------------
 
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.support.nodes import NodeUnderTest, open_node
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
+from tests.support.nodes import NodeUnderTest
 
 
 def frame(*words: str | int | None, kind: str = "*") -> bytes:

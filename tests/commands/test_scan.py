@@ -9,11 +9,6 @@ from tests.support.wire import parse
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def client(node):
     return node.client()
 

@@ -30,11 +30,6 @@ REFUSAL = "-SCHEMA field 'payload' at $.items[0].price: 'x' is not of type 'numb
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     return asker(node)
 

@@ -13,7 +13,7 @@ from respbroker.sessions.scripts import SCRIPTS_MAX, Scripts
 from tests.support.cluster import Cluster, follower_of
 from tests.support.keyspace_events import listen
 from tests.support.memory_filesystem import MemoryFileSystem
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import open_node
 from tests.support.wire import Frame, parse
 
 RELEASE = redis.lock.Lock.LUA_RELEASE_SCRIPT
@@ -21,11 +21,6 @@ EXTEND = redis.lock.Lock.LUA_EXTEND_SCRIPT
 REACQUIRE = redis.lock.Lock.LUA_REACQUIRE_SCRIPT
 DELETE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
 NO_LUA = b"-ERR there is no Lua here"
-
-
-@pytest.fixture
-def node(tmp_path) -> NodeUnderTest:
-    return open_node(tmp_path)
 
 
 @pytest.fixture

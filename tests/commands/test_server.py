@@ -12,11 +12,6 @@ from tests.support.servers import Server
 from tests.support.wire import parse
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> NodeUnderTest:
-    return open_node(tmp_path)
-
-
 def test_time_is_the_clock_of_the_tick(node: NodeUnderTest) -> None:
     node.clock.advance(123)
     assert node.run(node.client(), "TIME") == b"*2\r\n$10\r\n1700000000\r\n$6\r\n123000\r\n"

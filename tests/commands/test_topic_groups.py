@@ -6,14 +6,8 @@ import pytest
 
 from tests.support.asking import NOTHING, asker
 from tests.support.consumers import CREATE, Consumer, partitions, pass_time, put, values
-from tests.support.nodes import open_node
 
 TIMEOUT_MS = 45_000
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

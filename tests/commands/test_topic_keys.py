@@ -12,11 +12,6 @@ BUSY = "-BUSYKEY 'orders/3' would be a partition of the topic 'orders'"
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     ask = asker(node)
     assert ask("XTOPIC CREATE orders PARTITIONS 4 CONFIG key.field k") == "OK"

@@ -12,11 +12,6 @@ TIMEOUT_MS = 45_000
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     return asker(node)
 

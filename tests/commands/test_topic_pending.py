@@ -10,11 +10,6 @@ from tests.support.nodes import open_node
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     return asker(node)
 

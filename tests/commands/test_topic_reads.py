@@ -5,12 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import NOTHING, asker, ids
-from tests.support.nodes import open_node
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

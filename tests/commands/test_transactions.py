@@ -12,11 +12,6 @@ NULL = b"*-1\r\n"
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def client(node):
     return node.client()
 

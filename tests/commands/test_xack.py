@@ -14,11 +14,6 @@ COUNT_MAX = 2**63 - 1
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     """Four entries, two groups; c of g has been given three, d of h two."""
     ask = asker(node)

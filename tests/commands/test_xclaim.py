@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import asker, fields, ids
-from tests.support.nodes import open_node
 
 INVALID_ID = "-ERR Invalid stream ID specified as stream command argument"
 COUNT_MAX = 2**63 - 1
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

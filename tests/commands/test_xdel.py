@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import asker, fields, ids
-from tests.support.nodes import open_node
 
 SYNTAX = "-ERR syntax error"
 NOT_AN_INTEGER = "-ERR value is not an integer or out of range"
@@ -13,11 +12,6 @@ INVALID_ID = "-ERR Invalid stream ID specified as stream command argument"
 NUMIDS_POSITIVE = "-ERR Number of IDs must be a positive integer"
 NUMIDS_MATCH = "-ERR The `numids` parameter must match the number of arguments"
 SMALLER = "-ERR The ID specified in XSETID is smaller than"
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

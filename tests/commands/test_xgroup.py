@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import asker, fields
-from tests.support.nodes import open_node
 
 NEEDS_KEY = (
     "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM "
@@ -16,11 +15,6 @@ INVALID_ID = "-ERR Invalid stream ID specified as stream command argument"
 
 def unreadable(subcommand: str) -> str:
     return f"-ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try XGROUP HELP."
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

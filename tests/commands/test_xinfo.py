@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import asker, fields
-from tests.support.nodes import open_node
 
 NO_SUCH_KEY = "-ERR no such key"
 UNREADABLE = "-ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP."
@@ -24,11 +23,6 @@ COMMON = [
     "iids-added",
     "iids-duplicates",
 ]
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

@@ -5,17 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import asker, ids
-from tests.support.nodes import open_node
 
 SYNTAX = "-ERR syntax error"
 NOT_AN_INTEGER = "-ERR value is not an integer or out of range"
 INVALID_ID = "-ERR Invalid stream ID specified as stream command argument"
 LAST = "18446744073709551615-18446744073709551615"
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

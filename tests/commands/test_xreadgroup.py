@@ -18,11 +18,6 @@ def no_group(key: str, group: str) -> str:
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     ask = asker(node)
     for line in ("XADD s 1-1 a b", "XADD s 2-0 c d", "XADD s 3-0 e f", "XGROUP CREATE s g 0"):

@@ -5,18 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.asking import NOTHING, asker, fields, ids
-from tests.support.nodes import open_node
 
 READ = "XREADGROUP GROUP g {} BLOCK {} STREAMS s >"
 
 
 def no_group(key: str = "s") -> str:
     return f"-NOGROUP No such key '{key}' or consumer group 'g' in XREADGROUP with GROUP option"
-
-
-@pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
 
 
 @pytest.fixture

@@ -12,11 +12,6 @@ PART = "-ERR 'orders/1' is a partition of 'orders' and cannot go or be moved by 
 
 
 @pytest.fixture
-def node(tmp_path):
-    return open_node(tmp_path)
-
-
-@pytest.fixture
 def ask(node):
     return asker(node)
 

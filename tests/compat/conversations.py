@@ -30,6 +30,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
+import pytest
 
 from tests.compat import same_reply
 from tests.support.servers import Server
@@ -66,6 +67,13 @@ class Conversation:
 def load(directory: Path = DIRECTORY) -> list[Conversation]:
     """Every conversation of every file, in order."""
     return [conversation for path in sorted(directory.glob("*.txt")) for conversation in _parse_file(path)]
+
+
+def in_each_protocol(conversations: Sequence[Conversation]) -> pytest.MarkDecorator:
+    """For a test with the arguments ``conversation`` and ``protocol``."""
+    cases = [(conversation, protocol) for conversation in conversations for protocol in conversation.protocols]
+    ids = [f"{conversation.name} RESP{protocol}" for conversation, protocol in cases]
+    return pytest.mark.parametrize(("conversation", "protocol"), cases, ids=ids)
 
 
 def _parse_file(path: Path) -> Iterator[Conversation]:

@@ -9,11 +9,10 @@ from tests.compat.conversations import Conversation
 from tests.support.servers import Server
 
 ALL = conversations.load()
-CASES = [(conversation, protocol) for conversation in ALL for protocol in conversation.protocols]
-IDS = [f"{conversation.name} RESP{protocol}" for conversation, protocol in CASES]
+in_each_protocol = conversations.in_each_protocol(ALL)
 
 
-@pytest.mark.parametrize(("conversation", "protocol"), CASES, ids=IDS)
+@in_each_protocol
 def test_a_conversation_goes_as_with_redis(
     respbroker_server: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:
@@ -22,7 +21,7 @@ def test_a_conversation_goes_as_with_redis(
         pytest.fail(difference, pytrace=False)
 
 
-@pytest.mark.parametrize(("conversation", "protocol"), CASES, ids=IDS)
+@in_each_protocol
 def test_a_conversation_goes_alike_with_two_redis(
     second_redis: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:

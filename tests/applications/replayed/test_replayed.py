@@ -15,11 +15,10 @@ from tests.compat.conversations import Conversation
 from tests.support.servers import Server
 
 ALL = conversations.load(Path(__file__).parent)
-CASES = [(conversation, protocol) for conversation in ALL for protocol in conversation.protocols]
-IDS = [f"{conversation.name} RESP{protocol}" for conversation, protocol in CASES]
+in_each_protocol = conversations.in_each_protocol(ALL)
 
 
-@pytest.mark.parametrize(("conversation", "protocol"), CASES, ids=IDS)
+@in_each_protocol
 def test_an_application_is_answered_as_by_redis(
     respbroker_server: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:
@@ -28,7 +27,7 @@ def test_an_application_is_answered_as_by_redis(
         pytest.fail(difference, pytrace=False)
 
 
-@pytest.mark.parametrize(("conversation", "protocol"), CASES, ids=IDS)
+@in_each_protocol
 def test_two_redis_answer_it_alike(
     second_redis: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:
