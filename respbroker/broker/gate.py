@@ -1,8 +1,9 @@
 """Which replies may leave: those that speak of nothing that a failover to an in-sync replica could lose.
 
 A read is held until the high watermark has passed the last change of what it read; a write to a topic with ``acks all``
-until it has passed the write. A write with ``acks 1`` is answered at once. Replies to one client keep their order, so
-no client sees the reply to a later request before that to an earlier one. Nothing is held where there are no replicas.
+until it has passed the write; what changes whole databases goes by the server's own ``acks``. A write with ``acks 1``
+is answered at once. Replies to one client keep their order, so no client sees the reply to a later request before that
+to an earlier one. Nothing is held where there are no replicas.
 """
 
 from __future__ import annotations
@@ -217,6 +218,8 @@ class Gate:
             command = command.subcommands.get(words[1].lower(), command)
         keys = command.spec.keys
         if keys is None:
+            if command.is_write and replication.wants_all(None):  # FLUSHALL, FLUSHDB, SWAPDB
+                return replication.position
             return self._everything if command.name in _WHOLE else 0
         reads = command.name in _READING_WRITES or (command.name == "set" and len(words) > _PLAIN_SET)
         only_writes = command.is_write and not reads

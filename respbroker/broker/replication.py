@@ -101,11 +101,12 @@ class Replication(Members, Positions):
             return
         if (refusal := self.refusal) is not None:
             raise refusal
-        if command.spec.keys is None or not waits_for_replicas(command):
+        if not waits_for_replicas(command):
             return
-        present = self._present
-        for key in command.spec.keys.of(words):
-            entry = self.gate.entry_of(client.db, key)
+        keys, present = command.spec.keys, self._present
+        names = (None,) if keys is None else keys.of(words)  # whole databases go by the server's settings
+        for name in names:
+            entry = None if name is None else self.gate.entry_of(client.db, name)
             if self.wants_all(entry) and present < self._minimum(entry):
                 raise NoReplicas
 

@@ -86,6 +86,30 @@ def test_one_request_that_must_wait_among_others_holds_the_replies(
     assert tick(cluster, leader, other, "XLEN old", "PING", "XLEN old") == b":1\r\n+PONG\r\n:1\r\n"
 
 
+@pytest.mark.parametrize("line", ["FLUSHALL", "FLUSHDB", "SWAPDB 0 1"])
+def test_a_change_of_whole_databases_is_answered_when_the_replicas_have_it(
+    cluster: Cluster, leader: Member, follower: Member, line: str
+) -> None:
+    writer = leader.client()
+    tick(cluster, leader, writer, "XADD s 1-1 f v")
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer) == b"$3\r\n1-1\r\n"
+    assert tick(cluster, leader, writer, line) == b""
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer) == b"+OK\r\n"
+
+
+@pytest.mark.parametrize("line", ["FLUSHALL", "FLUSHDB", "SWAPDB 0 1"])
+def test_a_change_of_whole_databases_is_refused_where_replicas_are_too_few(
+    cluster: Cluster, leader: Member, line: str
+) -> None:
+    writer = leader.client()
+    assert tick(cluster, leader, writer, "XADD s 1-1 f v") == b"$3\r\n1-1\r\n"
+    tick(cluster, leader, writer, "CONFIG SET min.insync.replicas 2")
+    assert tick(cluster, leader, writer, line).startswith(b"-NOREPLICAS ")
+    assert tick(cluster, leader, writer, "XLEN s") == b":1\r\n"
+
+
 def test_a_follower_that_was_restarted_tells_nothing_before_its_leader_has_told_what_is_safe(
     cluster: Cluster, leader: Member, follower: Member
 ) -> None:
