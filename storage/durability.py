@@ -152,6 +152,12 @@ class Durability:
     # Checkpoints.
     def write_checkpoint(self) -> CheckpointSync | None:
         """Remember the recovery point, if there is room for it; None if not (nothing is lost but time)."""
+        try:
+            return self._put_checkpoint()
+        except OSError:
+            return None
+
+    def _put_checkpoint(self) -> CheckpointSync:
         active = self.segments.active
         filesystem = active.filesystem
         synced = self.synced
@@ -165,12 +171,9 @@ class Durability:
             index.below(synced.position),
         )
         path = f"{self.directory}/{CHECKPOINT}"
-        try:
-            # While nothing is synced that says where the log begins, the one before must not be lost with this one.
-            alone = synced.offset == self.start.offset > 0 and self.durable_base != NEVER_SYNCED
-            file = replace(filesystem, path, checkpoint.encode(), sync=alone)
-        except OSError:
-            return None
+        # While nothing is synced that says where the log begins, the one before must not be lost with this one.
+        alone = synced.offset == self.start.offset > 0 and self.durable_base != NEVER_SYNCED
+        file = replace(filesystem, path, checkpoint.encode(), sync=alone)
         self.checkpointed = synced
         done = CheckpointSync(file, synced.base_offset)
         if synced.base_offset > self.durable_base:
@@ -194,13 +197,11 @@ class Durability:
         try:
             if DirectorySync(filesystem, self.directory) in self.pending:  # names of segments it may speak of
                 filesystem.sync_directory(self.directory)
-            done = self.write_checkpoint()
-            if done is None:
-                raise StorageError("no room for a checkpoint", file=path)
+            done = self._put_checkpoint()
             done.sync()
             filesystem.sync_directory(self.directory)
         except OSError as error:
-            raise disk_error(error, path, "sync the checkpoint") from error
+            raise disk_error(error, path, "write a checkpoint") from error
         self.durable_base = max(self.durable_base, done.base_offset)
 
     @staticmethod

@@ -102,12 +102,17 @@ class Flushing:
     def reopen(self) -> None:
         """Forget memory: read the catalog again, what waits for a sync, and every other stream when it is next used."""
         unsynced = self.unsynced_numbers()
-        self.close()
-        self._open_catalog(settle=True)
+        self._close_logs()
+        self._open_catalog(settle=True, journal=self.journal)
         self.open_numbers(unsynced)
 
     def close(self) -> None:
         """Close all files; what is staged is forgotten."""
+        self._close_logs()
+        self.journal.close()
+        self._journal_ticks = self.journal.ticks
+
+    def _close_logs(self) -> None:
         self.dirty.clear()
         self.changed_values.clear()
         self._grown.clear()
@@ -121,5 +126,3 @@ class Flushing:
         self.loose.clear()
         self.live_logs.clear()
         self.catalog.log.close()
-        self.journal.close()
-        self._journal_ticks = self.journal.ticks

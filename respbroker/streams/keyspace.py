@@ -127,10 +127,14 @@ class Keyspace(KeyspaceTopics, KeyspaceValues, CatalogChanges, Flushing, Roles, 
         for stream in self.opened():
             stream.log.config = self.config_for(stream.settings)
 
-    def _open_catalog(self, *, settle: bool) -> None:
-        log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
-        self.journal = Journal(journal_log, self._journal_ticks)
-        recover_journal(self.journal, log, self._open_part)
+    def _open_catalog(self, *, settle: bool, journal: Journal | None = None) -> None:
+        """With ``journal`` that one goes on: its ticks are in the logs. To empty it may need room on the disk."""
+        if journal is None:
+            log, journal_log = open_first_logs(self.filesystem, self.directory, self._open_log_in)
+            self.journal = Journal(journal_log, self._journal_ticks)
+            recover_journal(self.journal, log, self._open_part)
+        else:
+            log = self._open_log_in(f"{self.directory}/catalog", False)
         self.catalog = Catalog(self.settings.databases, self._equip(CATALOG, log), self.now_ms)
         self.databases = [Database(index, keys) for index, keys in self.catalog.numbered()]
         self.places = Places(self.databases)

@@ -16,7 +16,7 @@ from respbroker.streams.catalog import INTERNAL, Catalog, Database, KeyEntry
 from respbroker.streams.directories import never_synced
 from respbroker.streams.journal import CATALOG, BatchesPart, Journal, LogPart, Part
 from respbroker.streams.places import Places, databases_of, names_concerned
-from storage import FileSystem, Log, StorageError, end_of_batches
+from storage import DiskFailed, FileSystem, Log, StorageError, end_of_batches
 
 if TYPE_CHECKING:
     from respbroker.model.settings import Settings
@@ -125,6 +125,7 @@ class Replica:
         With ``atomic`` a crash leaves all of it or nothing. The logs are reported as unsynced.
 
         Raises:
+            DiskFailed: nobody knows what is in the logs, or they are not as they were.
             StorageError: the logs, and what was read from them, are as they were.
         """
         assert self.following, "only a leader's logs are followed"
@@ -138,7 +139,10 @@ class Replica:
             for part in parts:
                 self._append(part)
         except StorageError:
-            self._undo(ends)
+            try:
+                self._undo(ends)
+            except StorageError as worse:
+                raise DiskFailed(f"cannot take back what the leader sent: {worse}", file=self.directory) from worse
             raise
         self.journaled = False
         grown = [(number, None if number == CATALOG else self.stream_of(number)) for number in ends]

@@ -164,7 +164,7 @@ def test_a_leader_with_more_databases_is_not_followed(pair: Pair) -> None:
 def test_a_tick_that_finds_a_full_disk_changes_nothing(pair: Pair, atomic: bool) -> None:
     pair.run("XADD s 1-1 f v;XADD t 1-1 f v", "XTOPIC CREATE o PARTITIONS 2")
     [tick] = pair.lead("MULTI;XADD s 1-2 f v;XADD o/1 1-1 f v;RENAME t u;EXEC")
-    before = state_of_keyspace(pair.keyspace)
+    before, recorded = state_of_keyspace(pair.keyspace), pair.keyspace.journal.log.end_offset
     size = sum(len(part.raw) for part in tick.parts)
     for room in range(0, 9 * size, 11):
         pair.follower.disk.room = room
@@ -173,8 +173,24 @@ def test_a_tick_that_finds_a_full_disk_changes_nothing(pair: Pair, atomic: bool)
             break
         pair.follower.disk.room = None
         assert state_of_keyspace(pair.keyspace) == before
-        assert pair.keyspace.journal.is_empty
+        assert pair.keyspace.journal.log.end_offset == recorded
     assert room > (2 * size if atomic else size - 12)
+    assert state_of_keyspace(pair.keyspace) == state_of(pair.driver.node)
+
+
+def test_a_tick_is_refused_by_a_full_disk_while_an_earlier_one_is_in_a_journal_with_a_checkpoint(pair: Pair) -> None:
+    """To empty that journal needs room for another checkpoint."""
+    pair.run("MULTI;XADD s 1-1 f v;XADD t 1-1 f v;EXEC")
+    pair.keyspace.journal.log.checkpoint()
+    [tick] = pair.lead("XADD s 1-2 f v")
+    before, room_for_half = state_of_keyspace(pair.keyspace), len(tick.parts[0].raw) // 2
+    pair.follower.disk.room = room_for_half
+    with pytest.raises(DiskFull):
+        pair.follower.follow([tick])
+    assert state_of_keyspace(pair.keyspace) == before
+    pair.follower.disk.room = None
+    pair.follower.follow([tick])
+    pair.follower = Follower(pair.follower.disk.killed())
     assert state_of_keyspace(pair.keyspace) == state_of(pair.driver.node)
 
 

@@ -1,0 +1,185 @@
+"""A disk without room for DIR/replication: the server plays the part that is written there, and tries again."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from respbroker.replication.state import ReplicationState
+from storage import OsFileSystem
+from storage.filesystem import File
+from tests.support.cluster import Cluster, Member
+
+
+class Disk(OsFileSystem):
+    """Has no room for what is remembered of replication while ``is_full``."""
+
+    is_full = False
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        if self.is_full and create and "/replication" in path:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        return super().open(path, create=create)
+
+
+def add(cluster: Cluster, port: int, **settings: object) -> tuple[Member, Disk]:
+    disk = Disk()
+    Path(f"{cluster.directory}/{port}").mkdir()
+    member = cluster.add(port, disk, **settings)
+    for _ in range(3):
+        cluster.advance(100)
+    return member, disk
+
+
+def three(cluster: Cluster, minimum: int = 1) -> list[tuple[Member, Disk]]:
+    """A leader and two followers in sync."""
+    leader = add(cluster, 7001, acks="all", min_insync_replicas=minimum)
+    followers = [
+        add(cluster, port, acks="all", min_insync_replicas=minimum, replicaof="127.0.0.1 7001") for port in (7002, 7003)
+    ]
+    return [leader, *followers]
+
+
+def remembered(member: Member) -> ReplicationState:
+    """What is on the disk, which is what the server believes."""
+    assert member.node is not None
+    state = ReplicationState.decode(Path(f"{member.directory}/replication").read_bytes())
+    assert member.node.replication.state == state
+    return state
+
+
+def pass_seconds(cluster: Cluster, seconds: int) -> None:
+    for _ in range(seconds * 2):
+        cluster.advance(500)
+
+
+def role(cluster: Cluster, member: Member) -> bytes:
+    return cluster.ask(member, member.client(), "ROLE").split()[2]
+
+
+def has_told(member: Member) -> bool:
+    return any("cannot change the part this server plays: no room" in each for each in member.reports)
+
+
+def test_who_is_in_sync_no_more_is_waited_for_until_that_is_written(cluster: Cluster) -> None:
+    (leader, disk), (one, _), _ = three(cluster)
+    before, writer = remembered(leader), leader.client()
+    disk.is_full = True
+    cluster.kill(one)
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b""
+    pass_seconds(cluster, 6)
+    assert remembered(leader) == before
+    assert cluster.take(writer) == b""
+    disk.is_full = False
+    pass_seconds(cluster, 2)
+    assert cluster.take(writer) == b"$3\r\n1-1\r\n"
+    assert len(remembered(leader).in_sync) == 1
+
+
+def test_a_follower_whose_coming_cannot_be_written_is_not_taken(cluster: Cluster) -> None:
+    (leader, disk), *_ = three(cluster)
+    disk.is_full = True
+    late, _ = add(cluster, 7004, replicaof="127.0.0.1 7001")
+    pass_seconds(cluster, 3)
+    assert len(remembered(leader).members) == 2
+    assert leader.node is not None
+    assert leader.node.replication.leading is not None
+    assert len(leader.node.replication.leading.sessions) == 2
+    disk.is_full = False
+    pass_seconds(cluster, 3)
+    assert len(remembered(leader).in_sync) == 3
+    assert role(cluster, late) == b"slave"
+
+
+@pytest.mark.parametrize("minimum", [1, 2])
+def test_a_promotion_that_cannot_be_written_takes_effect_when_it_can(cluster: Cluster, minimum: int) -> None:
+    (leader, _), (one, disk), (two, _) = three(cluster, minimum)
+    before = remembered(one)
+    disk.is_full = True
+    cluster.kill(leader)
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 3)
+    assert (remembered(one), role(cluster, one), role(cluster, two)) == (before, b"slave", b"slave")
+    assert has_told(one)
+    disk.is_full = False
+    pass_seconds(cluster, 3)
+    assert role(cluster, one) == b"master"
+    assert b"in_sync_replicas:2" in cluster.ask(one, one.client(), "INFO", "replication")
+
+
+def test_who_has_the_votes_leads_and_tells_of_it_only_when_that_is_written(cluster: Cluster) -> None:
+    (leader, _), (one, disk), (two, _) = three(cluster, 2)
+    cluster.kill(leader)
+    cluster.held.add((two.port, one.port))
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 3)
+    before = remembered(one)
+    disk.is_full = True
+    cluster.held.clear()
+    pass_seconds(cluster, 3)
+    assert (remembered(one), role(cluster, one)) == (before, b"slave")
+    assert two.node is not None
+    assert two.node.replication.follows_node("127.0.0.1", leader.port)
+    disk.is_full = False
+    pass_seconds(cluster, 8)
+    assert (role(cluster, one), role(cluster, two)) == (b"master", b"slave")
+    assert b"in_sync_replicas:2" in cluster.ask(one, one.client(), "INFO", "replication")
+
+
+def test_a_vote_that_cannot_be_written_is_not_given(cluster: Cluster) -> None:
+    (leader, _), (one, _), (two, disk) = three(cluster, 2)
+    before = remembered(two)
+    disk.is_full = True
+    cluster.kill(leader)
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 3)
+    assert (remembered(two), role(cluster, one)) == (before, b"slave")
+    disk.is_full = False
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 8)
+    assert role(cluster, one) == b"master"
+
+
+def test_a_failover_whose_promise_cannot_be_written_is_given_up(cluster: Cluster) -> None:
+    (leader, disk), *_ = three(cluster)
+    before, writer = remembered(leader), leader.client()
+    disk.is_full = True
+    assert cluster.ask(leader, writer, "FAILOVER") == b"+OK\r\n"
+    pass_seconds(cluster, 1)
+    assert any("the failover was given up: no room" in each for each in leader.reports)
+    assert (remembered(leader), role(cluster, leader)) == (before, b"master")
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
+
+
+def test_who_waits_for_a_confirmation_goes_on_so_where_whom_to_follow_cannot_be_written(cluster: Cluster) -> None:
+    (leader, disk), (one, _), (two, _) = three(cluster)
+    for member in (one, two, leader):
+        cluster.kill(member)
+    cluster.start(leader)
+    disk.is_full = True
+    cluster.ask(leader, leader.client(), "REPLICAOF", "127.0.0.1", "7002")
+    pass_seconds(cluster, 2)
+    assert remembered(leader).leader is None
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v").startswith(b"-READONLY")
+    disk.is_full = False
+    pass_seconds(cluster, 2)
+    assert remembered(leader).leader == ("127.0.0.1", 7002)
+
+
+def test_what_a_server_has_goes_for_other_data_only_when_that_is_written(cluster: Cluster) -> None:
+    (one, disk), (other, _) = add(cluster, 7001), add(cluster, 7002)
+    for member, key in ((one, "mine"), (other, "theirs")):
+        cluster.ask(member, member.client(), "XADD", key, "1-1", "f", "v")
+    cluster.held.add((one.port, other.port))
+    cluster.ask(one, one.client(), "REPLICAOF", "127.0.0.1", "7002")
+    before = remembered(one)
+    disk.is_full = True
+    cluster.held.clear()
+    pass_seconds(cluster, 2)
+    assert remembered(one) == before
+    assert cluster.ask(one, one.client(), "XLEN", "mine") == b":1\r\n"
+    disk.is_full = False
+    pass_seconds(cluster, 2)
+    assert [cluster.ask(one, one.client(), "XLEN", key) for key in ("mine", "theirs")] == [b":0\r\n", b":1\r\n"]
