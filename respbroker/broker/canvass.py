@@ -113,8 +113,8 @@ class Canvass:
             self._node.settings.min_insync_replicas
         )  # an operator may lower it now that it cannot be won
         if not self.is_decided and self._is_won():
-            self.is_decided = True
             replication.lead(self.epoch)
+            self.is_decided = True
         if self.is_decided and all(asked.told for asked in self._asked.values()):
             replication.end_canvass()
             return
@@ -140,9 +140,10 @@ class Canvass:
         node.housekeeping.report(
             "warning", f"this server was not made leader: too few agree to epoch {self.epoch}: {reasons}"
         )
-        self._replication.end_canvass()
         if self._replication.unconfirmed:  # it was told to lead, and waits again for who knows that it still does
-            self._replication.canvass = Canvass(node, self._replication, confirm=True, pause=RETRY_SECONDS)
+            self._replication.stand(Canvass(node, self._replication, confirm=True, pause=RETRY_SECONDS))
+        else:
+            self._replication.end_canvass()
         if self._replication.following is not None:  # its leader takes an epoch above that which was agreed to
             self._replication.following.hurry()
 
@@ -228,10 +229,7 @@ class Canvass:
         """Another node stands in this epoch, or did: ask for a later one, a random moment on, lest two do so for ever.
         Until then it may be won with the votes of others.
         """
-        self.end()
-        self._replication.canvass = Canvass(
-            self._node, self._replication, epoch=self._outbid_by + 1, confirm=self.confirm
-        )
+        self._replication.stand(Canvass(self._node, self._replication, epoch=self._outbid_by + 1, confirm=self.confirm))
 
     def _refused(self, asked: _Asked, kind: str, reason: str) -> None:
         where = asked.member.address

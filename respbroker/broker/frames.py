@@ -99,8 +99,8 @@ class Frames:
         self.in_sync = bool(tick.flags & IN_SYNC)
         self.level = bool(tick.flags & LEVEL)
         if self.level:
-            self.exact = True
             replication.follow_to(tick.position, tick.high_watermark, self.touched)
+            self.exact = True
             self.touched.clear()
         self._is_asked = self._is_asked or bool(tick.flags & ASKS)
 
@@ -120,6 +120,7 @@ class Frames:
         if atomic:
             node.durability.bound_journal()
         changed = node.keyspace.replicate(parts, node.now_ms, atomic=atomic)
+        self.exact = False
         self._received += sum(len(append.raw) for append in appends)
         self.touched.update(append.number for append in appends)
         node.replicated(changed)

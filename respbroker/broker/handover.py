@@ -9,6 +9,7 @@ import attrs
 from respbroker.broker.follower_session import FollowerSession
 from respbroker.errors import ReplyError
 from respbroker.replication.messages import LEAD
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
@@ -57,7 +58,11 @@ class Handover:
             self.abort("the time for it is over")
             return True
         if self._asked is None:
-            self._ask()
+            try:
+                self._ask()
+            except StorageError as error:
+                self.abort(str(error))
+                return True
         return False
 
     def _ask(self) -> None:

@@ -181,7 +181,7 @@ class Leading:
 
     def welcome(self, client: Client, hello: Hello, host: str) -> Welcome:
         """A follower presents itself."""
-        node, replication, state = self._node, self._replication, self._replication.state
+        node, replication = self._node, self._replication
         for other in list(self.sessions.values()):
             if other.node == hello.node and other.client is not client:  # it has come back on another connection
                 if (other.host, other.port) != (host, hello.port):
@@ -189,6 +189,7 @@ class Leading:
                     node.housekeeping.notices.happened(f"{twins} come as one node: is one's directory a copy?")
                 self.gone(other.client)
                 node.close(other.client, at_once=True)
+        replication.knows(hello.node, host, hello.port)
         client.replica = True
         session = FollowerSession(client, hello.node, host, hello.port, heard_at=node.now)
         self.sessions[client.id] = session
@@ -197,7 +198,7 @@ class Leading:
         if wanted != ALL:  # else its logs will tell what it has
             self.in_sync.resumed(hello.node, hello.position if wanted == SOME else 0, node.now)
         session.lists_all = wanted != SOME
-        replication.knows(hello.node, host, hello.port)
+        state = replication.state
         return Welcome(state.dataset, state.node, state.history, replication.position, wanted, numbers)
 
     def _wanted(self, hello: Hello) -> tuple[bytes, tuple[int, ...]]:

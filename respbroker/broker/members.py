@@ -62,15 +62,16 @@ class Members:
             level=0, complete=False, boot=NOTHING_YET,
         )  # fmt: skip
 
-    def has_all(self) -> None:
-        """Whatever it may have lacked is there."""
-        if self.may_lack:
-            self.may_lack = False
-            self.save()
+    def has_all(self, **changes: object) -> None:
+        """Whatever it may have lacked is there; remembered with these changes."""
+        self.save(boot=self._boot, **changes)
+        self.may_lack = False
 
     @property
     def obstacle(self) -> str:
         """Why it must not lead; empty if it may."""
+        if self._node.durability.failed:
+            return "its disk failed"
         if not self.state.complete:
             return "its copy of the leader's data is not whole"
         if self._node.settings.min_insync_replicas > 1:
@@ -81,11 +82,16 @@ class Members:
         return ""
 
     def save(self, **changes: object) -> None:
-        """Change what is remembered; it is on the disk when this returns."""
+        """Change what is remembered; it is on the disk when this returns. So come before whatever rests on it.
+
+        Raises:
+            StorageError: it is not; ``state`` is what it was.
+        """
         if not self.may_lack:
             changes = {"boot": self._boot} | changes
-        self.state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # names and types are the class's
-        self._store.save(self.state)
+        state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # names and types are the class's
+        self._store.save(state)
+        self.state = state
 
     def next_epoch(self) -> int:
         """An epoch that no leadership known here has, and that nobody was promised."""

@@ -17,6 +17,7 @@ from respbroker.broker.members import Members, waits_for_replicas
 from respbroker.broker.peer_owners import PeerOwners
 from respbroker.broker.positions import Positions
 from respbroker.broker.replica_waits import ReplicaWaits
+from respbroker.broker.role_changes import RoleChanges
 from respbroker.broker.stepping_down import let_go_of_waiters, send_away
 from respbroker.commands.table import Command, Flag
 from respbroker.errors import Loading, NoReplicas, ReadOnlyReplica, ReplyError
@@ -53,7 +54,7 @@ class Replication(Members, Positions):
         self.unconfirmed = False
         #: Some writes may have to be refused for want of in-sync replicas.
         self.is_short = False
-        self._wishes: list[Callable[[], None]] = []
+        self._changes = RoleChanges(node, self)
         self.peers = PeerOwners()
         self._remember_at = node.now + _REMEMBER_SECONDS
 
@@ -78,7 +79,7 @@ class Replication(Members, Positions):
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing to do here: the node leads and never had a follower."""
-        return self.leading is None and self.following is None and self.canvass is None and not self._wishes
+        return self.leading is None and self.following is None and self.canvass is None and not self._changes
 
     @property
     def follows(self) -> bool:
@@ -129,17 +130,13 @@ class Replication(Members, Positions):
 
     def begin_tick(self) -> None:
         """Take what peers said, and change roles."""
-        while self._wishes:
-            try:
-                self._wishes.pop(0)()
-            except StorageError as error:
-                self._node.housekeeping.report("error", f"cannot change the part this server plays: {error}")
+        self._changes.work()
         if self.following is not None:
             self.following.work()
             if self._node.unfinished:  # what the leader changed serves those who wait
                 self._node.finish_command()
         if self.canvass is not None:
-            self.canvass.work()
+            self._changes.go_on(self.canvass.work)
         if self._node.now >= self._remember_at:
             try:
                 self._remember()
@@ -159,9 +156,10 @@ class Replication(Members, Positions):
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        parts = [part for part in (self.leading, self.following, self.canvass) if part is not None]
+        parts = [part for part in (self.leading, self.following) if part is not None]
         deadline = min((part.next_deadline() for part in parts), default=float("inf"))
-        return self._node.now if self._wishes else deadline
+        canvass_at = float("inf") if self.canvass is None else self.canvass.next_deadline()
+        return min(deadline, self._changes.next_deadline(canvass_at))
 
     def gone(self, client: Client) -> None:
         """A client is gone."""
@@ -172,27 +170,29 @@ class Replication(Members, Positions):
 
     def stop(self) -> None:
         """A clean stop: remember how far the node has come."""
-        if self.is_remembered:
-            self._remember()
-        self.end_run()
+        try:
+            if self.is_remembered:
+                self._remember()
+            self.end_run()
+        except StorageError as error:  # the next start will take it for one without a stop in order
+            self._node.housekeeping.report("error", str(error))
 
     # -- positions ---------------------------------------------------------------------------------------------------
 
     def follow_to(self, position: int, high_watermark: int, touched: Iterable[int]) -> None:
         """The follower has everything up to a position of its leader's order."""
+        assert self.state.history.last is not None
+        epoch, was_complete = self.state.history.last.epoch, self.state.complete
+        if self.state.level != epoch or not was_complete or self.may_lack:  # before anybody hears that it has that much
+            self.has_all(complete=True, level=epoch)
         self.position = position
         self.high_watermark = high_watermark
         self.changed |= dict.fromkeys(touched, position)
         if self.unproven:
             self.begun_at, self.unproven = position, False
         self.gate.learn(position)
-        assert self.state.history.last is not None
         if self.tracked_since is None:
-            self.tracked_since = self.state.history.last.epoch, position
-        epoch, was_complete = self.state.history.last.epoch, self.state.complete
-        if self.state.level != epoch or not was_complete:
-            self.save(complete=True, level=epoch)
-        self.has_all()
+            self.tracked_since = epoch, position
         if not was_complete:
             self._node.housekeeping.report("notice", "the copy of the leader's data is complete")
             self._node.settings_changed()
@@ -206,6 +206,7 @@ class Replication(Members, Positions):
             self._node.housekeeping.report(
                 "warning", f"{had} streams go: a copy of the leader's data takes their place"
             )
+        self.may_lack_logs()
         self.gate.close_all()
         self._node.keyspace.wipe()
         self._node.group_sessions = GroupSessions()
@@ -242,7 +243,7 @@ class Replication(Members, Positions):
 
     def wish(self, change: Callable[[], None]) -> None:
         """Change the role at the beginning of the next tick."""
-        self._wishes.append(change)
+        self._changes.wish(change)
 
     def enable(self) -> None:
         """A first follower has come to a node that led alone."""
@@ -255,7 +256,7 @@ class Replication(Members, Positions):
         node, before = self._node, self.state
         if node.keyspace.following:  # before the next start takes this for a leader's directory
             node.keyspace.sync_everything()
-        self.save(
+        self.has_all(
             leader=None,
             history=before.history.begin(epoch, before.node, self.position + 1),
             promised=epoch,
@@ -264,7 +265,6 @@ class Replication(Members, Positions):
             level=epoch,
             complete=True,
         )
-        self.has_all()
         if self.following is not None:
             self.following.give_up()
             self.changed |= dict.fromkeys(self.following.touched, self.position + 1)
@@ -298,12 +298,12 @@ class Replication(Members, Positions):
         node.lingering.hurry()
         node.lingering.append_due()
         node.durability.flush(midway=True)
+        self.save(leader=(host, port), in_sync=())
         before = self.following
         if before is not None:
             before.give_up()
         self.end_canvass()
         self.unconfirmed = False
-        self.save(leader=(host, port), in_sync=())
         node.settings.replicaof = (host, port)
         if self.leading is not None:
             self.leading.advance()  # what was appended last counts as the rest that replicas may not have
@@ -338,11 +338,9 @@ class Replication(Members, Positions):
             return
         if self.following is not None and not epoch and self.following.ask_to_lead():
             return
-        if self.canvass is not None and not self.canvass.is_decided:
-            if not self.canvass.confirm:
-                return
-            self.end_canvass()  # said by an operator or by sentinel: that is the confirmation
-        self.canvass = Canvass(self._node, self, epoch=epoch, granted=granted)
+        if self.canvass is not None and not self.canvass.is_decided and not self.canvass.confirm:
+            return  # else it was said by an operator or by sentinel: that is the confirmation
+        self.stand(Canvass(self._node, self, epoch=epoch, granted=granted))
 
     def handed_over(self, epoch: int) -> None:
         """The leader asks this node to lead, for it has everything."""
@@ -358,8 +356,12 @@ class Replication(Members, Positions):
 
     def _stand(self, epoch: int) -> None:
         if self.leading is not None and epoch > self.state.promised:  # else another one was agreed to since
-            self.end_canvass()
-            self.canvass = Canvass(self._node, self, epoch=epoch)
+            self.stand(Canvass(self._node, self, epoch=epoch))
+
+    def stand(self, canvass: Canvass) -> None:
+        """Ask the others anew; what is asked so far is over."""
+        self.end_canvass()
+        self.canvass = canvass
 
     def end_canvass(self) -> None:
         """Ask nobody any more."""
@@ -374,9 +376,9 @@ class Replication(Members, Positions):
     def promise(self, epoch: int, node: str) -> None:
         """Acknowledge to no older epoch from now on, and in this one to ``node`` alone."""
         assert epoch > self.state.promised or (epoch, node) == (self.state.promised, self.state.promised_to)
+        self.save(promised=epoch, promised_to=node)
         if node != self.state.node and self.canvass is not None and not self.canvass.is_decided:
             self.end_canvass()  # votes for this node that come now would make it lead in an epoch below that
-        self.save(promised=epoch, promised_to=node)
         if self.following is not None:
             self.following.lead_at = None
             self.following.give_up(pause=AGREED_SECONDS)

@@ -22,7 +22,7 @@ from respbroker.resp.reply_decoder import ReplyDecoder
 from respbroker.server.commit import OutputCommit, Sending
 from respbroker.sessions.client import Client
 from respbroker.sessions.peer import Peer
-from storage import DiskFull, StorageError
+from storage import StorageError
 from tests.simulation.replicas.events import START_MS, START_SECONDS, Events
 from tests.simulation.replicas.network import Connection, Network
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
@@ -269,10 +269,6 @@ class Server:
         try:
             self._tick(self.node, cast(OutputCommit, self.commit))
         except PowerLoss:
-            self._stopped()
-            return
-        except DiskFull:  # no room to remember the part it plays: then it ends
-            self.dying = "kill"
             self._stopped()
             return
         self.after_tick(self)
