@@ -145,11 +145,12 @@ class Faults:
             self.weak.add(server.port)
 
     def _full_disk(self, server: Server) -> bool:
-        """The leader's disk has no room for all of some tick, and has it again for the next one."""
-        leader = self._leader()
-        if leader is not None:
-            leader.room = self._world.rng.choice((1, 50, 300, 1000))
-        return leader is not None
+        """A disk, most often the leader's, has no room for all of some tick, and has it again for the next one."""
+        full = self._world.rng.choice((self._leader(), server))
+        if full is None or full.node is None:
+            return False
+        full.room = self._world.rng.choice((1, 50, 300, 1000))
+        return True
 
     def _clock(self, server: Server) -> bool:
         if not self._world.plan.jumps:

@@ -94,7 +94,7 @@ class Server:
         self.promises: Callable[[Server], bool] = lambda server: True
         self.on_crash: Callable[[Server, str], None] = lambda server, kind: None
         self.dying = ""  # how it dies at the event that its disk stops at
-        self.room: int | None = None  # bytes that its disk has for a tick as a leader, until one wants more
+        self.room: int | None = None  # bytes that its disk has for a tick, until one wants more
         self._inbox: list[Callable[[Node, Now], None]] = []
         self._arrived: dict[Client, list[list[bytes]]] = {}
         self._dialled: list[tuple[_Dialled, Connection]] = []
@@ -279,7 +279,7 @@ class Server:
         for each in news:
             each(node, now)
         batch, self._arrived = list(self._arrived.items()), {}
-        self.disk.room = None if node.replication.leading is None else self.room
+        self.disk.room = self.room
         node.tick(batch, now)
         if self.disk.room == 0:
             self.room = None
