@@ -10,17 +10,17 @@ from tests.simulation.replicas.value_spaces import Space
 from tests.simulation.replicas.world import World
 
 
-@pytest.mark.parametrize("seed", [*range(1, 81), 207046])
+@pytest.mark.parametrize("seed", [*range(1, 151), 207046])
 def test_nothing_that_was_promised_is_lost_whatever_happens_to_servers(seed: int) -> None:
     World(seed).run()
 
 
-@pytest.mark.parametrize("seed", [*range(1, 31), 301700, 301824, 305385, 305449, 306030, 306059])
+@pytest.mark.parametrize("seed", [*range(1, 81), 301700, 301824, 305385, 305449, 306030, 306059])
 def test_one_server_at_a_time_may_lose_what_it_had_not_synced_or_its_disk(seed: int) -> None:
     World(seed, loses_unsynced=True).run()
 
 
-@pytest.mark.parametrize("seed", range(1, 16))
+@pytest.mark.parametrize("seed", range(1, 26))
 @pytest.mark.parametrize("loses_unsynced", [False, True])
 def test_no_value_that_was_promised_is_lost_whatever_happens_to_servers(seed: int, loses_unsynced: bool) -> None:
     world = World(seed, loses_unsynced=loses_unsynced, values=True).run()
