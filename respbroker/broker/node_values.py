@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from respbroker.broker.blocking import Blocking
 from respbroker.errors import WrongType
@@ -12,8 +12,7 @@ from respbroker.sessions.watches import Watches
 from respbroker.streams.keyspace import Keyspace
 from respbroker.values.kinds import Hash, SortedSet, Text
 
-if TYPE_CHECKING:
-    from respbroker.values.kinds import Value
+V = TypeVar("V", Text, Hash, SortedSet)
 
 
 class NodeValues:
@@ -25,30 +24,22 @@ class NodeValues:
     now_ms: int
     watches: Watches
 
-    def _value(self, key: bytes) -> Value | None:
-        return self.keyspace.value(self.client.db, key, self.now_ms)
-
-    def text(self, key: bytes) -> bytes | None:
-        value = self._value(key)
-        if value is None:
-            return None
-        if not isinstance(value, Text):
-            raise WrongType
-        return value.data
-
-    def hash(self, key: bytes) -> Mapping[bytes, bytes] | None:
-        value = self._value(key)
-        if value is None:
-            return None
-        if not isinstance(value, Hash):
-            raise WrongType
-        return value.fields
-
-    def sorted_set(self, key: bytes) -> SortedSet | None:
-        value = self._value(key)
-        if value is not None and not isinstance(value, SortedSet):
+    def _of_kind(self, key: bytes, kind: type[V]) -> V | None:
+        value = self.keyspace.value(self.client.db, key, self.now_ms)
+        if value is not None and not isinstance(value, kind):
             raise WrongType
         return value
+
+    def text(self, key: bytes) -> bytes | None:
+        value = self._of_kind(key, Text)
+        return None if value is None else value.data
+
+    def hash(self, key: bytes) -> Mapping[bytes, bytes] | None:
+        value = self._of_kind(key, Hash)
+        return None if value is None else value.fields
+
+    def sorted_set(self, key: bytes) -> SortedSet | None:
+        return self._of_kind(key, SortedSet)
 
     def set_text(self, key: bytes, data: bytes, *, expires_ms: int | None = 0) -> None:
         db = self.client.db

@@ -8,7 +8,7 @@ from respbroker.commands.arguments import I64_MAX, I64_MIN, parse_int
 from respbroker.commands.tips import UNORDERED
 from respbroker.commands.values import GROW_FAST, READ, READ_FAST, WRITE_FAST, Rows, changed_twice, read
 from respbroker.errors import Overflow, WrongArity
-from respbroker.resp.replies import OK, ONE, ZERO, array, bulk, bulk_array, integer, map_, null
+from respbroker.resp.replies import OK, ONE, ZERO, array, bulk, bulk_array, bulk_or_null, integer, map_
 from respbroker.values.kinds import HASH
 
 if TYPE_CHECKING:
@@ -86,16 +86,12 @@ def hdel(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def hget(ctx: Context, words: list[bytes]) -> Reply:
-    return _answer(ctx, _read(ctx, words[1]).get(words[2]))
+    return bulk_or_null(_read(ctx, words[1]).get(words[2]), ctx.client.protocol)
 
 
 def hmget(ctx: Context, words: list[bytes]) -> Reply:
     fields = _read(ctx, words[1])
-    return array([_answer(ctx, fields.get(field)) for field in words[2:]])
-
-
-def _answer(ctx: Context, value: bytes | None) -> bytes:
-    return null(ctx.client.protocol) if value is None else bulk(value)
+    return array([bulk_or_null(fields.get(field), ctx.client.protocol) for field in words[2:]])
 
 
 def hgetall(ctx: Context, words: list[bytes]) -> Reply:

@@ -12,7 +12,7 @@ import attrs
 
 from respbroker.commands.arguments import parse_int
 from respbroker.commands.help import help_reply, never_run
-from respbroker.commands.lock_scripts import recognise
+from respbroker.commands.lock_scripts import Body, recognise
 from respbroker.commands.table import CommandSpec, Flag, Handler, Keys
 from respbroker.commands.tips import ALL_SUCCEED, ALL_TRUE, TO_ALL_NODES, TO_ALL_SHARDS
 from respbroker.commands.values import read
@@ -82,9 +82,10 @@ def _given(word: bytes | None) -> bytes:
 def eval_(ctx: Context, words: list[bytes]) -> Reply:
     text = words[1]
     count = _count_keys(words)
-    if recognise(text) is None:
+    body = recognise(text)
+    if body is None:
         raise ReplyError(UNKNOWN_SCRIPT)
-    return _run(ctx, ctx.scripts.load(text), text, words, count)
+    return _run(ctx, body, ctx.scripts.load(text), text, words, count)
 
 
 def evalsha(ctx: Context, words: list[bytes]) -> Reply:
@@ -94,7 +95,9 @@ def evalsha(ctx: Context, words: list[bytes]) -> Reply:
     text = ctx.scripts.find(words[1])
     if text is None:
         raise NoScript
-    return _run(ctx, words[1].lower(), text, words, count)
+    body = recognise(text)
+    assert body is not None, "only what is recognised is kept"
+    return _run(ctx, body, words[1].lower(), text, words, count)
 
 
 def _count_keys(words: list[bytes]) -> int:
@@ -106,10 +109,8 @@ def _count_keys(words: list[bytes]) -> int:
     return count
 
 
-def _run(ctx: Context, digest: bytes, text: bytes, words: list[bytes], count: int) -> Reply:
+def _run(ctx: Context, body: Body, digest: bytes, text: bytes, words: list[bytes], count: int) -> Reply:
     """Carry a script out. What it is refused is told with its name and line, as Redis does."""
-    body = recognise(text)
-    assert body is not None
     run = Run(ctx, text, words[3 : 3 + count], words[3 + count :])
     try:
         return body(run)

@@ -77,6 +77,10 @@ def _score(word: bytes) -> float:
     return score + 0.0  # -0 is 0
 
 
+def _told(ctx: Context, score: float | None) -> bytes:
+    return null(ctx.client.protocol) if score is None else double(score, ctx.client.protocol)
+
+
 def zadd(ctx: Context, words: list[bytes]) -> Reply:
     request = AddRequest.parse(words)
     key = request.key
@@ -97,7 +101,7 @@ def zadd(ctx: Context, words: list[bytes]) -> Reply:
         ctx.changed(key, "zincr" if increments else "zadd")
         ctx.dirty += added + updated - 1
     if increments:
-        return null(ctx.client.protocol) if score is None else double(score, ctx.client.protocol)
+        return _told(ctx, score)
     return integer(added + updated if b"CH" in request.options else added)
 
 
@@ -156,7 +160,7 @@ def zcard(ctx: Context, words: list[bytes]) -> Reply:
 def zscore(ctx: Context, words: list[bytes]) -> Reply:
     members = _read(ctx, words[1])
     score = None if members is None else members.score(words[2])
-    return null(ctx.client.protocol) if score is None else double(score, ctx.client.protocol)
+    return _told(ctx, score)
 
 
 def zcount(ctx: Context, words: list[bytes]) -> Reply:

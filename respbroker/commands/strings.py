@@ -12,7 +12,7 @@ from respbroker.commands.table import Handler, Keys
 from respbroker.commands.tips import ALL_SUCCEED, TO_SHARDS_OF_KEYS
 from respbroker.commands.values import GROW, GROW_FAST, READ_FAST, WRITE_FAST, Rows, changed_twice, read
 from respbroker.errors import Overflow, ReplyError, WrongArity, WrongType
-from respbroker.resp.replies import OK, ONE, ZERO, array, bulk, integer, null
+from respbroker.resp.replies import OK, ONE, ZERO, array, bulk, bulk_or_null, integer, null
 
 if TYPE_CHECKING:
     from respbroker.commands.context import Context
@@ -22,24 +22,21 @@ _PLAIN: Final = 3  # words of a SET without options
 TOO_LONG: Final = "string exceeds maximum allowed size (proto-max-bulk-len)"
 
 
-def _answer(ctx: Context, text: bytes | None) -> bytes:
-    return null(ctx.client.protocol) if text is None else bulk(text)
-
-
 # -- setting ---------------------------------------------------------------------------------------------------
 
 
 def set_(ctx: Context, words: list[bytes]) -> Reply:
     _, key, text = words[:3]
     if len(words) == _PLAIN:  # nearly always
-        return _set(ctx, key, text)
+        _store(ctx, key, text, 0)
+        return OK
     options = SetOptions.parse(words, 3, OF_SET)
     expires_ms: int | None = options.expires_ms("set", ctx.now_ms)
     before = read(ctx, ctx.text, key) if options.get else None
     if options.condition and present(ctx, key) != (options.condition == b"XX"):
-        return _answer(ctx, before)
+        return bulk_or_null(before, ctx.client.protocol)
     _store(ctx, key, text, None if options.expiry == b"KEEPTTL" else expires_ms, told=options.expiry in TIMES)
-    return _answer(ctx, before) if options.get else OK
+    return bulk_or_null(before, ctx.client.protocol) if options.get else OK
 
 
 def set_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Reply]) -> int:
@@ -60,11 +57,6 @@ def set_run(ctx: Context, requests: list[list[bytes]], start: int, out: list[Rep
     ctx.dirty += count
     out.extend([OK] * count)
     return count
-
-
-def _set(ctx: Context, key: bytes, text: bytes) -> Reply:
-    _store(ctx, key, text, 0)
-    return OK
 
 
 def _store(ctx: Context, key: bytes, text: bytes, expires_ms: int | None, *, told: bool = False) -> None:
@@ -100,7 +92,7 @@ def getset(ctx: Context, words: list[bytes]) -> Reply:
     _, key, text = words
     before = read(ctx, ctx.text, key)
     _store(ctx, key, text, 0)
-    return _answer(ctx, before)
+    return bulk_or_null(before, ctx.client.protocol)
 
 
 def mset(ctx: Context, words: list[bytes]) -> Reply:
@@ -124,9 +116,7 @@ def _pairs(words: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 def _store_pairs(ctx: Context, pairs: list[tuple[bytes, bytes]]) -> None:
     for key, _ in pairs:  # a name that means a partition is refused before anything is set
-        if b"/" in key:
-            ctx.keyspace.ensure_whole(ctx.client.db, key, ctx.now_ms)
-            ctx.keyspace.ensure_free(ctx.client.db, key)
+        ctx.keyspace.ensure_no_partition(ctx.client.db, key)
     for key, text in pairs:
         _store(ctx, key, text, 0)
 
@@ -135,11 +125,11 @@ def _store_pairs(ctx: Context, pairs: list[tuple[bytes, bytes]]) -> None:
 
 
 def get(ctx: Context, words: list[bytes]) -> Reply:
-    return _answer(ctx, read(ctx, ctx.text, words[1]))
+    return bulk_or_null(read(ctx, ctx.text, words[1]), ctx.client.protocol)
 
 
 def mget(ctx: Context, words: list[bytes]) -> Reply:
-    return array([_answer(ctx, _text_or_nothing(ctx, key)) for key in words[1:]])
+    return array([bulk_or_null(_text_or_nothing(ctx, key), ctx.client.protocol) for key in words[1:]])
 
 
 def _text_or_nothing(ctx: Context, key: bytes) -> bytes | None:
@@ -157,7 +147,7 @@ def getdel(ctx: Context, words: list[bytes]) -> Reply:
     text = read(ctx, ctx.text, words[1])
     if text is not None:
         drop(ctx, words[1])
-    return _answer(ctx, text)
+    return bulk_or_null(text, ctx.client.protocol)
 
 
 def getex(ctx: Context, words: list[bytes]) -> Reply:

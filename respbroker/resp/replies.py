@@ -112,6 +112,10 @@ def null(protocol: int) -> bytes:
     return NULL_3 if protocol == 3 else NULL_BULK_2
 
 
+def bulk_or_null(text: bytes | None, protocol: int) -> bytes:
+    return null(protocol) if text is None else bulk(text)
+
+
 def null_array(protocol: int) -> bytes:
     return NULL_3 if protocol == 3 else NULL_ARRAY_2
 

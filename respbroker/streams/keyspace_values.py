@@ -128,11 +128,15 @@ class KeyspaceValues:
 
     def _make_room(self, db: int, key: bytes) -> None:
         """A value is about to come where none is."""
+        self.ensure_no_partition(db, key)
+        if key in self.databases[db].keys:
+            self.delete(db, key)
+
+    def ensure_no_partition(self, db: int, key: bytes) -> None:
+        """Refuse a name that means a partition, or would: it cannot hold a value. Raises as `set_text`."""
         if b"/" in key:
             self.ensure_whole(db, key, self.now_ms)
             self.ensure_free(db, key)
-        if key in self.databases[db].keys:
-            self.delete(db, key)
 
     def move_value(self, db: int, key: bytes, new_db: int, new_key: bytes) -> None:
         """Move a value, replacing what is at the new place, which is another one."""

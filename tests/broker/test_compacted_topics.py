@@ -16,7 +16,7 @@ from respbroker.sessions.client import Client
 from respbroker.streams.cleaning import dirty_ratio
 from respbroker.streams.stream import Stream
 from storage.snapshot import decode_snapshot, encode_snapshot
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import NodeUnderTest, open_node, settle
 
 SETTINGS = {"cleanup.policy": "compact", "key.field": "key", "segment.bytes": 2048, "delete.retention.ms": 60_000}
 
@@ -46,15 +46,6 @@ def topic(node: NodeUnderTest, client: Client, **more: str | int) -> None:
 def fill(node: NodeUnderTest, client: Client, first: int, end: int, keys: int) -> None:
     for i in range(first, end):
         ask(node, client, "XADD", "t", f"{i + 1}-0", "key", f"k{i % keys}", "value", i)
-
-
-def settle(node: NodeUnderTest, rounds: int = 4) -> None:
-    """Let time pass, so that what is due is done."""
-    for _ in range(rounds):
-        node.clock.advance(10_001)
-        for _ in range(8):
-            node.clock.advance(101)
-            node.tick()
 
 
 def stream_of(node: NodeUnderTest) -> Stream:

@@ -12,7 +12,7 @@ from respbroker.sessions.client import Client
 from respbroker.values.kinds import HASH, SORTED_SET
 from tests.support.keyspace_events import listen
 from tests.support.memory_filesystem import MemoryFileSystem
-from tests.support.nodes import NodeUnderTest, open_node
+from tests.support.nodes import NodeUnderTest, open_node, settle
 from tests.support.values import compact_often, content_of, records_of
 
 WRONGTYPE = b"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
@@ -40,15 +40,6 @@ def node(disk: MemoryFileSystem) -> NodeUnderTest:
 @pytest.fixture
 def client(node: NodeUnderTest) -> Client:
     return node.client()
-
-
-def settle(node: NodeUnderTest, rounds: int = 4) -> None:
-    """Let time pass, so that what is due is done."""
-    for _ in range(rounds):
-        node.clock.advance(10_001)
-        for _ in range(8):
-            node.clock.advance(101)
-            node.tick()
 
 
 # -- the log behind them -----------------------------------------------------------------------------------------

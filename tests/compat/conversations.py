@@ -186,6 +186,13 @@ class Stage:
             time.sleep(0.005)  # between two looks at INFO
 
 
+def compare(conversation: Conversation, ours: Server, peer: Server, protocol: int) -> None:
+    """Tell the conversation to both; the test fails with the first difference."""
+    difference = play(conversation, ours, peer, protocol)
+    if difference:
+        pytest.fail(difference, pytrace=False)
+
+
 def play(conversation: Conversation, ours: Server, peer: Server, protocol: int) -> str | None:
     """Tell the conversation to both; a description of the first difference, or None."""
     stages = (Stage(ours, protocol), Stage(peer, protocol))

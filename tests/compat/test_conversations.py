@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.compat import conversations
 from tests.compat.conversations import Conversation
 from tests.support.servers import Server
@@ -16,18 +14,14 @@ in_each_protocol = conversations.in_each_protocol(ALL)
 def test_a_conversation_goes_as_with_redis(
     respbroker_server: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:
-    difference = conversations.play(conversation, respbroker_server, redis_server, protocol)
-    if difference:
-        pytest.fail(difference, pytrace=False)
+    conversations.compare(conversation, respbroker_server, redis_server, protocol)
 
 
 @in_each_protocol
 def test_a_conversation_goes_alike_with_two_redis(
     second_redis: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:
-    difference = conversations.play(conversation, second_redis, redis_server, protocol)
-    if difference:
-        pytest.fail(difference, pytrace=False)
+    conversations.compare(conversation, second_redis, redis_server, protocol)
 
 
 def test_captions_are_unique() -> None:

@@ -6,11 +6,10 @@ import argparse
 import random
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-from tests.migration.following import Following, consume, produce
+from tests.migration.following import Following, at_work
 from tests.migration.moving import assert_alike, build, client_of, portrait
 from tests.support import servers
 
@@ -29,21 +28,13 @@ def run(seed: int) -> str:
         client, memo = client_of(source.url), str(Path(place) / "memo.json")
         build(client)
         client.execute_command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
-        stop = threading.Event()
-        threads = [threading.Thread(target=each, args=(source.url, stop)) for each in (produce, consume)]
-        for thread in threads:
-            thread.start()
-        try:
+        with at_work(source.url) as stop:
             for _ in range(KILLS):
                 killed = Following(source, target, "--resume", memo)
                 stop.wait(chooser.uniform(0.3, 2.5))  # into any moment of it
                 killed.kill()
             following = Following(source, target, "--resume", memo)
             following.wait_for("Following.")
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
         following.end()
         here = portrait(client, idempotency=False)
         assert_alike(here, portrait(client_of(target.url), idempotency=False))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 from tests.migration.moving import client_of
 from tests.support.servers import Server
@@ -38,6 +40,21 @@ class Following:
         """kill -9, if it still runs."""
         self.process.kill()
         self.process.communicate()
+
+
+@contextlib.contextmanager
+def at_work(url: str) -> Iterator[threading.Event]:
+    """A producer and a consumer are at work on the stream ``s``; the event that ends them, for waiting."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=each, args=(url, stop)) for each in (produce, consume)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def produce(url: str, stop: threading.Event) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.migration.following import Following, consume, produce
+from tests.migration.following import Following, at_work, produce
 from tests.migration.moving import assert_alike, build, client_of, fill, ids, portrait
 from tests.support import servers
 from tests.support.servers import Server
@@ -68,19 +68,11 @@ def test_the_last_pass_settles_what_no_counter_shows(redis_source: Server, targe
 def test_under_aproducer_and_aconsumer_nothing_is_lost(redis_source: Server, target: Server, follow) -> None:
     client = client_of(redis_source.url)
     client.execute_command("XGROUP", "CREATE", "s", "g", "0", "MKSTREAM")
-    stop = threading.Event()
-    threads = [threading.Thread(target=each, args=(redis_source.url, stop)) for each in (produce, consume)]
-    for thread in threads:
-        thread.start()
-    try:
+    with at_work(redis_source.url) as stop:
         following = follow(redis_source, target, "--verify")
         following.wait_for("Following.")
         while int(client.execute_command("XINFO", "STREAM", "s")[11]) < 3000:  # entries-added
             stop.wait(0.01)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
     out = following.end()
     assert "Both sides are alike" in out
     assert_alike(portrait(client, idempotency=False), portrait(client_of(target.url), idempotency=False))

@@ -86,6 +86,15 @@ def open_node(directory: str | Path, filesystem: FileSystem | None = None, **set
     return NodeUnderTest(node, clock)
 
 
+def settle(node: NodeUnderTest, rounds: int = 4) -> None:
+    """Let time pass, so that what is due is done."""
+    for _ in range(rounds):
+        node.clock.advance(10_001)
+        for _ in range(8):
+            node.clock.advance(101)
+            node.tick()
+
+
 def _word(word: bytes | str | int) -> bytes:
     return word if isinstance(word, bytes) else str(word).encode()
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.compat import conversations
 from tests.compat.conversations import Conversation
 from tests.support.servers import Server
@@ -22,15 +20,11 @@ in_each_protocol = conversations.in_each_protocol(ALL)
 def test_an_application_is_answered_as_by_redis(
     respbroker_server: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:
-    difference = conversations.play(conversation, respbroker_server, redis_server, protocol)
-    if difference:
-        pytest.fail(difference, pytrace=False)
+    conversations.compare(conversation, respbroker_server, redis_server, protocol)
 
 
 @in_each_protocol
 def test_two_redis_answer_it_alike(
     second_redis: Server, redis_server: Server, conversation: Conversation, protocol: int
 ) -> None:
-    difference = conversations.play(conversation, second_redis, redis_server, protocol)
-    if difference:
-        pytest.fail(difference, pytrace=False)
+    conversations.compare(conversation, second_redis, redis_server, protocol)
