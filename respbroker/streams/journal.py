@@ -11,14 +11,19 @@ While a record stands, no log that it speaks of may be removed: a log that is mi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgpack
 
-from storage import DiskFailed, Log, end_of_batches
+from storage import DiskFailed, Log, LogConfig, end_of_batches
 
 CATALOG = 0  #: the catalog's number among the streams'
+
+_NEVER: Final = 1 << 62
+#: One segment, and no checkpoint: all of it is read at the start, and what a full disk refuses is taken back without
+#: room. A checkpoint that speaks of a record would have to be replaced first.
+JOURNAL_CONFIG: Final = LogConfig(segment_bytes=_NEVER, segment_ms=_NEVER, checkpoint_interval_bytes=_NEVER)
 
 
 @attrs.frozen
@@ -129,7 +134,8 @@ class Journal:
         return completed
 
     def close(self) -> None:
-        self.log.close()
+        """Without a checkpoint, should a tick stand in it."""
+        self.log.close_files()
 
 
 def _complete(targets: list[tuple[Log | None, LogPart]], now_ms: int) -> bool:

@@ -243,8 +243,9 @@ class Keyspace(KeyspaceTopics, KeyspaceValues, CatalogChanges, Flushing, Roles, 
     def _open_log(self, number: int, *, create: bool) -> Log:
         return self._equip(number, self._open_log_in(self.path_of(number), create))
 
-    def _open_log_in(self, path: str, create: bool) -> Log:
-        log = Log.open(self.filesystem, path, self.log_config, clock_ms=self.now_ms, caches=self.caches, create=create)
+    def _open_log_in(self, path: str, create: bool, config: LogConfig | None = None) -> Log:
+        limits = config or self.log_config
+        log = Log.open(self.filesystem, path, limits, clock_ms=self.now_ms, caches=self.caches, create=create)
         if self.settled:
             log.found_durable()
         return log

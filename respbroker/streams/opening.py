@@ -11,16 +11,16 @@ from collections.abc import Callable
 
 from respbroker.streams.catalog import Catalog
 from respbroker.streams.directories import never_synced, remove_leftovers, remove_tree, wipe
-from respbroker.streams.journal import CATALOG, Journal, LogPart
+from respbroker.streams.journal import CATALOG, JOURNAL_CONFIG, Journal, LogPart
 from storage import CorruptLog, FileSystem, Log
 
 OpenLog = Callable[[int, bool], Log | None]  # number of a stream, whether to make it if it is missing
 
 
-def open_first_logs(filesystem: FileSystem, directory: str, open_log: Callable[[str, bool], Log]) -> tuple[Log, Log]:
+def open_first_logs(filesystem: FileSystem, directory: str, open_log: Callable[..., Log]) -> tuple[Log, Log]:
     """The catalog and the journal. Only a directory without streams may lack them: else they are lost, not new."""
     first = "streams" not in filesystem.directories(directory)
-    logs = open_log(f"{directory}/catalog", first), open_log(f"{directory}/journal", first)
+    logs = open_log(f"{directory}/catalog", first), open_log(f"{directory}/journal", first, JOURNAL_CONFIG)
     if first:
         for log in logs:
             log.unsynced().sync()

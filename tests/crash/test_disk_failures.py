@@ -80,6 +80,42 @@ def test_a_write_on_a_full_disk_changes_nothing_wherever_the_room_ends(lines: li
     assert refusals > 1
 
 
+LARGE = "v" * (5 << 20)  # two of them are more than what is synced between two checkpoints of a log
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_a_large_exec_is_taken_back_where_the_room_ends_behind_its_record_in_the_journal(earlier: int) -> None:
+    disk = new_disk()
+    driver = Driver(disk, "everysec", 1)
+    ask(driver, "XADD a 1-0 f v", "XADD b 1-0 f v")
+    for _ in range(earlier):  # a record before it, not emptied yet
+        ask(driver, "MULTI", "XADD a 2-0 f v", "XADD b 2-0 f v", "EXEC")
+    before = state_of(driver.node)
+    recorded = driver.node.keyspace.journal.ticks
+    disk.room = 11 << 20
+    exec_of_two = ("MULTI", f"XADD a 3-0 f {LARGE}", f"XADD b 3-0 f {LARGE}", "EXEC")
+    assert ask(driver, *exec_of_two).count(b"-MISCONF") == 4
+    assert driver.node.keyspace.journal.ticks == recorded + 1
+    assert state_of(driver.node) == before
+    assert restarted(disk) == before
+    disk.room = None
+    driver.pass_time(1500)
+    driver.tick([])
+    assert ask(driver, *exec_of_two).endswith(b"*2\r\n$3\r\n3-0\r\n$3\r\n3-0\r\n")
+    driver.settle()
+    assert restarted(disk) == state_of(driver.node)
+
+
+def test_the_journal_is_emptied_without_room(driver: Driver, disk: MemoryFileSystem) -> None:
+    exec_of_two = ("MULTI", f"XADD a 2-* f {LARGE}", f"XADD b 2-* f {LARGE}", "EXEC")
+    assert b"-" not in ask(driver, *exec_of_two).replace(b"2-0", b"")
+    disk.room = 0
+    driver.settle()
+    assert driver.node.keyspace.journal.is_empty
+    disk.room = None
+    assert b"MISCONF" not in ask(driver, *exec_of_two)
+
+
 def test_expired_keys_are_hidden_while_nothing_can_be_written(driver: Driver, disk: MemoryFileSystem) -> None:
     ask(driver, "PEXPIRE gone 100")
     disk.room = 0
