@@ -102,7 +102,7 @@ class Following(Frames):
     def work(self) -> None:
         """At the beginning of a tick: take what the leader said; connect again when it is time to."""
         node = self._node
-        if self.lead_at is not None and node.now >= self.lead_at:
+        if self.lead_at is not None and node.now >= self.lead_at and not self._replication.is_changing:
             self._replication.wish(self._replication.promote)
         if self.peer is None:
             if node.now >= self._retry_at and not self.stopped:
@@ -316,7 +316,7 @@ class Following(Frames):
             return self._node.now
         if self.stopped:
             return float("inf")
-        if self.lead_at is not None:
+        if self.lead_at is not None and not self._replication.is_changing:
             return self.lead_at
         return self._retry_at if self.peer is None else self.heard_at + SILENCE_SECONDS
 

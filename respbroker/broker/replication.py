@@ -82,6 +82,11 @@ class Replication(Members, Positions):
         return self.leading is None and self.following is None and self.canvass is None and not self._changes
 
     @property
+    def is_changing(self) -> bool:
+        """Whether a change of role waits for its turn, or for room on the disk."""
+        return bool(self._changes)
+
+    @property
     def follows(self) -> bool:
         """Whether the node is a follower: it changes nothing by itself."""
         return self.following is not None
@@ -255,7 +260,7 @@ class Replication(Members, Positions):
         """This node leads from now on."""
         node, before = self._node, self.state
         if node.keyspace.following:  # before the next start takes this for a leader's directory
-            node.keyspace.sync_everything()
+            node.keyspace.prepare_to_lead()
         self.has_all(
             leader=None,
             history=before.history.begin(epoch, before.node, self.position + 1),
@@ -335,6 +340,8 @@ class Replication(Members, Positions):
             return
         if obstacle := self.obstacle:
             self._node.housekeeping.report("error", f"this server cannot lead: {obstacle}")
+            if self.following is not None:
+                self.following.lead_at = None
             return
         if self.following is not None and not epoch and self.following.ask_to_lead():
             return

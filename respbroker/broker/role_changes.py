@@ -58,7 +58,7 @@ class RoleChanges:
         try:
             change()
         except StorageError as error:
-            self._node.housekeeping.report("error", f"cannot change the part this server plays: {error}")
+            self._node.housekeeping.notices.happened(f"cannot change the part this server plays: {error}")
             self._next_at = self._node.now + RETRY_SECONDS
             if isinstance(error, DiskFailed):  # a second try might seem to go well
                 self._node.durability.fail(error)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from respbroker.streams.catalog import DROPPED, Catalog, Database
+from respbroker.streams.directories import never_synced
 from respbroker.streams.journal import CATALOG
 from respbroker.streams.opening import Directories
 from storage import DiskFailed, FileSystem, Log
@@ -37,6 +38,7 @@ class Roles:
     opened: Callable[[], Iterator[Stream]]
     commit: Callable[[list[Any]], None]
     found_durable: Callable[[], None]
+    path_of: Callable[[int], str]
     match_values: Callable[[], None]
     settle_values: Callable[..., None]
     tidy_values: Callable[[], None]
@@ -95,8 +97,8 @@ class Roles:
     def following(self) -> bool:
         """Whether the keyspace is fed by `replicate`: nothing may be staged then, and what has expired is hidden.
 
-        Setting it to false syncs all that there is, then puts in order what a follower puts up with: keys and
-        directories without each other. That may stage changes. Raises DiskFailed; it follows on then.
+        Setting it to false puts in order what a follower puts up with: keys and directories without each other. That
+        may stage changes. Raises as `prepare_to_lead`, which comes first.
         """
         return self._following
 
@@ -111,12 +113,26 @@ class Roles:
                     stream.topic.groups.clear()  # their sessions were with this node
             self._following = True
         else:
-            self.sync_everything()
+            self.prepare_to_lead()
             self._following = False
             self._match_directories()
             self.match_values()
-            self.settle_values(at_once=True)
             self.tidy_values()
+
+    def prepare_to_lead(self) -> None:
+        """Do what the disk may refuse of a change to a leader, before anything rests on it: partitions whose logs never
+        came get empty ones, values are read that are out of date, and all that there is is synced.
+
+        Raises:
+            StorageError: it refuses; the keyspace follows on.
+        """
+        opened = self.open_streams.keys() | self.loose.keys()
+        for db, key, leaf in self.catalog.leaves():
+            is_partition = self.databases[db].keys.get(key) is not leaf
+            if is_partition and leaf.number not in opened and never_synced(self.filesystem, self.path_of(leaf.number)):
+                self._loose_log(leaf.number)
+        self.settle_values(at_once=True)
+        self.sync_everything()
 
     def sync_everything(self) -> None:
         """Sync all that there is. Raises DiskFailed."""
@@ -137,9 +153,6 @@ class Roles:
         directories = Directories(self.filesystem, self.directory, self.catalog)
         directories.set_strangers_aside()
         for db, key, leaf in self.catalog.leaves():
-            if not directories.holds_log(leaf.number):
-                if self.databases[db].keys.get(key) is leaf:
-                    self.commit([DROPPED, db, key])
-                    self.catalog.findings.append(f"{self.catalog.title(db, key)} had not been copied yet")
-                else:
-                    self._loose_log(leaf.number)  # a partition stays with its topic, empty
+            if self.databases[db].keys.get(key) is leaf and not directories.holds_log(leaf.number):
+                self.commit([DROPPED, db, key])
+                self.catalog.findings.append(f"{self.catalog.title(db, key)} had not been copied yet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,22 @@ from tests.support.cluster import Cluster, Member
 
 
 class Disk(OsFileSystem):
-    """Has no room for what is remembered of replication while ``is_full``."""
+    """Has no room for what is remembered of replication, or for another part of a path, while ``is_full``."""
 
     is_full = False
+    full_of = "/replication"
 
     def open(self, path: str, *, create: bool = False) -> File:
-        if self.is_full and create and "/replication" in path:
-            raise OSError(errno.ENOSPC, "No space left on device", path)
+        self._ensure_room(path, is_new=create)
         return super().open(path, create=create)
+
+    def mkdir(self, directory: str) -> None:
+        self._ensure_room(directory, is_new=True)
+        super().mkdir(directory)
+
+    def _ensure_room(self, path: str, *, is_new: bool) -> None:
+        if self.is_full and is_new and self.full_of in path:
+            raise OSError(errno.ENOSPC, "No space left on device", path)
 
 
 def add(cluster: Cluster, port: int, **settings: object) -> tuple[Member, Disk]:
@@ -183,3 +192,61 @@ def test_what_a_server_has_goes_for_other_data_only_when_that_is_written(cluster
     disk.is_full = False
     pass_seconds(cluster, 2)
     assert [cluster.ask(one, one.client(), "XLEN", key) for key in ("mine", "theirs")] == [b":0\r\n", b":1\r\n"]
+
+
+def test_who_has_no_room_for_the_log_of_a_partition_leads_when_there_is_some(cluster: Cluster) -> None:
+    (leader, _), (one, disk), (two, _) = three(cluster)
+    cluster.ask(leader, leader.client(), "XTOPIC", "CREATE", "t", "PARTITIONS", "2")
+    cluster.advance(100)
+    for member in (leader, one):
+        cluster.kill(member)
+    for path in Path(one.directory).glob("streams/*"):  # as after a loss of power: nothing was written to them
+        shutil.rmtree(path)
+    cluster.start(one)
+    before = remembered(one)
+    disk.full_of, disk.is_full = "/streams/", True
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 3)
+    assert (role(cluster, one), remembered(one).leader) == (b"slave", before.leader)
+    assert has_told(one)
+    disk.is_full = False
+    pass_seconds(cluster, 8)
+    assert (role(cluster, one), role(cluster, two)) == (b"master", b"slave")
+    assert cluster.ask(one, one.client(), "XADD", "t/1", "1-4097", "f", "v").startswith(b"$")
+
+
+def test_a_handover_that_nobody_answers_waits_behind_a_change_that_waits_for_room(cluster: Cluster) -> None:
+    (leader, _), (one, disk), (two, _) = three(cluster)
+    cluster.held.add((leader.port, one.port))
+    client = one.client()
+    cluster.ask(one, client, "REPLICAOF", "NO", "ONE")
+    disk.is_full = True
+    cluster.ask(one, client, "REPLICAOF", "127.0.0.1", str(two.port))
+    assert one.node is not None
+    for _ in range(25):
+        cluster.advance(100)
+        assert one.node.next_deadline() > one.node.now
+    disk.is_full = False
+    pass_seconds(cluster, 3)
+    assert any(f"follows 127.0.0.1:{two.port}" in each for each in one.reports)
+    assert not any("this server leads" in each for each in one.reports)  # to follow was said last
+
+
+def test_who_is_to_lead_while_its_disk_fails_says_once_that_it_cannot(cluster: Cluster) -> None:
+    (leader, _), (one, _), _ = three(cluster)
+    cluster.held.add((leader.port, one.port))
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    assert one.node is not None
+    one.node.durability.fail(OSError("a sync failed"))
+    pass_seconds(cluster, 5)
+    assert len([each for each in one.reports if "this server cannot lead: its disk failed" in each]) == 1
+
+
+def test_what_waits_for_room_is_told_once_a_minute(cluster: Cluster) -> None:
+    (leader, _), (one, disk), _ = three(cluster)
+    disk.is_full = True
+    cluster.kill(leader)
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 90)
+    told = [each for each in one.reports if "cannot change the part this server plays" in each]
+    assert len(told) == 2
