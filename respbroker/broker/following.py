@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from respbroker.broker.follower_session import TICK_LISTED
 from respbroker.broker.frames import Frames
 from respbroker.broker.handover import WANTED_SECONDS
 from respbroker.broker.peer_owners import login
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 1.0
 SILENCE_SECONDS: Final = 10.0  # of the leader, which sends a sign of life twice a second; then it counts as gone
+JUDGING_SECONDS: Final = 60.0  # the same while it looks at what this node has listed
 
 
 class Stage(enum.Enum):
@@ -79,6 +81,8 @@ class Following(Frames):
         self._retry_at = node.now
         self._inbox: deque[Any] = deque()
         self._anew: set[int] = set()  # logs that could not be cut: to be copied
+        self._to_list: deque[int] | None = None  # logs that the leader has asked for; None if all are listed
+        self._lists_all = False
         self._asked: list[Listed] = []
         self._theirs = History(())
 
@@ -109,9 +113,15 @@ class Following(Frames):
                 self._dial()
             return
         while self._inbox and self.peer is not None:
-            self._take(self._inbox.popleft())
-        if self.peer is not None and node.now - self.heard_at > SILENCE_SECONDS:
-            self.give_up(f"it has said nothing for {SILENCE_SECONDS:g} seconds")
+            self._guard(self._take, self._inbox.popleft())
+        if self._to_list is not None:
+            self._guard(self._list_on)
+        if self.peer is not None and node.now - self.heard_at > self._patience:
+            self.give_up(f"it has said nothing for {self._patience:g} seconds")
+
+    @property
+    def _patience(self) -> float:
+        return JUDGING_SECONDS if self.stage is Stage.LISTING else SILENCE_SECONDS
 
     def _dial(self) -> None:
         self.peer = Peer(self.host, self.port)
@@ -184,6 +194,7 @@ class Following(Frames):
         self.level = False
         self._retry_at = node.now + RETRY_SECONDS
         self._inbox.clear()
+        self._to_list = None
         self._received = 0
         self._is_asked = self._has_synced = False
         self._told = None
@@ -192,19 +203,23 @@ class Following(Frames):
     # -- what the leader says --------------------------------------------------------------------------------------
 
     def _take(self, said: Any) -> None:
+        if isinstance(said, ErrorReply):
+            self._refused(said)
+        elif self.stage is Stage.AUTH and self.peer is not None:
+            self._say_hello(self.peer)
+        elif not isinstance(said, list):
+            raise BadMessage("it is no respbroker")
+        elif self.stage is Stage.HELLO:
+            self._welcomed(Welcome.parse(said))
+        elif self.stage is Stage.LISTING:
+            self._judged(said)
+        else:
+            self.take_frame(said)
+
+    def _guard(self, step: Callable[..., None], *arguments: Any) -> None:
+        """Go on with the session; give it up where that cannot be."""
         try:
-            if isinstance(said, ErrorReply):
-                self._refused(said)
-            elif self.stage is Stage.AUTH and self.peer is not None:
-                self._say_hello(self.peer)
-            elif not isinstance(said, list):
-                raise BadMessage("it is no respbroker")
-            elif self.stage is Stage.HELLO:
-                self._welcomed(Welcome.parse(said))
-            elif self.stage is Stage.LISTING:
-                self._judged(said)
-            else:
-                self.take_frame(said)
+            step(*arguments)
         except BadMessage as problem:
             self.give_up(str(problem))
         except DiskFailed as problem:
@@ -212,8 +227,7 @@ class Following(Frames):
             self._node.durability.fail(problem)
             self.give_up(f"this server's disk failed: {problem}")
         except StorageError as problem:
-            self._node.housekeeping.report("error", f"cannot append what the leader sent: {problem}")
-            self.give_up(str(problem))
+            self.give_up(f"cannot append what it sent: {problem}")
 
     def _refused(self, refusal: ErrorReply) -> None:
         if refusal.code == "NOTLEADER":
@@ -244,29 +258,37 @@ class Following(Frames):
                     " replaced? REPLICAOF once more drops the copy, REPLICAOF NO ONE makes this server lead"
                 )
             replication.begin_copy(welcome.dataset, theirs)
-            self._list([])
-            return
-        common = state.history.common(theirs)
-        numbers = welcome.numbers if welcome.wanted == SOME else keyspace.numbers()
-        if welcome.wanted not in (SOME, ALL):
+        elif welcome.wanted not in (SOME, ALL):
             raise BadMessage(f"it asks for {welcome.wanted!r}")
-        self._list([self._listed(number, common) for number in numbers])
+        self._lists_all = welcome.wanted == ALL
+        asked = keyspace.directory_numbers() if self._lists_all else welcome.numbers
+        self._to_list, self._asked = deque(asked), []
+        self.stage = Stage.LISTING
 
-    def _listed(self, number: int, common: int) -> Listed:
+    def _list_on(self) -> None:
+        """Look at some of the logs that the leader has asked for; behind the last it is told of all of them."""
+        assert self.peer is not None
+        assert self._to_list is not None
+        common = self._replication.state.history.common(self._theirs)
+        for _ in range(min(TICK_LISTED, len(self._to_list))):
+            listed = self._listed(self._to_list.popleft(), common)
+            if listed is not None:
+                self._asked.append(listed)
+        self.heard_at = self._node.now  # it waits for this
+        if not self._to_list:
+            self._to_list = None
+            self.peer.out.append(bulk_array(listing_words(self._asked)))
+
+    def _listed(self, number: int, common: int) -> Listed | None:
+        """What is here of a log; None if there is none, and nobody has asked for it."""
         log = self._node.keyspace.log_of(number)
         if log is None:
-            return Listed(number, 0, 0)
+            return None if self._lists_all else Listed(number, 0, 0)
         if number in self._anew:
             return Listed(number, -1, 0)
         if log.last_epoch > common:
             return Listed(number, log.epoch_end(common), common)
         return Listed(number, log.end_offset, log.last_epoch)
-
-    def _list(self, logs: list[Listed]) -> None:
-        assert self.peer is not None
-        self._asked = logs
-        self.peer.out.append(bulk_array(listing_words(logs)))
-        self.stage = Stage.LISTING
 
     def _judged(self, said: list[Any]) -> None:
         """What is to go before the leader's batches can follow."""
@@ -312,13 +334,13 @@ class Following(Frames):
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        if self._has_synced:  # since the last tick
+        if self._has_synced or self._to_list is not None:  # since the last tick, or there is more to list
             return self._node.now
         if self.stopped:
             return float("inf")
         if self.lead_at is not None and not self._replication.is_changing:
             return self.lead_at
-        return self._retry_at if self.peer is None else self.heard_at + SILENCE_SECONDS
+        return self._retry_at if self.peer is None else self.heard_at + self._patience
 
     def leave(self) -> None:
         """The node stops: nothing is to wait for it."""

@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from respbroker.broker.follower_session import FollowerSession, Written, starting_point
+from respbroker.broker.follower_session import FollowerSession, Written
 from respbroker.errors import ReplyError
 from respbroker.replication.in_sync import InSync
 from respbroker.replication.messages import (
     ALL,
     ASKS,
     ATOMIC,
-    CUT,
-    DROP,
     FRESH,
     IN_SYNC,
     LEVEL,
@@ -94,7 +92,7 @@ class Leading:
         self._tick, self._atomic = [], False
         awaited = awaited or any(session.awaits_news for session in self.sessions.values())
         for session in list(self.sessions.values()):
-            if not session.listed:
+            if not (session.listed or session.has_listed):
                 session.miss(tick)
                 continue
             if node.now - session.heard_at > SILENT_SECONDS:
@@ -102,9 +100,15 @@ class Leading:
                 node.close(session.client, at_once=True)
                 continue
             try:
-                self._ship_to(session, tick, flags, awaited=awaited)
+                if session.listed:
+                    self._ship_to(session, tick, flags, awaited=awaited)
+                else:
+                    session.miss(tick)
+                    session.judge(node.keyspace)
+                    if session.listed:
+                        self.speak(session)
             except StorageError as error:
-                node.housekeeping.report("error", f"cannot send {session.address} what it lacks: {error}")
+                node.housekeeping.notices.happened(f"cannot send {session.address} what it lacks: {error}")
                 node.close(session.client, at_once=True)
 
     def _ship_to(self, session: FollowerSession, tick: list[Written], flags: int, *, awaited: bool) -> None:
@@ -224,33 +228,12 @@ class Leading:
             return SOME, tuple(n for n, position in replication.changed.items() if position > hello.position)
         return ALL, ()
 
-    def listed(self, client: Client, logs: list[Listed]) -> list[bytes]:
-        """The follower says what it has; what it is to do before frames come, as words."""
+    def listed(self, client: Client, logs: list[Listed]) -> None:
+        """The follower says what it has; it is told what to do with that when all of it has been looked at."""
         session = self.sessions.get(client.id)
-        if session is None or session.listed:
+        if session is None or session.has_listed:
             raise ReplyError("REPLICATE LOGS comes once, after REPLICATE HELLO")
-        keyspace = self._node.keyspace
-        verdicts: list[bytes] = []
-        known = {log.number for log in logs}
-        for log in logs:
-            ours = keyspace.log_of(log.number)
-            if ours is None:
-                verdicts += DROP, b"%d" % log.number, b"0"
-                continue
-            start = -1 if log.end_offset < 0 else starting_point(ours, log.end_offset, log.last_epoch)
-            if 0 <= start < log.end_offset:
-                verdicts += CUT, b"%d" % log.number, b"%d" % start
-            session.behind.pop(log.number, None)
-            if start != ours.end_offset:
-                session.behind[log.number] = start
-        if session.lists_all:
-            for number in keyspace.numbers():
-                if number not in known:
-                    ours = keyspace.log_of(number)
-                    if ours is not None:
-                        session.behind[number] = -1 if ours.replay_floor else 0
-        session.listed = True
-        return verdicts
+        session.take_listing(logs, self._node.keyspace.directory_numbers() if session.lists_all else ())
 
     def acknowledged(self, client: Client, progress: Progress) -> None:
         """The follower tells how far it has come."""
@@ -319,6 +302,8 @@ class Leading:
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
         if self._replication.local_position > self.in_sync.local:  # what was synced since the last tick
+            return self._node.now
+        if any(session.has_listed and not session.listed for session in self.sessions.values()):
             return self._node.now
         deadline = min(
             (self._due_at(session) for session in self.sessions.values() if session.listed), default=float("inf")

@@ -135,8 +135,8 @@ class ReplicaDesk:
             raise self._not_leader()
         return leading
 
-    def listed(self, client: Client, logs: list[Listed]) -> list[bytes]:
-        return self._leading().listed(client, logs)
+    def listed(self, client: Client, logs: list[Listed]) -> None:
+        self._leading().listed(client, logs)
 
     def acknowledged(self, client: Client, progress: Progress) -> None:
         self._leading().acknowledged(client, progress)

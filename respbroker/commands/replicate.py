@@ -25,12 +25,13 @@ def hello(ctx: Context, words: list[bytes]) -> Reply:
 
 
 def logs(ctx: Context, words: list[bytes]) -> Reply:
-    """It lists its logs, and is told what to forget; frames follow."""
+    """It lists its logs. It is told what to forget when all of them have been looked at; frames follow."""
     try:
         listed = parse_listing(words[2:])
     except BadMessage as problem:
         raise ReplyError(str(problem)) from None
-    return bulk_array(ctx.replicas.listed(ctx.client, listed))
+    ctx.replicas.listed(ctx.client, listed)
+    return None
 
 
 def ack(ctx: Context, words: list[bytes]) -> Reply:

@@ -72,9 +72,12 @@ class Replica:
 
     def numbers(self) -> list[int]:
         """All logs that there are: the catalog, and every stream's that was not dropped."""
+        return [CATALOG, *filter(self._is_there, self.directory_numbers()[1:])]
+
+    def directory_numbers(self) -> list[int]:
+        """Those, and some that may turn out not to be there when they are looked at (`log_of`)."""
         names = self.filesystem.directories(f"{self.directory}/streams")
-        present = sorted(int(name) for name in names if name.isdigit())
-        return [CATALOG, *filter(self._is_there, present)]
+        return [CATALOG, *sorted(int(name) for name in names if name.isdigit())]
 
     def _is_there(self, number: int) -> bool:
         if number in self.open_streams or number in self.loose:

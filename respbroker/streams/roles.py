@@ -152,7 +152,10 @@ class Roles:
             self._let_go(self.loose.pop(number))
         directories = Directories(self.filesystem, self.directory, self.catalog)
         directories.set_strangers_aside()
+        opened = self.open_streams.keys() | self.loose.keys()
         for db, key, leaf in self.catalog.leaves():
-            if self.databases[db].keys.get(key) is leaf and not directories.holds_log(leaf.number):
+            if self.databases[db].keys.get(key) is not leaf or leaf.number in opened:
+                continue
+            if not directories.holds_log(leaf.number):
                 self.commit([DROPPED, db, key])
                 self.catalog.findings.append(f"{self.catalog.title(db, key)} had not been copied yet")
