@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from storage.batch import DATA, MORE
+from storage.batch import DATA, GAPS, HEADER_SIZE, MORE, REACH, parse_header
 from storage.caches import Caches
 from storage.config import LogConfig
 from storage.durability import Durability, start_of
@@ -116,6 +116,23 @@ class LogUpkeep(LogSwaps):
         start, bare = self.segments.all[0].base_offset, self._bare_offset
         floor = max(start, self.snapshots.oldest(start, bare)) if start or bare else 0
         return max(floor, self.durability.dropped_by) if start else floor
+
+    @property
+    def is_cleaned(self) -> bool:
+        """Whether entries were cleaned away from some segment: then that begins with a batch that tells which are left.
+
+        Raises:
+            DiskFailed: a segment cannot be read.
+        """
+        try:
+            heads = [
+                parse_header(segment.open_file(self.caches).pread(HEADER_SIZE + REACH.size, 0))
+                for segment in self.segments.all
+                if segment.merged
+            ]
+        except OSError as error:
+            raise disk_error(error, self.directory, "read the segments") from error
+        return any(head is not None and head.flags & GAPS for head in heads)
 
     @property
     def bytes_since_snapshot(self) -> int:

@@ -151,8 +151,8 @@ class Durability:
         for client, count in lingering.gathered.items():
             if client in answers:
                 answers[client] -= count
-        for client, count in lingering.appended.items():
-            answers[client] = answers.get(client, 0) + count
+        for client, appended in lingering.appended.items():
+            answers[client] = answers.get(client, 0) + len(appended)
         for client, count in answers.items():
             if client.out:
                 client.out[:] = [refused] * count

@@ -75,7 +75,8 @@ class Gate:
     def pass_on(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
         """Hold back replies of this tick that may not leave yet, and let go of those that may now.
 
-        ``served`` were blocked and have been answered; ``others`` sent their requests in earlier ticks.
+        ``served`` were blocked and have been answered; ``others`` sent their requests in earlier ticks: they were held
+        up, or lingered.
         """
         replication = self._node.replication
         high_watermark, position = replication.high_watermark, replication.position
@@ -86,9 +87,7 @@ class Gate:
         for client in served:
             if client.out and (everything > high_watermark or client in self._held):
                 self._hold(client, everything)
-        self._hold_back(batch, high_watermark)
-        if others:
-            self._hold_back(others, high_watermark)
+        self._hold_back(_joined(batch, others) if others else batch, high_watermark)
         for client in self._held:
             if client.out and not client.closing:  # else what was let go waits only to be sent with the rest
                 self._hold(client, 0)
@@ -250,6 +249,14 @@ class Gate:
         if replication.following is not None and not replication.following.touched.isdisjoint(numbers):
             return _UNKNOWN
         return max(map(replication.last_change, numbers))
+
+
+def _joined(batch: Batch, others: Batch) -> Batch:
+    """All that was run of each client: its replies leave together, so they wait for whatever any of them speaks of."""
+    requests: dict[Client, list[list[bytes]]] = {}
+    for client, some in (*others, *batch):
+        requests[client] = [*requests.get(client, ()), *some]
+    return list(requests.items())
 
 
 def _only_refused(out: Sequence[Output]) -> bool:

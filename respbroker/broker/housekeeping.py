@@ -131,7 +131,7 @@ class Housekeeping:
             if stream.is_dirty:
                 continue
             try:
-                if not node.replication.follows:
+                if node.replication.refusal is None:
                     self._retention.apply(stream)
                 if not node.replication.is_sent(stream.number):
                     for merge in node.keyspace.maintain(stream):

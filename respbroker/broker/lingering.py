@@ -41,8 +41,8 @@ class Gathering:
 class Lingering:
     """Owns the requests that are gathered.
 
-    A client is ``lingering`` (and ``blocked``) as long as it has any. ``gathered`` and ``appended`` tell for each
-    client how many were put aside and how many were run in this tick. ``size`` is in bytes of memory.
+    A client is ``lingering`` (and ``blocked``) as long as it has any. ``gathered`` tells for each client how many were
+    put aside in this tick, ``appended`` which were run in it. ``size`` is in bytes of memory.
     """
 
     def __init__(self, node: Node) -> None:
@@ -53,7 +53,7 @@ class Lingering:
         self._due = NEVER
         self.size = 0
         self.gathered: dict[Client, int] = {}
-        self.appended: dict[Client, int] = {}
+        self.appended: dict[Client, list[list[bytes]]] = {}
 
     @property
     def next_moment(self) -> float:
@@ -171,7 +171,7 @@ class Lingering:
             behind.append(client.backlog)
             client.backlog = deque()
             client.requests_count -= len(requests)  # they were counted when they came
-            self.appended[client] = len(requests)
+            self.appended[client] = requests
             node.speaks(client)
         self._appending = True
         try:

@@ -185,7 +185,8 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
             self.housekeeping.run()
         self.durability.flush(batch)
         if not self.replication.is_idle:
-            self.replication.end_tick(batch, self.durability.served, self.durability.held_requests)
+            others = [*self.durability.held_requests, *self.lingering.appended.items()]
+            self.replication.end_tick(batch, self.durability.served, others)
             self.replicas.work()
 
     def settle_groups(self) -> None:

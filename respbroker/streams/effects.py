@@ -42,6 +42,9 @@ ACKNOWLEDGED_SPANS: Final = 18  # [_, group, [first, how many, first, how many, 
 COMPACTED: Final = 20  # [_, the marks of superseded entries, end_ordinal, next_tombstone_ms or nil, time_ms]
 BEGUN: Final = 30  # [_, topic, partition]: changes nothing; tells whoever finds the directory what it is
 
+#: Those by which entries are gone. A compaction takes them out of the files then, and no cut brings them back.
+REMOVING: Final = frozenset({TRIMMED, DELETED, COMPACTED})
+
 pack: Final[Callable[[Effect], bytes]] = msgpack.Packer(use_bin_type=True, autoreset=True).pack
 
 

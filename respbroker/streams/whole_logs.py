@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from respbroker.streams import effects
 from respbroker.streams.catalog import Catalog, KeyEntry
 from respbroker.streams.directories import COPY, remove_whole, sync_files, wipe
 from respbroker.streams.journal import CATALOG, Journal
@@ -148,6 +149,8 @@ class WholeLogs:
         except MissingLog:
             return False
         try:
+            if _lacks_entries(log, end_offset):
+                return False
             log.truncate(end_offset)
         except (NotABatchBorder, OutOfRange):
             return False
@@ -171,6 +174,16 @@ class WholeLogs:
         with _disk_failures(self.directory):
             wipe(self.filesystem, self.directory)
         self._open_catalog(settle=True)
+
+
+def _lacks_entries(log: Log, end_offset: int) -> bool:
+    """Whether a compaction may have taken entries out of the files that are still there for who ends at an offset.
+
+    One that leads with nobody in sync compacts by what it alone has decided.
+    """
+    return log.is_cleaned and any(
+        effects.unpack(control.effect)[0] in effects.REMOVING for control in log.controls(end_offset)
+    )
 
 
 @contextmanager

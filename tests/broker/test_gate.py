@@ -86,6 +86,38 @@ def test_one_request_that_must_wait_among_others_holds_the_replies(
     assert tick(cluster, leader, other, "XLEN old", "PING", "XLEN old") == b":1\r\n+PONG\r\n:1\r\n"
 
 
+def test_what_lingered_is_answered_when_the_replicas_have_it(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer = leader.client()
+    cluster.ask(leader, writer, *["XTOPIC", "CREATE", "t", "CONFIG", "linger.ms", "20"])
+    assert tick(cluster, leader, writer, "XADD t 1-1 f v") == b""
+    cluster.clock.advance(20)
+    assert tick(cluster, leader, writer) == b"", "it is appended, and nobody else has it"
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer) == b"$3\r\n1-1\r\n"
+
+
+def test_what_was_held_up_and_what_comes_behind_it_wait_for_the_later_of_both(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer, other = leader.client(), leader.client()
+    cluster.held.add((7002, 7001))
+    tick(cluster, leader, other, "XADD old 1-1 f v")
+    cluster.tick(follower)  # it says that it has that, and is not heard yet
+    cluster.held.add((7001, 7002))
+    tick(cluster, leader, writer, "XREAD BLOCK 50 STREAMS none $", "XADD s 2-1 f v")
+    cluster.clock.advance(50)
+    assert tick(cluster, leader, writer) == b"*-1\r\n"
+    assert tick(cluster, leader, writer, "XLEN old") == b"", "the XADD is run in this tick as well"
+    cluster.held.remove((7002, 7001))
+    cluster.tick(follower)
+    assert tick(cluster, leader, writer) == b"", "that one is not there yet"
+    cluster.held.clear()
+    cluster.settle()
+    assert tick(cluster, leader, writer) == b"$3\r\n2-1\r\n:1\r\n"
+
+
 @pytest.mark.parametrize("line", ["FLUSHALL", "FLUSHDB", "SWAPDB 0 1"])
 def test_a_change_of_whole_databases_is_answered_when_the_replicas_have_it(
     cluster: Cluster, leader: Member, follower: Member, line: str

@@ -137,3 +137,26 @@ def test_who_is_told_to_follow_other_data_forgets_the_epochs_that_it_agreed_to(c
     cluster.advance(1100)
     assert b"leader_epoch:1" in cluster.ask(follower, follower.client(), "INFO", "replication")
     assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":1\r\n"
+
+
+def test_a_leader_that_waits_for_its_confirmation_lets_nothing_go_that_is_too_old(
+    cluster: Cluster, three: list[Member]
+) -> None:
+    leader, *followers = three
+    writer = leader.client()
+    cluster.ask(
+        leader, writer, *["XTOPIC", "CREATE", "t", "CONFIG", "retention.bytes", "2000", "segment.bytes", "1024"]
+    )
+    for number in range(1, 21):
+        cluster.ask(leader, writer, "XADD", "t", f"{number}-1", "f", "v" * 200)
+    for member in three:
+        cluster.kill(member)
+    cluster.start(leader)
+    cluster.ask(leader, leader.client(), "XLEN", "t")  # which opens it
+    cluster.advance(11_000)
+    assert cluster.ask(leader, leader.client(), "XADD", "t", "*", "f", "v").startswith(b"-READONLY")
+    for member in followers:
+        cluster.start(member)
+    for _ in range(11):
+        cluster.advance(1100)
+    assert int(cluster.ask(followers[0], followers[0].client(), "XLEN", "t")[1:]) < 20

@@ -49,6 +49,30 @@ def test_a_follower_gives_back_the_space_of_what_the_leader_compacts(cluster: Cl
     assert size_of(leader) < full / 3
 
 
+def test_a_leader_that_compacted_alone_and_was_replaced_has_again_what_that_removed(cluster: Cluster) -> None:
+    leader, follower = start_two(cluster)
+    words = "XTOPIC CREATE t PARTITIONS 1 CONFIG cleanup.policy compact key.field key segment.bytes 2048"
+    cluster.ask(leader, leader.client(), *words.split())
+    fill(cluster, leader, "t", 1, 6)
+    cluster.kill(follower)
+    pass_time(cluster, 4)
+    cluster.kill(leader)
+    cluster.start(leader)  # what it appends in another epoch is merged with nothing before it, so it can be cut there
+    fill(cluster, leader, "t", 6, 100)
+    full = size_of(leader)
+    pass_time(cluster, 40)
+    assert size_of(leader) < full / 3
+    cluster.kill(leader)
+    cluster.start(follower)
+    cluster.ask(follower, follower.client(), "REPLICAOF", "NO", "ONE")
+    cluster.start(leader)
+    cluster.ask(leader, leader.client(), "REPLICAOF", "127.0.0.1", 7002)
+    pass_time(cluster, 10)
+    assert any("to be copied anew" in sentence for sentence in leader.reports)
+    assert same(leader, follower)
+    assert cluster.ask(leader, leader.client(), "XRANGE", "t", "-", "+").count(b"value") == 5
+
+
 def test_a_follower_that_comes_after_compaction_and_trims_has_what_is_left(cluster: Cluster) -> None:
     leader = cluster.add(7001, **{"segment.bytes": 2048})
     words = "XTOPIC CREATE t PARTITIONS 1 CONFIG cleanup.policy compact key.field key segment.bytes 2048"

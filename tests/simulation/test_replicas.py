@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.replicas.broken import Broken
+from tests.simulation.replicas.tables import Table
 from tests.simulation.replicas.value_clients import KINDS
 from tests.simulation.replicas.value_spaces import Space
 from tests.simulation.replicas.world import World
@@ -25,6 +26,33 @@ def test_one_server_at_a_time_may_lose_what_it_had_not_synced_or_its_disk(seed: 
 def test_no_value_that_was_promised_is_lost_whatever_happens_to_servers(seed: int, loses_unsynced: bool) -> None:
     world = World(seed, loses_unsynced=loses_unsynced, values=True).run()
     assert world.history.spaces.all
+
+
+@pytest.mark.parametrize("seed", [*range(1, 16), 11000007, 11000028, 11000034, 11000054])
+@pytest.mark.parametrize("loses_unsynced", [False, True])
+def test_topics_that_linger_are_compacted_or_give_up_what_is_old_keep_what_they_promise(
+    seed: int, loses_unsynced: bool
+) -> None:
+    world = World(seed, loses_unsynced=loses_unsynced, values=True, topics=True).run()
+    assert world.table.rows
+
+
+def test_an_older_value_of_a_key_or_none_is_a_broken_promise() -> None:
+    table = Table()
+    row = table.new("w")
+    for value in (b"one", b"two", None):
+        row.change(value)
+    row.promised, row.ids[1] = 1, (5, 0)
+    table.check("here", [((4, 0), row.key, b"one"), ((5, 0), row.key, b"two")])
+    table.check("here", [((5, 0), row.key, b"two"), ((6, 0), row.key, None)])
+    table.check("here", [])  # removed, and cleaned away
+    with pytest.raises(Broken, match="has change 0 of"):
+        table.check("here", [((4, 0), row.key, b"one")])
+    with pytest.raises(Broken, match="not so behind change"):
+        table.check("here", [((5, 0), row.key, b"two"), ((7, 0), row.key, b"one")])
+    row.refused.add(2)
+    with pytest.raises(Broken, match="has nothing of"):
+        table.check("here", [])
 
 
 def test_values_of_every_kind_are_written_and_read() -> None:

@@ -28,13 +28,20 @@ def main() -> int:
         "--values", action=argparse.BooleanOptionalAction, default=True,
         help="with clients that keep values; without them seeds are the runs that they were before there were any",
     )  # fmt: skip
+    parser.add_argument(
+        "--topics", action=argparse.BooleanOptionalAction, default=True,
+        help="with topics that linger, are compacted or give up what is old; without them as above",
+    )  # fmt: skip
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     began, failed, replies, done = time.monotonic(), 0, 0, 0
     happened: Counter[str] = Counter()
     for seed in seeds:
-        world = World(seed, verbose=options.verbose, loses_unsynced=options.unsynced, values=options.values)
+        world = World(
+            seed, verbose=options.verbose, loses_unsynced=options.unsynced, values=options.values,
+            topics=options.topics,
+        )  # fmt: skip
         done += 1
         try:
             world.run()
@@ -45,7 +52,8 @@ def main() -> int:
             if options.verbose or not isinstance(failure, Broken):
                 traceback.print_exc(file=sys.stdout)
             print(f"seed {seed}: {failure!s:.1500}")
-            how = f"{' --unsynced' if options.unsynced else ''}{'' if options.values else ' --no-values'}"
+            how = " --unsynced" * options.unsynced + " --no-values" * (not options.values)
+            how += " --no-topics" * (not options.topics)
             print(f"replay it by: python -m tests.simulation.replicas{how} --seeds {seed} --verbose", flush=True)
         happened.update(world.happened)
         replies += world.history.replies

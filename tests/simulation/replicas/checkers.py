@@ -9,10 +9,11 @@ from respbroker.broker.clock import Now
 from respbroker.broker.node import Node
 from respbroker.model.settings import Settings
 from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
-from respbroker.streams.catalog import INTERNAL
 from tests.crash.state import state_of
 from tests.simulation.replicas.broken import Broken
-from tests.simulation.replicas.history import FREE, KEYS, Id, Write, parse_id
+from tests.simulation.replicas.history import FREE, Id, Write, parse_id
+from tests.simulation.replicas.tables import entries_of
+from tests.simulation.replicas.topics import SIZED, TABLE, TRIMMED
 from tests.support.nodes import _flat
 from tests.support.values import content_of
 
@@ -154,7 +155,7 @@ class Checker:
     def entries(self, server: Server) -> dict[str, Entries]:
         """All that can be read there."""
         found = {}
-        for key in KEYS:
+        for key in self._world.history.keys:
             rows = self.ask(server, "XRANGE", key, "-", "+")
             found[key] = {parse_id(entry_id): fields[1] for entry_id, fields in rows}
         return found
@@ -173,15 +174,17 @@ class Checker:
         assert server.node is not None
         when = "in the end" if seen else "when it begins to lead"
         self._world.history.spaces.check(f"{server.port} {when}", server.node.keyspace, seen=seen)
+        if self._world.topics:
+            self._world.table.check(f"{server.port} {when}", entries_of(self.ask(server, "XRANGE", TABLE, "-", "+")))
 
     @staticmethod
     def _has(found: dict[str, Entries], write: Write, entry_id: Id) -> bool:
         keys = [key for key in found if key.partition("/")[0] == write.stream]
-        if write.stream == "trimmed":
-            entries = found["trimmed"]
-            return entries.get(entry_id, write.value) == write.value and (
-                entry_id in entries or not entries or entry_id < max(entries)
-            )
+        if write.stream in TRIMMED:
+            entries = found[write.stream]
+            if entry_id in entries:
+                return entries[entry_id] == write.value
+            return entry_id < min(entries) if entries else write.stream != SIZED
         return any(found[key].get(entry_id) == write.value for key in keys)
 
     # -- the end ---------------------------------------------------------------------------------------------------
@@ -256,7 +259,7 @@ class Checker:
             return
         for (key, entry_id), value in self._world.history.seen.items():
             entries = found[key]
-            if key == "trimmed":
+            if key in TRIMMED:
                 if entry_id in entries and entries[entry_id] != value:
                     raise Broken(f"{key}: {entry_id} was read, and is another entry now")
             elif entries.get(entry_id) != value:
@@ -294,6 +297,9 @@ class Checker:
         for entry_id in history.delivered:
             if entry_id > last:
                 raise Broken(f"work: {entry_id} was given to somebody, and the group has not come so far")
+        for entry_id in found["work"]:
+            if entry_id <= last and entry_id not in pending and entry_id not in history.let_go:
+                raise Broken(f"work: {entry_id} is behind the group, and neither pending nor acknowledged")
         for entry_id in pending:
             if entry_id > last or entry_id not in found["work"]:
                 raise Broken(f"work: {entry_id} is pending, and was never given to anybody")
@@ -323,13 +329,13 @@ def _log_files(server: Server) -> dict[str, bytes]:
 
 
 def _rewritten(server: Server, files: dict[str, bytes]) -> set[str]:
-    """Sealed segments of records of values: each server compacts them when it comes to it."""
+    """Sealed segments of what is compacted, records of values among it: each server does so when it comes to it."""
     assert server.node is not None
     keyspace = server.node.keyspace
     found: set[str] = set()
-    for entry in keyspace.databases[INTERNAL].keys.values():
-        of_one = sorted(name for name in files if name.startswith(f"{keyspace.path_of(entry.number)}/"))
-        found.update(of_one[:-1])
+    for _, _, entry in keyspace.compacted():
+        for leaf in entry.leaves:
+            found.update(sorted(name for name in files if name.startswith(f"{keyspace.path_of(leaf.number)}/"))[:-1])
     return found
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
 from tests.simulation.replicas.broken import Broken
-from tests.simulation.replicas.history import KEYS, ORDERS_PARTITIONS, Id, Write, parse_id
+from tests.simulation.replicas.history import ORDERS_PARTITIONS, Id, Write, parse_id
 from tests.simulation.replicas.network import Connection
+from tests.simulation.replicas.topics import AGED, LINGERING, SIZED, TRIMMED
 
 if TYPE_CHECKING:
     from tests.simulation.replicas.world import World
@@ -137,6 +138,10 @@ class Caller:
         return self.connection is not None and self.connection.counts and not self.world.checker.excused
 
 
+_STREAMS: Final = ("s0", "s1", "orders", "trimmed", "work", "fast", "temp", AGED, SIZED, LINGERING)
+_WEIGHTS: Final = (3, 1, 3, 2, 3, 1, 1, 2, 2, 2)
+
+
 class Producer(Caller):
     """Adds entries; ``idempotent``: with IDMP, again and again until it is told the ID."""
 
@@ -175,12 +180,12 @@ class Producer(Caller):
             one.twin, other.twin = other, one
             self._writes = [one, other]
             return [("MULTI",), self._add(one), self._add(other), ("EXEC",)]
-        stream = rng.choices(("s0", "s1", "orders", "trimmed", "work", "fast", "temp"), (3, 1, 3, 2, 3, 1, 1))[0]
-        self._writes = [self._new(stream)]
+        streams, weights = (_STREAMS, _WEIGHTS) if self.world.topics else (_STREAMS[:7], _WEIGHTS[:7])
+        self._writes = [self._new(rng.choices(streams, weights)[0])]
         if self.idempotent:
             return [self._add(self._writes[0])]
         for _ in range(rng.choice((0, 0, 0, 1, 4))):
-            self._writes.append(self._new(stream))
+            self._writes.append(self._new(self._writes[0].stream))
         return [self._add(write) for write in self._writes]
 
     def _add(self, write: Write) -> Words:
@@ -231,7 +236,7 @@ class Reader(Caller):
         super().connected(connection)
 
     def next_requests(self) -> list[Words]:
-        self._key = self.rng.choice(KEYS)
+        self._key = self.rng.choice(self.world.history.keys)
         kind = self.rng.random()
         if kind < 0.5:
             return [("XREVRANGE", self._key, "+", "-", "COUNT", self.rng.choice((1, 5, 50)))]
@@ -250,7 +255,7 @@ class Reader(Caller):
         entries = sorted((parse_id(entry_id), fields[1]) for entry_id, fields in rows)
         self.world.history.read(self._key, entries, self.counts)
         newest = entries[-1][0] if entries else (0, 0)
-        is_whole = self.counts and reply is not None and not is_read and self._key not in ("temp", "trimmed")
+        is_whole = self.counts and reply is not None and not is_read and self._key not in {"temp", *TRIMMED}
         if is_whole and newest < promised:
             raise Broken(f"{self._key} on {self.target}: {self.name} saw {promised}, and now no more than {newest}")
         self._newest[self._key] = max(newest, self._newest.get(self._key, (0, 0)))
@@ -274,6 +279,7 @@ class Consumer(Caller):
         if self._held and rng.random() < 0.6:
             self._kind = "acknowledge"
             self._asked = rng.sample(self._held, rng.randint(1, len(self._held)))
+            self.world.history.let_go.update(self._asked)
             return [("XACK", "work", "g", *(f"{ms}-{seq}" for ms, seq in self._asked))]
         if rng.random() < 0.1:
             self._kind = "claim"

@@ -8,9 +8,9 @@ from typing import Final
 import attrs
 
 from tests.simulation.replicas.broken import Broken
+from tests.simulation.replicas.topics import AGED, LINGERING, SIZED
 from tests.simulation.replicas.value_spaces import Spaces
 
-STREAMS: Final = ("s0", "s1", "orders", "trimmed", "work", "fast", "temp")
 ORDERS_PARTITIONS: Final = 3
 #: Keys that entries are in; an entry of ``orders`` is in one of its partitions.
 KEYS: Final = (
@@ -18,6 +18,7 @@ KEYS: Final = (
     *(f"orders/{number}" for number in range(ORDERS_PARTITIONS)),
 )
 FREE: Final = frozenset({"fast", "temp"})  # nothing is promised of their entries
+TOPIC_KEYS: Final = (AGED, SIZED, LINGERING)
 Id = tuple[int, int]
 
 
@@ -47,9 +48,10 @@ class Write:
 
 
 class History:
-    """Owns all that clients did and saw."""
+    """Owns all that clients did and saw. ``keys``: where entries may be, ``topics`` among them or not."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, topics: bool = False) -> None:
+        self.keys = (*KEYS, *TOPIC_KEYS) if topics else KEYS
         self.writes: list[Write] = []
         self.by_value: dict[bytes, Write] = {}
         #: (key, ID) to the value read there, by a reply that counts.
@@ -57,6 +59,7 @@ class History:
         #: Entries of ``work``: who was given them as new, and since when they are acknowledged.
         self.delivered: dict[Id, str] = {}
         self.acknowledged: dict[Id, float] = {}
+        self.let_go: set[Id] = set()  # that somebody asked to acknowledge, answered or not
         self.replies = 0
         self.errors: dict[str, int] = {}
         self.spaces = Spaces()

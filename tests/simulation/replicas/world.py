@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from contextlib import ExitStack
 from typing import Any
+from unittest.mock import patch
 
-from respbroker.broker import follower_session
+from respbroker.broker import compactor, follower_session, housekeeping
 from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.checkers import Checker
 from tests.simulation.replicas.clients import SETUP_REQUESTS, Caller, Consumer, Producer, Reader
@@ -21,6 +23,10 @@ from tests.simulation.replicas.network import Network
 from tests.simulation.replicas.operator import HOST, Operator
 from tests.simulation.replicas.plan import Plan
 from tests.simulation.replicas.server import Server
+from tests.simulation.replicas.table_clients import TableReader, TableWriter
+from tests.simulation.replicas.tables import Table
+from tests.simulation.replicas.topics import LOOK_SECONDS
+from tests.simulation.replicas.topics import SETUP_REQUESTS as TOPIC_REQUESTS
 from tests.simulation.replicas.value_clients import ValueReader, ValueWriter
 
 PORTS = (7001, 7002, 7003)
@@ -31,9 +37,14 @@ SETTLING_SECONDS = 240.0
 class World:
     """One run. Everything is drawn from the seed."""
 
-    def __init__(self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False, values: bool = False) -> None:
-        """With ``values`` there are clients that keep strings, hashes and sorted sets, too."""
-        self.seed, self.verbose, self.values = seed, verbose, values
+    def __init__(
+        self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False, values: bool = False,
+        topics: bool = False,
+    ) -> None:  # fmt: skip
+        """With ``values`` there are clients that keep strings, hashes and sorted sets, too; with ``topics`` topics that
+        linger, are compacted, or give up what is old.
+        """
+        self.seed, self.verbose, self.values, self.topics = seed, verbose, values, topics
         self.rng = random.Random(seed)
         self.plan = Plan.draw(self.rng, loses_unsynced=loses_unsynced)
         if values:
@@ -41,7 +52,8 @@ class World:
         self.events = Events()
         self.network = Network(self.events, self.rng, self.plan.delay)
         self.ports = PORTS
-        self.history = History()
+        self.history, self.table = History(topics=topics), Table()
+        self._setup = SETUP_REQUESTS | (TOPIC_REQUESTS if topics else {})
         self.is_calm = self.is_over = self._is_set_up = False
         self.happened: Counter[str] = Counter()
         self.servers = {port: self._server(port) for port in PORTS}
@@ -70,16 +82,16 @@ class World:
     # -- the run ---------------------------------------------------------------------------------------------------
 
     def run(self) -> World:
-        window, chunk = follower_session.WINDOW, follower_session.CHUNK_BYTES
-        patched: Any = follower_session
-        patched.WINDOW, patched.CHUNK_BYTES = self.plan.window, self.plan.chunk
-        try:
+        changes = [(follower_session, "WINDOW", self.plan.window), (follower_session, "CHUNK_BYTES", self.plan.chunk)]
+        if self.topics:
+            changes += [(compactor, "LOOK_SECONDS", LOOK_SECONDS), (housekeeping, "ROUND_SECONDS", LOOK_SECONDS)]
+        with ExitStack() as patches:
+            for module, name, value in changes:
+                patches.enter_context(patch.object(module, name, value))
             self._begin()
             self._chaos()
             self._calm()
             self.checker.end()
-        finally:
-            patched.WINDOW, patched.CHUNK_BYTES = window, chunk
         return self
 
     def _begin(self) -> None:
@@ -88,7 +100,7 @@ class World:
             server.start()
         first = self.servers[PORTS[0]]
         self._wait("the servers do not come together", self.checker.are_level, 60.0)
-        for words in SETUP_REQUESTS.values():
+        for words in self._setup.values():
             self.checker.ask(first, *words)
         self._wait("the followers do not follow", self.checker.are_level, 60.0)
 
@@ -99,7 +111,7 @@ class World:
         if not self._is_set_up:
             nodes = [server.node for server in self.servers.values()]
             self._is_set_up = all(
-                node is not None and SETUP_REQUESTS.keys() <= node.keyspace.databases[0].keys.keys() for node in nodes
+                node is not None and self._setup.keys() <= node.keyspace.databases[0].keys.keys() for node in nodes
             )
         return self._is_set_up
 
@@ -116,6 +128,8 @@ class World:
         self.callers += [Consumer(self, f"c{n}") for n in range(3)]
         if self.values:
             self.callers += [ValueWriter(self, "v0"), ValueWriter(self, "v1"), ValueReader(self, "vr")]
+        if self.topics:
+            self.callers += [TableWriter(self, "t0"), TableWriter(self, "t1"), TableReader(self, "tr")]
         for caller in self.callers:
             caller.begin()
         self.operator.begin()
