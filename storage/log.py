@@ -103,8 +103,12 @@ class Log(LogReads, LogRaw, LogEpochs):
         clock_ms: int = 0,
         caches: Caches | None = None,
         create: bool = True,
+        ran_on: bool = False,
     ) -> Log:
         """Open the log in ``directory``, recovering it first; with ``create`` make it if there is none.
+
+        ``ran_on``: since it was written to at most the process died, not the machine. So no byte is missing in what it
+        had written, and a bad one is damage wherever it stands.
 
         ``caches`` are shared by the logs of a process. `Log.report` says what was found. ``clock_ms`` is not used
         yet: recovery decides nothing by time.
@@ -115,7 +119,7 @@ class Log(LogReads, LogRaw, LogEpochs):
         """
         config = config or LogConfig()
         caches = caches or default_caches()
-        recovery = Recovery(filesystem, directory, config, caches)
+        recovery = Recovery(filesystem, directory, config, caches, ran_on=ran_on)
         try:
             recovered = recovery.run()
         except FileNotFoundError:

@@ -60,8 +60,12 @@ class Recovered:
 class Recovery:
     """One opening of one directory."""
 
-    def __init__(self, filesystem: FileSystem, directory: str, config: LogConfig, caches: Caches) -> None:
+    def __init__(
+        self, filesystem: FileSystem, directory: str, config: LogConfig, caches: Caches, *, ran_on: bool = False
+    ) -> None:
+        """``ran_on``: the machine did since the log was written to, as in `Log.open`."""
         self.filesystem = filesystem
+        self._ran_on = ran_on
         self.directory = directory
         self.config = config
         self.caches = caches
@@ -263,7 +267,9 @@ class Recovery:
             raise CorruptLog("checkpoint is damaged or missing, and no batch says how far IDs have come", file=path)
         if segment.size != size:
             file = segment.open_file(self.caches)
-            if stop < size and is_damage(file, stop, size, self._next_offset, self._next_ordinal, followed=followed):
+            if stop < size and is_damage(
+                file, stop, size, self._next_offset, self._next_ordinal, followed=followed, ran_on=self._ran_on
+            ):
                 raise CorruptLog("batch is damaged", file=segment.path, offset=self._next_offset, position=stop)
             self._cut(segment, segment.size, bases)
         elif followed and self._read_summary(segment) != segment.summary():

@@ -7,23 +7,26 @@ middle: they read as zeros. A flipped bit leaves neither. So:
 1. nothing valid follows: torn;
 2. something valid follows, and a sector of zeros (or the end of the file) stands where the bad batch should be: torn;
 3. something valid follows, and nothing is missing: damage.
+
+Where the machine ran on, for only a process died, nothing is missing but the end of its last write. Then nothing need
+follow: a batch of which all bytes are there is damaged.
 """
 
 from __future__ import annotations
 
 from crc32c import crc32c
 
-from storage.batch import CRC_START, Header, is_intact, parse_header
+from storage.batch import CRC_START, HEADER_SIZE, REACH, Header, is_intact, parse_header
 from storage.filesystem import File
 
 SECTOR = 512  # what a disk writes whole or not at all
 _MAGIC = b"SBL\x01"
 
 
-def is_damage(file: File, position: int, size: int, offset: int, ordinal: int, *, followed: bool) -> bool:
+def is_damage(file: File, position: int, size: int, offset: int, ordinal: int, *, followed: bool, ran_on: bool) -> bool:
     """Judge the bad batch at ``position`` of a file of ``size`` bytes; ``offset`` and ``ordinal`` should begin there.
 
-    ``followed`` says that the log goes on in a next segment.
+    ``followed`` says that the log goes on in a next segment, ``ran_on`` that the machine did since it was written.
     """
     raw = file.pread(size - position, position)
     header = parse_header(raw)
@@ -33,10 +36,10 @@ def is_damage(file: File, position: int, size: int, offset: int, ordinal: int, *
         return True
     follower = _follower(raw, header, offset, ordinal)
     if follower is None:
-        if not followed:
+        if not (followed or (ran_on and len(raw) >= HEADER_SIZE + REACH.size)):
             return False
         follower = len(raw)
-    if follower == len(raw) and (header is None or header.size > len(raw)):
+    if follower == len(raw) and (header.size > len(raw) if header else not ran_on):
         return False  # the file ends early
     return not _has_hole(raw, position, follower)
 

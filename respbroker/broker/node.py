@@ -103,7 +103,10 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
         in_background = settings.appendfsync != "always"  # its replies may speak only of what is on the disk
         store = ReplicationStore(filesystem, directory)
         following = not store.begins_leading(settings.replicaof, settings.min_insync_replicas)
-        self.keyspace = Keyspace(filesystem, directory, settings, now.ms, settle=not in_background, following=following)
+        self.keyspace = Keyspace(
+            filesystem, directory, settings, now.ms, settle=not in_background, following=following,
+            ran_on=store.machine_ran_on(str(self.process_facts().get("boot_id", ""))),
+        )  # fmt: skip
         self.keyspace.on_expired = self._expired
         self.durability = Durability(self)
         self.keyspace.on_unsynced = self.durability.mark_written

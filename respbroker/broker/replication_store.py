@@ -42,6 +42,12 @@ class ReplicationStore:
             return not replicaof
         return self.state.leader is None and not self.begins_unconfirmed(minimum)
 
+    def machine_ran_on(self, boot_id: str) -> bool:
+        """Whether the machine, whose present start has this name, runs since the directory was last in use; or the
+        server stopped in order. Not known of a server that never took part in replication.
+        """
+        return self.state is not None and bool(boot_id) and self.state.boot in ("", boot_id)
+
     def save(self, state: ReplicationState) -> None:
         """Remember ``state``; it is on the disk when this returns.
 

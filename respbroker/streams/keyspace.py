@@ -80,13 +80,17 @@ class Keyspace(KeyspaceTopics, KeyspaceValues, CatalogChanges, Flushing, Roles, 
         *,
         settle: bool = True,
         following: bool = False,
+        ran_on: bool = False,
     ) -> None:
-        """With ``settle`` everything that was found is synced when this returns; else see `settled`."""
+        """With ``settle`` everything that was found is synced when this returns; else see `settled`. ``ran_on``: the
+        machine did since the directory was last in use, as in `Log.open`.
+        """
         self.filesystem = filesystem
         self.directory = directory
         self.whole = filesystem.whole(directory)
         self.settings = settings
         self.log_config = log_config_of(settings)
+        self._ran_on = ran_on
         self.now_ms = now_ms
         #: Bounds what all logs together keep open and in memory.
         self.caches = Caches()
@@ -245,7 +249,9 @@ class Keyspace(KeyspaceTopics, KeyspaceValues, CatalogChanges, Flushing, Roles, 
 
     def _open_log_in(self, path: str, create: bool, config: LogConfig | None = None) -> Log:
         limits = config or self.log_config
-        log = Log.open(self.filesystem, path, limits, clock_ms=self.now_ms, caches=self.caches, create=create)
+        log = Log.open(
+            self.filesystem, path, limits, clock_ms=self.now_ms, caches=self.caches, create=create, ran_on=self._ran_on
+        )
         if self.settled:
             log.found_durable()
         return log

@@ -160,3 +160,29 @@ def test_a_leader_that_waits_for_its_confirmation_lets_nothing_go_that_is_too_ol
     for _ in range(11):
         cluster.advance(1100)
     assert int(cluster.ask(followers[0], followers[0].client(), "XLEN", "t")[1:]) < 20
+
+
+@pytest.mark.parametrize("boots", [1, 2])
+def test_a_follower_whose_last_append_is_damaged_follows_only_if_it_may_have_been_torn(
+    cluster: Cluster, three: list[Member], boots: int
+) -> None:
+    leader, follower, _ = three
+    for number in (1, 2):
+        cluster.ask(leader, leader.client(), "XADD", "s", f"{number}-1", "f", "v")
+    assert follower.node is not None
+    stream = follower.node.keyspace.lookup(0, b"s", follower.node.now_ms)
+    assert stream is not None
+    path = Path(stream.log.segments.active.path)
+    cluster.kill(follower)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    follower.boots = boots
+    follower.reports.clear()
+    cluster.start(follower)
+    cluster.advance(1100)
+    cluster.ask(leader, leader.client(), "XADD", "s", "3-1", "f", "v")
+    entries = cluster.ask(follower, follower.client(), "XRANGE", "s", "-", "+")
+    if boots == 1:
+        assert any("batch is damaged" in sentence and str(path) in sentence for sentence in follower.reports)
+        assert not follower.node.replication.is_settled
+    else:
+        assert entries.count(b"-1") == 3

@@ -16,8 +16,9 @@ CONFIG = LogConfig(
 DIRECTORY = "/data/log"
 
 
-def open_log(filesystem: MemoryFileSystem) -> Log:
-    return Log.open(filesystem, DIRECTORY, CONFIG, caches=Caches(open_files_max=3, block_bytes_max=4000))
+def open_log(filesystem: MemoryFileSystem, *, ran_on: bool = False) -> Log:
+    caches = Caches(open_files_max=3, block_bytes_max=4000)
+    return Log.open(filesystem, DIRECTORY, CONFIG, caches=caches, ran_on=ran_on)
 
 
 class Workload:
@@ -118,7 +119,7 @@ class Workload:
         """Open what is left: everything promised is there, nothing is half there, and the log goes on."""
         if "/data" not in filesystem.names:
             filesystem.mkdir("/data")
-        log = open_log(filesystem)
+        log = open_log(filesystem, ran_on=all_written)
         assert log.end_offset >= self.promised
         assert log.end_offset in self.borders
         if all_written and self.log:

@@ -14,8 +14,8 @@ CONFIG = LogConfig(segment_bytes=400, index_interval_bytes=150)
 FIRST = "/log/00000000000000000000.log"
 
 
-def open_log(filesystem: MemoryFileSystem, *, create: bool = False) -> Log:
-    return Log.open(filesystem, "/log", CONFIG, create=create)
+def open_log(filesystem: MemoryFileSystem, *, create: bool = False, ran_on: bool = False) -> Log:
+    return Log.open(filesystem, "/log", CONFIG, create=create, ran_on=ran_on)
 
 
 def sync(log: Log) -> None:
@@ -87,6 +87,31 @@ def test_a_flipped_bit_behind_the_recovery_point_is_damage_if_a_batch_follows_an
             assert log.end_offset == 6
             assert log.report.cut == (FIRST, 6, last)
             assert log.report.dropped_bytes == len(filesystem.content(FIRST)) - last
+
+
+def test_where_the_machine_ran_on_a_flipped_bit_is_damage_in_the_last_append_as_well() -> None:
+    filesystem = small_log(synced=False)
+    last_batch = bytes(filesystem.content(FIRST)).rindex(b"SBL\x01")
+    for bit in bits_of(filesystem, FIRST):
+        broken = filesystem.killed()
+        broken.flip(FIRST, bit)
+        with pytest.raises(CorruptLog) as caught:
+            open_log(broken, ran_on=True)
+        assert caught.value.file == FIRST
+        if bit // 8 >= last_batch:
+            assert caught.value.position == last_batch
+
+
+def test_where_the_machine_ran_on_a_write_cut_short_anywhere_is_a_torn_tail() -> None:
+    filesystem = small_log(synced=False)
+    expected = everything(open_log(filesystem.killed()))
+    whole = len(filesystem.content(FIRST))
+    before = len(small_log(3, synced=False).content(FIRST))
+    for size in range(before + 1, whole):
+        torn = filesystem.killed()
+        del torn.content(FIRST)[size:]
+        assert open_log(torn, ran_on=True).report.dropped_bytes == size - before
+    assert everything(open_log(filesystem.killed(), ran_on=True)) == expected
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "00000000000000000008.snapshot"])
