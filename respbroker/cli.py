@@ -19,6 +19,12 @@ from respbroker.tools.topics import topics
 
 NOTHING = '""'
 
+IF_DAMAGED = """\
+Nothing was changed. If another server has a copy of the data: let that one lead (REPLICAOF NO ONE there, unless it
+does), move this directory aside, and start this server on an empty one with --replicaof HOST PORT.
+If none has: copy the directory first. `python -m storage.inspect --verify DIR` lists all that is damaged in it, and
+those files have to come back from a backup. docs/operations.md has more, under "In the night"."""
+
 
 class Refused(click.ClickException):
     """The server could not start; the message says why and what to do."""
@@ -57,11 +63,13 @@ def serve(words: tuple[str, ...]) -> None:
 def start(settings: Settings, config_file: str) -> None:
     """Run the server, telling in one sentence why it cannot if it cannot."""
     from respbroker.server import logs, main  # so that `--help` need not load all of it
-    from storage import StorageError
+    from storage import CorruptLog, MissingLog, StorageError
 
     try:
         logs.configure(settings)
         main.run(settings, config_file)
+    except (CorruptLog, MissingLog) as damage:
+        raise Refused(f"{sentence(damage)}\n{IF_DAMAGED}") from None
     except (OSError, StorageError) as refusal:
         raise Refused(sentence(refusal)) from None
 

@@ -167,7 +167,7 @@ class Durability:
             return
         self.refusal = ""
         node.keyspace.frozen = node.replication.refusal is not None
-        node.housekeeping.report("warning", "the disk has room again: writes are taken")
+        node.housekeeping.notices.happened("the disk has room again: writes are taken")
         node.settings_changed()
 
     def refuse_writes(self, error: Exception) -> None:
@@ -187,7 +187,7 @@ class Durability:
 
     def refusal_of(self, error: StorageError) -> ReplyError:
         """What a client is told whose command met a damaged file or a disk that refuses."""
-        self._node.housekeeping.report("error", str(error))
+        self._node.housekeeping.report("error", self._node.keyspace.told(error))
         return MisConf(str(error))
 
     def mark_written(self, log: Log) -> None:

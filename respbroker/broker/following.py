@@ -227,7 +227,7 @@ class Following(Frames):
             self._node.durability.fail(problem)
             self.give_up(f"this server's disk failed: {problem}")
         except StorageError as problem:
-            self.give_up(f"cannot append what it sent: {problem}")
+            self.give_up(f"cannot append what it sent: {self._node.keyspace.told(problem)}")
 
     def _refused(self, refusal: ErrorReply) -> None:
         if refusal.code == "NOTLEADER":

@@ -54,8 +54,7 @@ class Housekeeping:
                 node.keyspace.expire(db, key)
         if node.group_sessions.watches_some and changes:
             node.settle_groups()
-        for sentence in self.notices.due(node.now):
-            self.report("warning", sentence)
+        self.reports += self.notices.due(node.now)
         self._settle_values()
         self._save_if_due()
         maxmemory = node.settings.maxmemory
@@ -91,8 +90,9 @@ class Housekeeping:
             durability.checkpoint()
 
     def report(self, level: str, sentence: str) -> None:
-        """Tell the operator."""
-        self.reports.append((level, sentence))
+        """Tell the operator; an error that goes on, once a minute."""
+        if level != "error" or self.notices.is_new(level, sentence, self._node.now):
+            self.reports.append((level, sentence))
 
     @property
     def has_wishes(self) -> bool:

@@ -108,7 +108,8 @@ class Leading:
                     if session.listed:
                         self.speak(session)
             except StorageError as error:
-                node.housekeeping.notices.happened(f"cannot send {session.address} what it lacks: {error}")
+                told = node.keyspace.told(error)
+                node.housekeeping.notices.happened(f"cannot send {session.address} what it lacks: {told}")
                 node.close(session.client, at_once=True)
 
     def _ship_to(self, session: FollowerSession, tick: list[Written], flags: int, *, awaited: bool) -> None:

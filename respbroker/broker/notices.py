@@ -18,6 +18,7 @@ class _Kind:
     count: int = 0
     detail: str = ""
     next_at: float = 0.0
+    level: str = "warning"
 
 
 def _sentence(kind: _Kind, words: str) -> str:
@@ -47,8 +48,17 @@ class Notices:
         kind.count += count
         kind.detail = detail
 
-    def due(self, now: float) -> list[str]:
-        """The sentences to be told now; ``now`` in monotonic seconds."""
+    def is_new(self, level: str, sentence: str, now: float) -> bool:
+        """Whether it is to be told at once; else it is counted, and told with how often it happened."""
+        kind = self._kinds.get(_ONCE + sentence)
+        if kind is not None:
+            kind.count += 1
+        elif len(self._kinds) < KINDS_MAX:
+            self._kinds[_ONCE + sentence] = _Kind(next_at=now + SECONDS, level=level)
+        return kind is None
+
+    def due(self, now: float) -> list[tuple[str, str]]:
+        """What is to be told now, with its level; ``now`` in monotonic seconds."""
         sentences = []
         for words, kind in list(self._kinds.items()):
             if kind.next_at > now:
@@ -56,6 +66,6 @@ class Notices:
             if not kind.count:
                 del self._kinds[words]
                 continue
-            sentences.append(_sentence(kind, words))
+            sentences.append((kind.level, _sentence(kind, words)))
             kind.count, kind.next_at = 0, now + SECONDS
         return sentences

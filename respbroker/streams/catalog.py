@@ -16,7 +16,7 @@ from sortedcontainers import SortedList
 
 from respbroker.model.topic_settings import DEFAULTS, TopicSettings
 from respbroker.streams.journal import CATALOG, Part
-from storage import CorruptLog, Log
+from storage import Log, StorageError
 
 if TYPE_CHECKING:
     from respbroker.streams.key_order import KeyOrder
@@ -293,7 +293,7 @@ class Catalog:
         assert 1 <= version <= _SNAPSHOT_VERSION, f"catalog snapshot version {version}"
         for index, rows in enumerate(databases):
             if rows and index >= self.visible_count:
-                raise CorruptLog(
+                raise StorageError(
                     f"database {index} has keys, but the setting databases is {self.visible_count}",
                     file=self.log.directory,
                 )

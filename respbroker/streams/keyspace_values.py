@@ -19,7 +19,7 @@ from respbroker.streams.catalog import DROPPED, INTERNAL, MOVED, Catalog, Databa
 from respbroker.values.database import ValueDatabase
 from respbroker.values.places import ValuePlaces
 from respbroker.values.records import NAME_FIELD, parse_entry
-from storage import CorruptLog, LogConfig
+from storage import CorruptLog, LogConfig, StorageError
 
 if TYPE_CHECKING:
     from respbroker.streams.stream import Stream
@@ -211,7 +211,7 @@ class KeyspaceValues:
         for name in entries:
             if name != _SWAPPING and int(name) >= self.catalog.visible_count:
                 problem = f"database {int(name)} has keys, but the setting databases is {self.catalog.visible_count}"
-                raise CorruptLog(problem, file=self.directory)
+                raise StorageError(problem, file=self.directory)
         for db, before in enumerate(self.values[:INTERNAL]):
             name = b"%d" % db
             number = entries[name].number if name in entries else 0
@@ -223,7 +223,11 @@ class KeyspaceValues:
             if number in known and number:
                 values = known[number]
             elif number:
-                self._read(values, self.open_leaf(INTERNAL, name, entries[name], 0))
+                try:
+                    self._read(values, self.open_leaf(INTERNAL, name, entries[name], 0))
+                except CorruptLog as error:
+                    error.problem = f"the values of database {db} cannot be read: {error.problem}"
+                    raise
             self.values[db] = values
             if self.on_key_changed is not None:
                 for key in {**before.keys, **values.keys}:

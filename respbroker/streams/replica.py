@@ -7,8 +7,9 @@ them. A log that belongs to no key of the catalog (yet) is kept without a stream
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -16,11 +17,14 @@ from respbroker.streams.catalog import INTERNAL, Catalog, Database, KeyEntry
 from respbroker.streams.directories import never_synced
 from respbroker.streams.journal import CATALOG, BatchesPart, Journal, LogPart, Part
 from respbroker.streams.places import Places, databases_of, names_concerned
-from storage import DiskFailed, FileSystem, Log, StorageError, end_of_batches
+from storage import CorruptLog, DiskFailed, FileSystem, Log, MissingLog, StorageError, end_of_batches
 
 if TYPE_CHECKING:
     from respbroker.model.settings import Settings
     from respbroker.streams.stream import Stream
+
+
+_STREAM: Final = re.compile(r"/streams/(\d+)(?:/|$)")  # in the path of a file or directory
 
 
 @attrs.frozen
@@ -69,6 +73,15 @@ class Replica:
             return None
         db, key, entry, index = place
         return db, b"%b/%d" % (key, index) if entry.parts else key
+
+    def told(self, error: StorageError) -> str:
+        """An error as an operator is told it: with the key that it concerns, where that is known."""
+        found = _STREAM.search(error.file or "")
+        key = self.key_of(int(found[1])) if found else None
+        if key is None:
+            return str(error)
+        advice = "; docs/operations.md says what to do" if isinstance(error, CorruptLog | MissingLog) else ""
+        return f"{self.catalog.title(*key)}: {error}{advice}"
 
     def numbers(self) -> list[int]:
         """All logs that there are: the catalog, and every stream's that was not dropped."""

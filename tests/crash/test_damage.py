@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from respbroker.broker.node import Node
-from storage import StorageError
+from storage import CorruptLog, StorageError
 from tests.crash.driver import DIRECTORY, Driver, open_node
 from tests.crash.state import state_of
 from tests.support.memory_filesystem import MemoryFileSystem
@@ -76,6 +76,36 @@ def test_other_streams_are_served_when_one_is_damaged(stopped: MemoryFileSystem)
     assert path.encode() in refusal
     assert b"at byte " in refusal
     assert ask(node, "XADD b * f v").startswith(b"$")
+
+
+def test_damage_is_told_once_with_the_key_that_it_concerns_however_often_it_is_met(stopped: MemoryFileSystem) -> None:
+    disk = stopped.killed()
+    disk.flip(min(path for path in disk.names if "streams/0000000001/" in path and path.endswith(".log")), 8 * 300)
+    clock = TestClock()
+    node = open_node(disk, clock)
+    client, told = node.connect(clock.now()), []
+    for _ in range(900):  # it is read for a minute and a half
+        clock.advance(100)
+        node.tick([(client, [b"XRANGE a - +".split()])], clock.now())
+        told += [sentence for level, sentence in node.housekeeping.take_reports() if level == "error"]
+    first, again = told
+    assert first.startswith("stream b'a' in database 0: batch is damaged (at offset")
+    assert first.endswith("; docs/operations.md says what to do")
+    assert again.startswith(f"{first} (60")
+
+
+def test_damaged_values_keep_a_node_from_starting_and_are_named(stopped: MemoryFileSystem) -> None:
+    disk = MemoryFileSystem()
+    disk.mkdir(DIRECTORY)
+    driver = Driver(disk, "always", 1)
+    for number in range(60):
+        driver.tick([(0, [f"SET k{number} {'v' * 60}".encode().split()])])
+    driver.settle()
+    driver.node.stop()
+    disk = disk.killed()
+    disk.flip(min(path for path in disk.names if "streams/0000000001/" in path and path.endswith(".log")), 8 * 300)
+    with pytest.raises(CorruptLog, match=r"^the values of database 0 cannot be read: batch is damaged \(at offset"):
+        open_node(disk, TestClock())
 
 
 def test_a_missing_directory_of_a_stream_is_an_error_and_names_it(stopped: MemoryFileSystem) -> None:

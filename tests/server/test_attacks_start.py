@@ -38,6 +38,18 @@ def test_a_second_server_on_the_port_or_the_directory(server: Server, tmp_path: 
     assert server.call("PING") == b"+PONG\r\n"
 
 
+def test_damage_that_nothing_can_be_served_with_is_told_with_what_to_do(tmp_path: Path):
+    (tmp_path / "replication").write_text("nonsense")
+    command = [sys.executable, "-m", "respbroker", "serve", "--port", "0", "--dir", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    first, *advice = ended.stderr.splitlines()
+    assert first.startswith("Error: the file cannot be read: ")
+    assert first.endswith(f"(in {tmp_path / 'replication'})")
+    told = " ".join(advice)
+    assert all(words in told for words in ("Nothing was changed", "REPLICAOF NO ONE", "--replicaof", "storage.inspect"))
+
+
 def test_a_directory_or_a_log_that_cannot_be_had(tmp_path: Path):
     file = tmp_path / "file"
     file.touch()

@@ -210,7 +210,7 @@ def test_values_of_a_database_that_is_not_there_any_more_are_an_error() -> None:
     keyspace.set_text(1, b"a", b"x", 0)
     keyspace.flush(START_MS)
     keyspace.close()
-    with pytest.raises(CorruptLog, match="database 1 has keys, but the setting databases is 1"):
+    with pytest.raises(StorageError, match="database 1 has keys, but the setting databases is 1"):
         opened(filesystem, databases=1)
 
 
