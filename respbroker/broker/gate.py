@@ -29,7 +29,8 @@ Batch = Sequence[tuple[Client, list[list[bytes]]]]
 
 _REFUSAL: Final = replies.error(NoReplicas())
 
-#: Writes that tell what is in a stream, or what a value is, so they count as reads as well; SET with options, too.
+#: Writes that tell what is in a stream, or what a value is, so they count as reads as well; SET and ZADD with options,
+#: too. How many something was is told at once: it goes with the write, as docs/replication.md says.
 _READING_WRITES: Final = frozenset(
     {
         *("xreadgroup", "xclaim", "xautoclaim"),
@@ -40,6 +41,7 @@ _READING_WRITES: Final = frozenset(
 #: What speaks of no key though it has none among its words is answered at once, but for these.
 _WHOLE: Final = frozenset({"exec", "keys", "scan", "dbsize", "randomkey", "xtopic|list"})
 _PLAIN_SET: Final = 3  # words
+_ZADD_OPTIONS: Final = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
 _UNKNOWN: Final = 1 << 63  # a position that will be known when the follower is level
 #: Ticks whose replies to one client are held, and bytes of one, before nothing more is read from it.
 HELD_MAX: Final = 256
@@ -47,9 +49,18 @@ HELD_BYTES_MAX: Final = 1 << 20
 
 
 def _stands_first(command: Command) -> bool:
-    """Whether the word behind the name tells all that a request speaks of."""
+    """Whether the word behind the name, and whether it is a plain SET, tell all that a request speaks of."""
     keys = command.spec.keys
-    return keys is not None and keys.find is None and keys.first == keys.last == 1
+    return keys is not None and keys.find is None and keys.first == keys.last == 1 and command.name != "zadd"
+
+
+def _tells_what_is_there(command: Command, words: list[bytes]) -> bool:
+    """Whether the reply to a write speaks of more than what it did itself."""
+    if command.name == "set":
+        return len(words) > _PLAIN_SET
+    if command.name == "zadd":
+        return any(word.upper() in _ZADD_OPTIONS for word in words[2:3])
+    return command.name in _READING_WRITES
 
 
 class Gate:
@@ -59,7 +70,8 @@ class Gate:
         self._node = node
         self._held: dict[Client, deque[tuple[int, list[Output]]]] = {}
         self._released = -1  # the high watermark at which replies were let go last
-        self._needs: dict[tuple[int, bytes, bytes], int] = {}  # of this tick, by database, command and key
+        #: Of this tick, by database, command, key, and whether there are more words than in a plain SET.
+        self._needs: dict[tuple[int, bytes, bytes, bool], int] = {}
 
     @property
     def holds_some(self) -> bool:
@@ -98,18 +110,18 @@ class Gate:
     def _hold_back(self, batch: Batch, high_watermark: int) -> None:
         """Hold back the replies to these requests that may not leave yet."""
         held, needs = self._held, self._needs
-        head, db, known = [b""], -1, 0  # of the request before: neighbours often ask alike
+        head, more, db, known = [b""], False, -1, 0  # of the request before: neighbours often ask alike
         for client, requests in batch:
             if not client.out or client.replica:
                 continue
             if len(requests) == 1:
-                begins = requests[0][:2]
-                if begins == head and client.db == db:
+                begins, is_more = requests[0][:2], len(requests[0]) > _PLAIN_SET
+                if begins == head and is_more is more and client.db == db:
                     need = known
                 else:
                     need = self._need(client, requests, high_watermark)
-                    if (client.db, *begins) in needs:
-                        head, db, known = begins, client.db, need
+                    if (client.db, *begins, is_more) in needs:
+                        head, more, db, known = begins, is_more, client.db, need
             else:
                 need = self._need(client, requests, high_watermark)
             if (need > high_watermark or client in held) and not _only_refused(client.out):
@@ -194,7 +206,7 @@ class Gate:
         need = at = 0
         while at < len(requests):
             words = requests[at]
-            head = (db, words[0], words[1] if len(words) > 1 else b"")
+            head = (db, words[0], words[1] if len(words) > 1 else b"", len(words) > _PLAIN_SET)
             known = needs.get(head)
             if known is None:
                 command = self._node.commands.by_raw_name.get(words[0]) or self._node.commands.find(words[0])
@@ -220,8 +232,7 @@ class Gate:
             if command.is_write and replication.wants_all(None):  # FLUSHALL, FLUSHDB, SWAPDB
                 return replication.position
             return self._everything if command.name in _WHOLE else 0
-        reads = command.name in _READING_WRITES or (command.name == "set" and len(words) > _PLAIN_SET)
-        only_writes = command.is_write and not reads
+        only_writes = command.is_write and not _tells_what_is_there(command, words)
         need = 0
         for key in keys.of(words):
             entry = self.entry_of(client.db, key)

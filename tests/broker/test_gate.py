@@ -199,3 +199,35 @@ def test_nothing_waits_for_a_follower_that_is_stopped(cluster: Cluster, leader: 
     follower.paused = True
     assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v") == b"$3\r\n1-1\r\n"
     assert b"in_sync_replicas:1" in cluster.ask(leader, leader.client(), "INFO", "replication")
+
+
+@pytest.mark.parametrize(
+    ("write", "asks"),
+    [
+        ("SET k v", "SET k w NX"),
+        ("SET k v", "SET k w GET"),
+        ("SET k v", "SETNX k w"),
+        ("ZADD k 1 m", "ZADD k INCR 1 m"),
+        ("HSET k f 1", "HINCRBY k f 1"),
+    ],
+)
+def test_a_write_that_tells_what_is_there_waits_as_a_read_does_and_holds_up_no_other(
+    cluster: Cluster, write: str, asks: str
+) -> None:
+    leader = cluster.add(7001)
+    follower_of(cluster, leader).paused = True
+    writers, asking = [leader.client(), leader.client()], leader.client()
+    for client, line in zip((writers[0], asking, writers[1]), (write, asks, write), strict=True):
+        leader.arrived.append((client, [line.encode().split()]))
+    cluster.tick(leader)
+    assert all(cluster.take(writer) for writer in writers)
+    assert cluster.take(asking) == b""
+    assert tick(cluster, leader, leader.client(), write, asks) == b""
+    assert tick(cluster, leader, leader.client(), "ZADD k", "SET", write) != b""
+
+
+@pytest.mark.parametrize("line", ["HSET k f w", "HDEL k f", "DEL k", "PEXPIRE k 1000", "HSET k f w g x"])
+def test_a_number_that_goes_with_a_write_is_told_at_once(cluster: Cluster, line: str) -> None:
+    leader = cluster.add(7001)
+    follower_of(cluster, leader).paused = True
+    assert tick(cluster, leader, leader.client(), "HSET k f v", line).startswith(b":1\r\n:")
