@@ -7,11 +7,11 @@ way: one dictionary look-up, the arity, the handler. Everything else takes the l
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.outputs import extend, weight
 from respbroker.broker.timing import Timing
+from respbroker.broker.together import Together
 from respbroker.commands.lingering import Lingers
 from respbroker.commands.monitor import feed_monitors, refuse_to_monitor
 from respbroker.commands.pubsub import refuse_while_subscribed
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _NEVER_QUEUED: Final = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 #: Bytes of replies that one client's requests make in one turn; those behind them wait until it has taken these.
 REPLIES_MAX: Final = 32 << 20
-_TOGETHER_MAX: Final = 2048  # requests that are looked at to be run at once; more gain nothing
 _LARGE: Final = 4 << 10  # smaller ones are not worth counting: the requests of one turn are at most 256 KB
 #: Lines of HTTP: somebody's browser is made to speak to us, and must not get to the lines behind them.
 _OTHER_PROTOCOLS: Final = frozenset({b"post", b"host:"})
@@ -38,7 +37,7 @@ _OTHER_PROTOCOLS: Final = frozenset({b"post", b"host:"})
 _MAY_WRITE: Final = frozenset({"publish", "spublish", "eval", "evalsha"})
 
 
-class Dispatcher:
+class Dispatcher(Together):
     """Runs requests of the node; all state is the node's.
 
     ``disturbed`` is true while any condition of the whole node asks for the long way: MONITOR, CLIENT PAUSE, a disk
@@ -46,6 +45,7 @@ class Dispatcher:
     """
 
     def __init__(self, node: Node, commands: CommandTable, clock: Callable[[], float]) -> None:
+        super().__init__()
         self._node = node
         self._by_raw_name = commands.by_raw_name
         self._commands = commands
@@ -57,6 +57,7 @@ class Dispatcher:
         """Run what arrived in a tick, client by client; what several ask alike is run at once."""
         node, at, count = self._node, 0, len(batch)
         apart = 0  # those before it cannot be served together
+        self.runs.clear()
         while at < count:
             client, requests = batch[at]
             at += 1
@@ -76,74 +77,6 @@ class Dispatcher:
                     self.run(client, requests)
             elif len(requests) != 1 or not self._run_single(client, requests[0]):
                 self.run(client, requests)
-
-    def _run_together(self, batch: Sequence[tuple[Client, list[list[bytes]]]], at: int) -> tuple[int, int]:
-        """Run the requests of neighbouring plain clients as if one had sent them all; of how many clients, and how many
-        ask alike.
-
-        That is done where their commands have a handler for runs (see `RunHandler`), which look at nothing of a
-        client but its database and its protocol.
-        """
-        client, requests = batch[at]
-        head, db, protocol = requests[0][:2], client.db, client.protocol
-        command = self._by_raw_name.get(head[0])
-        if command is None or command.run is None or self.disturbed:
-            return 0, 0
-        if not command.words_min <= len(requests[0]) <= command.words_max:
-            return 0, 0
-        alike: list[list[bytes]] = []
-        members: list[tuple[Client, list[list[bytes]]]] = []
-        for member in islice(batch, at, None):
-            client, requests = member
-            if requests[0][:2] != head or (len(requests) > 1 and requests[-1][:2] != head):
-                break
-            if not client.plain or client.backlog or client.db != db or client.protocol != protocol:
-                break
-            if len(alike) > _TOGETHER_MAX:
-                break
-            alike += requests
-            members.append(member)
-        if len(members) < 2:
-            return 0, 0
-        node, clock = self._node, self.timing.clock
-        node.client = members[0][0]
-        out: list[Reply] = []
-        began = clock()
-        try:
-            served = command.run(node, alike, 0, out)
-        except Lingers as wish:
-            self._node.lingering.begin_all(members, wish)
-            return len(members), len(members)
-        except (ReplyError, StorageError):  # each will be told by itself
-            return 0, len(members)
-        if served:
-            self.timing.account(members[0][0], command, alike[served - 1], served, clock() - began)
-            if node.unfinished:
-                node.finish_command()
-        return self._hand_out(command, members, out), len(members)
-
-    def _hand_out(
-        self, command: Command, members: Sequence[tuple[Client, list[list[bytes]]]], replies: list[Reply]
-    ) -> int:
-        """Give each client its replies; one that was not served to its end goes on by itself. How many were served."""
-        now, name, at = self._node.now, command.name, 0
-        for done, (client, requests) in enumerate(members):
-            end = at + len(requests)
-            if end > len(replies):
-                if at == len(replies):
-                    return done
-                self._add(command, client.out, replies[at:])
-                client.requests_count += len(replies) - at
-                self.run(client, requests[len(replies) - at :])
-                return done + 1
-            if end - at == 1 and (reply := replies[at]).__class__ is bytes:  # nearly always
-                client.out.append(reply)
-            else:
-                self._add(command, client.out, replies[at:end])
-            client.requests_count += end - at
-            client.last_active, client.last_command = now, name
-            at = end
-        return len(members)
 
     def run(self, client: Client, requests: list[list[bytes]]) -> None:
         """Run one client's requests in order, until it must wait; replies go to ``client.out``."""
@@ -239,7 +172,11 @@ class Dispatcher:
     def _run_single(self, client: Client, words: list[bytes]) -> bool:
         """The short way for a client that sent one request, as most do who do not pipeline; whether it was taken."""
         command = self._by_raw_name.get(words[0])
-        if command is None or not client.plain or self.disturbed or command.subcommands:
+        if command is not None and command.subcommands:
+            command = command.subcommands.get(words[1].lower()) if len(words) > 1 else None
+            if command is None or not command.is_fast:
+                return False
+        if command is None or not client.plain or self.disturbed:
             return False
         if not command.words_min <= len(words) <= command.words_max:
             return False

@@ -8,12 +8,11 @@ to an earlier one. Nothing is held where there are no replicas.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from respbroker.broker.members import waits_for_replicas
-from respbroker.broker.outputs import weight
+from respbroker.broker.acks import waits_for_replicas
+from respbroker.broker.held_replies import HeldReplies
 from respbroker.commands.table import Command
 from respbroker.errors import NoReplicas
 from respbroker.resp import replies
@@ -23,6 +22,7 @@ from respbroker.streams.journal import CATALOG
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
+    from respbroker.broker.together import Run
     from respbroker.streams.catalog import KeyEntry
 
 Batch = Sequence[tuple[Client, list[list[bytes]]]]
@@ -42,10 +42,8 @@ _READING_WRITES: Final = frozenset(
 _WHOLE: Final = frozenset({"exec", "keys", "scan", "dbsize", "randomkey", "xtopic|list"})
 _PLAIN_SET: Final = 3  # words
 _ZADD_OPTIONS: Final = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
+_MAY_READ: Final = _READING_WRITES | {"set", "zadd"}
 _UNKNOWN: Final = 1 << 63  # a position that will be known when the follower is level
-#: Ticks whose replies to one client are held, and bytes of one, before nothing more is read from it.
-HELD_MAX: Final = 256
-HELD_BYTES_MAX: Final = 1 << 20
 
 
 def _stands_first(command: Command) -> bool:
@@ -68,7 +66,7 @@ class Gate:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._held: dict[Client, deque[tuple[int, list[Output]]]] = {}
+        self._held = HeldReplies()
         self._released = -1  # the high watermark at which replies were let go last
         #: Of this tick, by database, command, key, and whether there are more words than in a plain SET.
         self._needs: dict[tuple[int, bytes, bytes, bool], int] = {}
@@ -84,28 +82,51 @@ class Gate:
         """
         return client not in self._held or (bool(client.out) and not client.closing)
 
-    def pass_on(self, batch: Batch, served: Sequence[Client], others: Batch) -> None:
+    def pass_on(self, batch: Batch, runs: Sequence[Run], served: Sequence[Client], others: Batch) -> None:
         """Hold back replies of this tick that may not leave yet, and let go of those that may now.
 
-        ``served`` were blocked and have been answered; ``others`` sent their requests in earlier ticks: they were held
-        up, or lingered.
+        ``runs`` are parts of the batch; ``served`` were blocked and have been answered; ``others`` sent their requests
+        in earlier ticks: they were held up, or lingered.
         """
-        replication = self._node.replication
+        replication, held = self._node.replication, self._held
         high_watermark, position = replication.high_watermark, replication.position
-        if position <= high_watermark and not self._held and not self._is_ahead:
+        if position <= high_watermark and not held and not self._is_ahead:
             return
         self._needs.clear()
         everything = self._everything
         for client in served:
-            if client.out and (everything > high_watermark or client in self._held):
-                self._hold(client, everything)
-        self._hold_back(_joined(batch, others) if others else batch, high_watermark)
-        for client in self._held:
-            if client.out and not client.closing:  # else what was let go waits only to be sent with the rest
-                self._hold(client, 0)
+            if client.out and (everything > high_watermark or client in held):
+                held.hold(client, everything)
+        if others:
+            batch = _joined(batch, others)
+        elif runs and not self._is_ahead:
+            batch = self._without_runs(batch, runs, high_watermark)
+        self._hold_back(batch, high_watermark)
+        for client in held.spoken_to():
+            if not client.closing:  # else what was let go waits only to be sent with the rest
+                held.hold(client, 0)
         if high_watermark != self._released:
             self._released = high_watermark
-            self._release(high_watermark)
+            for client in held.release(high_watermark):
+                self._node.speaks(client)
+
+    def _without_runs(self, batch: Batch, runs: Sequence[Run], high_watermark: int) -> Batch:
+        """Hold back the replies to runs of mere writes, where all need the same; gives the other requests."""
+        acks, position, held = self._node.replication.acks_of_all, self._node.replication.position, self._held
+        others: list[tuple[Client, list[list[bytes]]]] = []
+        at = 0
+        for run in runs:
+            if acks is None or not run.command.is_write or run.command.name in _MAY_READ:
+                continue
+            others += batch[at : run.start]
+            at = run.stop
+            need = position if acks == "all" else 0
+            if need > high_watermark or held:
+                clients = [client for client, _ in batch[run.start : run.stop]]
+                if need <= high_watermark:
+                    clients = [client for client in clients if client in held]
+                held.hold_group(clients, need)
+        return [*others, *batch[at:]]
 
     def _hold_back(self, batch: Batch, high_watermark: int) -> None:
         """Hold back the replies to these requests that may not leave yet."""
@@ -125,26 +146,11 @@ class Gate:
             else:
                 need = self._need(client, requests, high_watermark)
             if (need > high_watermark or client in held) and not _only_refused(client.out):
-                self._hold(client, need)
+                held.hold(client, need)
 
     def put_behind(self, client: Client, output: Output) -> None:
         """Send a client something outside of a tick: behind what is held for it."""
-        held = self._held.get(client)
-        if held:
-            held[-1][1].append(output)
-        else:
-            client.out.append(output)
-
-    def _hold(self, client: Client, need: int) -> None:
-        """Put aside what is to be sent to a client, for it must wait or something before it does."""
-        out, client.out = client.out, []
-        held = self._held.get(client)
-        if held is None:
-            self._held[client] = deque(((need, out),))
-        else:
-            held.append((max(need, held[-1][0]), out))
-        if (held is not None and len(held) > HELD_MAX) or weight(out) > HELD_BYTES_MAX:
-            client.awaiting = True
+        self._held.put_behind(client, output)
 
     @property
     def _is_ahead(self) -> bool:
@@ -163,39 +169,19 @@ class Gate:
     def learn(self, position: int) -> None:
         """What was read while nobody knew how far it lies above the high watermark lies before this position."""
         self._released = -1
-        for held in self._held.values():
-            for place, (need, pieces) in enumerate(held):
-                if need == _UNKNOWN:
-                    held[place] = position, pieces
+        self._held.change_needs(_UNKNOWN, position)
 
     def recount(self) -> None:
         """The node follows in another order now, of which all that was read is a part: where in it will be learnt."""
-        for held in self._held.values():
-            for place, (_, pieces) in enumerate(held):
-                held[place] = _UNKNOWN, pieces
-
-    def _release(self, high_watermark: int) -> None:
-        for client, held in list(self._held.items()):
-            if held[0][0] > high_watermark:
-                continue
-            if client.closing and held[-1][0] > high_watermark:  # it is closed behind what is sent next
-                continue
-            while held and held[0][0] <= high_watermark:
-                client.out += held.popleft()[1]
-            if not held:
-                client.awaiting = False
-                del self._held[client]
-            if client.out:
-                self._node.speaks(client)
+        self._held.change_needs(None, _UNKNOWN)
 
     def forget(self, client: Client) -> None:
         """The client is gone."""
-        self._held.pop(client, None)
+        self._held.forget(client)
 
     def close_all(self) -> None:
         """What is held cannot be promised any more: its clients are told nothing, and closed."""
-        held, self._held = self._held, {}
-        for client in held:
+        for client in self._held.drop_all():
             self._node.close(client, at_once=True)
 
     # -- what a reply speaks of --------------------------------------------------------------------------------------

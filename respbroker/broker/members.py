@@ -13,16 +13,7 @@ if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
     from respbroker.broker.node import Node
     from respbroker.broker.replication_store import ReplicationStore
-    from respbroker.commands.table import Command
     from respbroker.replication.history import History
-    from respbroker.streams.catalog import KeyEntry
-
-
-def waits_for_replicas(command: Command) -> bool:
-    """Whether a write may be refused for want of replicas, or answered when they have it. Not so XTOPIC: what asks for
-    more replicas than there are is to be had back always.
-    """
-    return command.is_write and not command.name.startswith("xtopic|")
 
 
 class Members:
@@ -108,20 +99,6 @@ class Members:
         settings = self._node.settings
         port = settings.replica_announce_port or int(self._node.process_facts().get("tcp_port", settings.port))
         return settings.replica_announce_ip, port
-
-    def wants_all(self, entry: KeyEntry | None) -> bool:
-        """Whether writes to a key are answered when every in-sync replica has them."""
-        acks = None if entry is None or entry.settings is None else entry.settings.acks
-        return (acks or self._node.settings.acks) == "all"
-
-    @property
-    def _present(self) -> int:
-        """How many replicas are in sync, this one included; one that nobody has ever followed is alone."""
-        return 1 if self.leading is None else self.leading.in_sync.size()
-
-    def _minimum(self, entry: KeyEntry | None) -> int:
-        own = None if entry is None or entry.settings is None else entry.settings.min_insync_replicas
-        return own or self._node.settings.min_insync_replicas
 
     def knows(self, node: str, host: str, port: int) -> None:
         """A follower told where it is."""

@@ -211,9 +211,10 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
         if self._speaking:
             clients = list(({client.id: client for client in clients} | self._speaking).values())
             self._speaking = {}
+        clients = [client for client in clients if client.out or client.closing or client.kill]
         if self.replication.gate.holds_some:
             clients = [client for client in clients if client.kill or self.replication.gate.lets_go(client)]
-        return [client for client in clients if client.out or client.closing or client.kill]
+        return clients
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""

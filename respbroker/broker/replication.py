@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from respbroker.broker.acks import Acks
 from respbroker.broker.canvass import Canvass
 from respbroker.broker.following import Following
 from respbroker.broker.gate import Batch, Gate
 from respbroker.broker.leading import Leading
-from respbroker.broker.members import Members, waits_for_replicas
+from respbroker.broker.members import Members
 from respbroker.broker.peer_owners import PeerOwners
 from respbroker.broker.positions import Positions
 from respbroker.broker.replica_waits import ReplicaWaits
 from respbroker.broker.role_changes import RoleChanges
 from respbroker.broker.stepping_down import let_go_of_waiters, send_away
-from respbroker.commands.table import Command, Flag
-from respbroker.errors import Loading, NoReplicas, ReadOnlyReplica, ReplyError
+from respbroker.errors import ReadOnlyReplica, ReplyError
 from respbroker.replication.history import History
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.sessions.client import Client
@@ -35,7 +35,7 @@ _REMEMBER_SECONDS: Final = 30.0  # how old the position may be that a restart be
 AGREED_SECONDS: Final = 5.0  # who has agreed to a new leader waits so long for it before asking the old one again
 
 
-class Replication(Members, Positions):
+class Replication(Members, Positions, Acks):
     """Owns the node's role. ``position`` is its place in the order of its epoch, ``high_watermark`` how far of it every
     in-sync replica has come, ``changed`` the position of the last change of each log since ``tracked_since``, an epoch
     and a position in it.
@@ -45,6 +45,7 @@ class Replication(Members, Positions):
         self._node = node
         Members.__init__(self, store, store.state or ReplicationState.new(node.random.randbytes(RANDOM_BYTES)))
         Positions.__init__(self, self.state.position)
+        Acks.__init__(self)
         self.leading: Leading | None = None
         self.following: Following | None = None
         self.canvass: Canvass | None = None
@@ -52,8 +53,6 @@ class Replication(Members, Positions):
         self.waits = ReplicaWaits(node, self)
         #: Leads, but must not write before one that was in sync has confirmed it.
         self.unconfirmed = False
-        #: Some writes may have to be refused for want of in-sync replicas.
-        self.is_short = False
         self._changes = RoleChanges(node, self)
         self.peers = PeerOwners()
         self._remember_at = node.now + _REMEMBER_SECONDS
@@ -96,26 +95,6 @@ class Replication(Members, Positions):
         """Why no write is taken; None if writes are."""
         return ReadOnlyReplica() if self.following is not None or self.unconfirmed else None
 
-    def refuse(self, client: Client, command: Command, words: list[bytes]) -> None:
-        """Raise what stands against a command: no leader, no copy of its data yet, too few in-sync replicas."""
-        if self.follows and not self.state.complete and Flag.LOADING not in command.flags:
-            raise Loading
-        if command.name == "exec" and client.transaction is not None:
-            for queued, queued_words in client.transaction.queue:
-                self.refuse(client, queued, queued_words)
-        if not command.is_write:
-            return
-        if (refusal := self.refusal) is not None:
-            raise refusal
-        if not waits_for_replicas(command):
-            return
-        keys, present = command.spec.keys, self._present
-        names = (None,) if keys is None else keys.of(words)  # whole databases go by the server's settings
-        for name in names:
-            entry = None if name is None else self.gate.entry_of(client.db, name)
-            if self.wants_all(entry) and present < self._minimum(entry):
-                raise NoReplicas
-
     @property
     def is_settled(self) -> bool:
         return super().is_settled and (self.following is None or self.following.level)
@@ -123,15 +102,6 @@ class Replication(Members, Positions):
     def is_sent(self, number: int) -> bool:
         """Whether a log is being read for a follower: its segments are to stay as they are."""
         return self.leading is not None and any(number in each.behind for each in self.leading.sessions.values())
-
-    def settings_changed(self) -> None:
-        """Work out ``is_short`` again: settings, the in-sync set or the role are others."""
-        size = self._present
-        keys = (entry for database in self._node.keyspace.databases for entry in database.keys.values())
-        self.is_short = not self.follows and (
-            size < self._minimum(None)
-            or any(entry.settings is not None and size < self._minimum(entry) for entry in keys)
-        )
 
     def begin_tick(self) -> None:
         """Take what peers said, and change roles."""
@@ -153,7 +123,7 @@ class Replication(Members, Positions):
         if self.leading is not None:
             self.leading.advance()
         self.waits.look()
-        self.gate.pass_on(batch, served, others)
+        self.gate.pass_on(batch, self._node.dispatcher.runs, served, others)
         if self.leading is not None:
             self.leading.ship(awaited=self.gate.holds_some or self.waits.holds_some or self._node.replicas.hands_over)
         elif self.following is not None:

@@ -231,3 +231,58 @@ def test_a_number_that_goes_with_a_write_is_told_at_once(cluster: Cluster, line:
     leader = cluster.add(7001)
     follower_of(cluster, leader).paused = True
     assert tick(cluster, leader, leader.client(), "HSET k f v", line).startswith(b":1\r\n:")
+
+
+def tick_of_many(cluster: Cluster, leader: Member, clients: list[Client], *lines: str) -> list[bytes]:
+    """A tick in which each of them sends these requests; what each is sent."""
+    leader.arrived += [(client, [line.encode().split() for line in lines]) for client in clients]
+    cluster.tick(leader)
+    return [cluster.take(client) for client in clients]
+
+
+def told(cluster: Cluster, leader: Member, clients: list[Client]) -> list[bytes]:
+    cluster.tick(leader)
+    return [cluster.take(client) for client in clients]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_many_write_alike_waits_and_is_told_to_each(
+    cluster: Cluster, leader: Member, follower: Member, count: int
+) -> None:
+    writers = [leader.client() for _ in range(5)]
+    assert tick_of_many(cluster, leader, writers, *["XADD s * f v"] * count) == [b""] * 5
+    assert told(cluster, leader, writers) == [b""] * 5
+    cluster.tick(follower)
+    replies = told(cluster, leader, writers)
+    assert all(reply.count(b"-") == count for reply in replies)
+    assert len({line for reply in replies for line in reply.split(b"\r\n") if b"-" in line}) == 5 * count
+
+
+def test_each_topic_of_those_that_many_write_to_has_its_own_acks(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writers = [leader.client() for _ in range(4)]
+    cluster.ask(leader, writers[0], "XTOPIC", "CREATE", "quick", "CONFIG", "acks", "1")
+    assert all(tick_of_many(cluster, leader, writers, "XADD quick * f v"))
+    assert tick_of_many(cluster, leader, writers, "XADD s * f v") == [b""] * 4
+    cluster.settle()
+    cluster.ask(leader, writers[0], "CONFIG", "SET", "acks", "1")
+    cluster.ask(leader, writers[0], "XTOPIC", "CREATE", "safe", "CONFIG", "acks", "all")
+    assert all(tick_of_many(cluster, leader, writers, "XADD quick * f v"))
+    assert all(tick_of_many(cluster, leader, writers, "XADD s * f v"))
+    assert tick_of_many(cluster, leader, writers, "XADD safe * f v") == [b""] * 4
+
+
+def test_a_write_that_need_not_wait_does_not_overtake_one_that_does(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writers = [leader.client() for _ in range(4)]
+    assert tick_of_many(cluster, leader, writers[:2], "XADD s 1-* f v") == [b""] * 2
+    follower.paused = True
+    cluster.ask(leader, leader.client(), "CONFIG", "SET", "acks", "1")
+    replies = tick_of_many(cluster, leader, writers, "XADD s 2-* f v")
+    assert replies[:2] == [b""] * 2
+    assert all(replies[2:])
+    follower.paused = False
+    cluster.settle()
+    assert [cluster.take(writer).count(b"-") for writer in writers] == [2, 2, 0, 0]
