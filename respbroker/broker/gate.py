@@ -112,7 +112,7 @@ class Gate:
 
     def _without_runs(self, batch: Batch, runs: Sequence[Run], high_watermark: int) -> Batch:
         """Hold back the replies to runs of mere writes, where all need the same; gives the other requests."""
-        acks, position, held = self._node.replication.acks_of_all, self._node.replication.position, self._held
+        acks, position = self._node.replication.acks_of_all, self._node.replication.position
         others: list[tuple[Client, list[list[bytes]]]] = []
         at = 0
         for run in runs:
@@ -120,12 +120,8 @@ class Gate:
                 continue
             others += batch[at : run.start]
             at = run.stop
-            need = position if acks == "all" else 0
-            if need > high_watermark or held:
-                clients = [client for client, _ in batch[run.start : run.stop]]
-                if need <= high_watermark:
-                    clients = [client for client in clients if client in held]
-                held.hold_group(clients, need)
+            if acks == "all" and position > high_watermark:
+                self._held.hold_group([client for client, _ in batch[run.start : run.stop]], position)
         return [*others, *batch[at:]]
 
     def _hold_back(self, batch: Batch, high_watermark: int) -> None:
