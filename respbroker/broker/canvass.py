@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from respbroker.broker.peer_owners import login
+from respbroker.replication.campaign import Candidacy, Leads, Verdict
 from respbroker.replication.election import Ballot, Reach
-from respbroker.replication.messages import Candidacy, Leads
-from respbroker.replication.state import Member
+from respbroker.replication.membership import Member, Membership
+from respbroker.replication.words import BadMessage
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
@@ -52,9 +53,10 @@ def reach_of_candidate(node: Node, replication: Replication) -> Reach:
 
 @attrs.define(eq=False)
 class _Asked:
-    """One other member. ``awaits`` are the answers on their way, oldest first."""
+    """One other server, which has a vote if it is a member. ``awaits`` are the answers on their way, oldest first."""
 
     member: Member
+    votes: bool
     peer: Peer | None = None
     retry_at: float = 0.0
     dialled_at: float = 0.0
@@ -77,13 +79,17 @@ class Canvass:
         state = replication.state
         self.epoch = epoch or replication.next_epoch()
         self.confirm = confirm
-        self._asked = {member.node: _Asked(member, retry_at=node.now + pause) for member in state.members}
-        minimum = node.settings.min_insync_replicas
-        self.ballot = Ballot([state.node, *self._asked], minimum, state.node, self.epoch)
+        lists = state.membership.lists if state.membership.members else (frozenset({state.node}),)
+        self.ballot = Ballot(lists, node.settings.min_insync_replicas, state.node, self.epoch)
+        self._asked = {
+            each.node: _Asked(each, each.node in self.ballot.members, retry_at=node.now + pause)
+            for each in state.others
+        }
         for name in granted:
             self.ballot.granted(name)
         self._in_sync = {member.node for member in state.in_sync}
         self.is_decided = False
+        self._membership = state.membership  # the newest that is known
         self._outbid_by = 0  # the highest epoch, not below this one, that somebody has promised
         self._outbid_at = float("inf")
         self._candidacy: Candidacy | None = None
@@ -93,16 +99,17 @@ class Canvass:
     def _tell_the_operator(self) -> None:
         """What is asked of whom, if anything is."""
         report, ballot = self._node.housekeeping.report, self.ballot
-        others = ", ".join(asked.member.address for asked in self._asked.values())
-        if self.confirm:
+        others = ", ".join(asked.member.address for asked in self._asked.values() if asked.votes)
+        if not ballot.may_stand and ballot.minimum > 1:
+            report("warning", "this server is no member any more, and cannot lead: tell it whom to follow")
+        elif self.confirm:
             report(
                 "warning",
                 f"this server led when it stopped: it asks {others} whether it still does, and takes no write until one"
                 " agrees. REPLICAOF NO ONE makes it lead without",
             )
         elif not ballot.is_won:
-            more = ballot.needed - len(ballot.agreed)
-            report("notice", f"this server asks {others} to lead in epoch {self.epoch}: {more} must agree")
+            report("notice", f"this server asks {others} to lead in epoch {self.epoch}: {ballot.missing} must agree")
 
     # -- deciding --------------------------------------------------------------------------------------------------
 
@@ -115,9 +122,11 @@ class Canvass:
         if not self.is_decided and self._is_won():
             replication.lead(self.epoch)
             self.is_decided = True
-        if self.is_decided and all(asked.told for asked in self._asked.values()):
-            replication.end_canvass()
-            return
+        if self.is_decided:
+            self._pass_over_forgotten()
+            if all(asked.told for asked in self._asked.values()):
+                replication.end_canvass()
+                return
         if not self.is_decided and self._outbid_by:
             if self._node.now >= self._outbid_at:
                 self._ask_anew()
@@ -127,6 +136,15 @@ class Canvass:
             return
         for asked in self._asked.values():
             self._work_on(asked)
+
+    def _pass_over_forgotten(self) -> None:
+        """Who was taken out since is not told."""
+        for name, asked in self._asked.items():
+            if not asked.told and self._replication.state.membership.find(name) is None:
+                asked.told = True
+                if asked.peer is not None:
+                    asked.peer.closing = True
+                    self._is_lost(asked)
 
     def _is_won(self) -> bool:
         """Whether enough agree; after a restart one of those that were in sync must be among them."""
@@ -165,7 +183,7 @@ class Canvass:
                 asked.peer.closing = True
                 self._is_lost(asked)
             return
-        wanted = not asked.told if self.is_decided else not asked.voted
+        wanted = not asked.told if self.is_decided else asked.votes and not asked.voted
         if wanted and node.now >= asked.retry_at and asked.member.host:
             asked.peer = Peer(asked.member.host, asked.member.port)
             asked.dialled_at = node.now
@@ -192,8 +210,9 @@ class Canvass:
             if self._candidacy is None:
                 reach = reach_of_candidate(self._node, self._replication)
                 self._candidacy = Candidacy(
-                    state.dataset, self.epoch, state.node, host, port, reach.epoch, dict(reach.ends)
-                )
+                    state.dataset, self.epoch, state.node, host, port, reach.epoch, state.membership.known,
+                    dict(reach.ends),
+                )  # fmt: skip
             peer.out.append(bulk_array(self._candidacy.words()))
             asked.awaits.append("vote")
 
@@ -212,24 +231,47 @@ class Canvass:
                 asked.told = True
 
     def _voted(self, asked: _Asked, answer: Any) -> None:
-        name = asked.member.node
-        if not (isinstance(answer, list) and len(answer) == 3 and answer[2].isdigit()):
+        try:
+            verdict = Verdict.parse(answer, asked.member.host)
+        except BadMessage:
             self._refused(asked, "vote", "its answer cannot be read")
-        elif answer[0] == b"1":
-            asked.voted = True
-            self.ballot.granted(name)
-        else:
-            self._refused(asked, "vote", answer[1].decode("utf-8", "replace"))
-            if int(answer[2]) >= self.epoch and not self.is_decided:
-                if not self._outbid_by:
-                    self._outbid_at = self._node.now + self._node.random.random()
-                self._outbid_by = max(self._outbid_by, int(answer[2]))
+            return
+        if verdict.membership is not None:
+            self._refused(asked, "vote", verdict.reason)
+            self._learned(verdict.membership, verdict.promised)
+        elif verdict.granted:
+            if (voter := self._asked.get(verdict.node)) is not None:
+                voter.voted = True
+                self.ballot.granted(verdict.node)
+        elif not asked.voted:
+            self._refused(asked, "vote", verdict.reason)
+            if verdict.promised >= self.epoch:
+                self._is_outbid(verdict.promised, self._node.random.random())
+        if verdict.node != asked.member.node:  # at the address of one that is gone
+            self._refused(asked, "vote", "another server is found there now")
 
-    def _ask_anew(self) -> None:
+    def _learned(self, membership: Membership, promised: int) -> None:
+        """The members are others than was known here: they are to be asked, in an epoch above that of their list."""
+        if membership.known > self._membership.known:
+            self._membership = membership
+            competes = promised >= self.epoch
+            self._is_outbid(max(promised, membership.epoch), self._node.random.random() if competes else 0.0)
+
+    def _is_outbid(self, epoch: int, pause: float) -> None:
         """Another node stands in this epoch, or did: ask for a later one, a random moment on, lest two do so for ever.
         Until then it may be won with the votes of others.
         """
-        self._replication.stand(Canvass(self._node, self._replication, epoch=self._outbid_by + 1, confirm=self.confirm))
+        if not self.is_decided:
+            self._outbid_at = min(self._outbid_at, self._node.now + pause)
+            self._outbid_by = max(self._outbid_by, epoch, self.epoch)
+
+    def _ask_anew(self) -> None:
+        node, replication = self._node, self._replication
+        epoch = self._outbid_by + 1
+        if self._membership.known > replication.state.membership.known:
+            replication.promise(epoch, replication.state.node)  # before it knows a list of an epoch below that
+            replication.members_told(self._membership)
+        replication.stand(Canvass(node, replication, epoch=epoch, confirm=self.confirm))
 
     def _refused(self, asked: _Asked, kind: str, reason: str) -> None:
         where = asked.member.address
@@ -258,7 +300,10 @@ class Canvass:
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        waiting = [asked for asked in self._asked.values() if not (asked.told or (asked.voted and not self.is_decided))]
+        waiting = [
+            asked for asked in self._asked.values()
+            if not (asked.told if self.is_decided else asked.voted or not asked.votes)
+        ]  # fmt: skip
         times = [asked.retry_at if asked.peer is None else asked.dialled_at + PATIENCE_SECONDS for asked in waiting]
         if not self.is_decided:
             times.append(self._node.now if self._is_won() else self._outbid_at)

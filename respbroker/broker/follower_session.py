@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from respbroker.replication.membership import address
 from respbroker.replication.messages import (
     APPEND_WORDS,
     CHUNK,
@@ -20,7 +21,6 @@ from respbroker.replication.messages import (
     Tick,
     append_words,
 )
-from respbroker.replication.state import address
 from respbroker.resp.replies import bulk_array, bulk_array_start, bulk_pieces, bulks
 from respbroker.sessions.client import Client
 from respbroker.streams.journal import CATALOG
@@ -80,6 +80,7 @@ class FollowerSession:
     behind: dict[int, int] = attrs.Factory(dict)
     copying: set[int] = attrs.Factory(set)
     introduced: bool = False  #: it was told who takes part
+    knows: tuple[int, int] = (-1, -1)  #: the version of that which it has written down
     level: bool = False
     sent: int = 0
     received: int = 0

@@ -17,6 +17,7 @@ from respbroker.broker.handover import WANTED_SECONDS
 from respbroker.broker.peer_owners import login
 from respbroker.replication.election import may_follow
 from respbroker.replication.history import History
+from respbroker.replication.membership import address
 from respbroker.replication.messages import (
     ALL,
     CUT,
@@ -25,14 +26,13 @@ from respbroker.replication.messages import (
     HANDOVER_WORDS,
     LEAVE_WORDS,
     SOME,
-    BadMessage,
     Hello,
     Listed,
     Welcome,
     listing_words,
     parse_verdicts,
 )
-from respbroker.replication.state import address
+from respbroker.replication.words import BadMessage
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
@@ -258,6 +258,9 @@ class Following(Frames):
                     " replaced? REPLICAOF once more drops the copy, REPLICAOF NO ONE makes this server lead"
                 )
             replication.begin_copy(welcome.dataset, theirs)
+            if replication.state.node != state.node:  # another one from now on, which has to present itself
+                self.give_up(pause=0.0)
+                return
         elif welcome.wanted not in (SOME, ALL):
             raise BadMessage(f"it asks for {welcome.wanted!r}")
         self._lists_all = welcome.wanted == ALL

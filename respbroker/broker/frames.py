@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from respbroker.broker.log_copies import LogCopies
+from respbroker.replication.membership import Membership
 from respbroker.replication.messages import (
     ASKS,
     ATOMIC,
@@ -19,12 +20,13 @@ from respbroker.replication.messages import (
     SNAPSHOT,
     TICK,
     Append,
-    BadMessage,
+    Knows,
     Progress,
     Tick,
-    parse_members,
+    parse_membership,
     parse_numbers,
 )
+from respbroker.replication.words import BadMessage
 from respbroker.resp.replies import bulk_array
 from respbroker.sessions.peer import Peer
 from respbroker.streams.replica import RawPart
@@ -88,9 +90,17 @@ class Frames:
         elif kind == LEAD and len(words) == 2:
             self._replication.handed_over(*parse_numbers(words[1:]))
         elif kind == MEMBERS:
-            self._replication.members_told(parse_members(words[1:], self.host))
+            self._members(parse_membership(words[1:], self.host))
         else:
             raise BadMessage(f"a frame that is not known: {kind[:64]!r}")
+
+    def _members(self, membership: Membership) -> None:
+        """Write down who takes part, and say so: the leader may be waiting for that."""
+        if membership.epoch > self._replication.state.promised:
+            raise BadMessage("its members are of an epoch in which it does not lead")
+        self._replication.members_told(membership)
+        if self.peer is not None:
+            self.peer.out.append(bulk_array(Knows(*membership.version).words()))
 
     def _tick(self, tick: Tick) -> None:
         replication = self._replication

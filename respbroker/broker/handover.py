@@ -70,7 +70,7 @@ class Handover:
         replication = self._replication
         for session in self._leading.sessions.values():
             wanted = self._target is None or (session.host, session.port) == self._target
-            if wanted and session.level and session.acknowledged >= replication.position:
+            if wanted and self._may_lead(session):
                 epoch = replication.next_epoch()
                 replication.promise(epoch, session.node)
                 session.say((LEAD, b"%d" % epoch))
@@ -78,6 +78,15 @@ class Handover:
                 self._asked = session
                 self.deadline = self._node.now + ANSWER_SECONDS
                 return
+
+    def _may_lead(self, session: FollowerSession) -> bool:
+        """Whether a follower has everything, and knows who takes part; it leads by the vote of this node."""
+        replication = self._replication
+        membership = replication.state.membership
+        return (
+            session.level and session.acknowledged >= replication.position
+            and session.knows == membership.version and session.node in membership.stay
+        )  # fmt: skip
 
     def abort(self, reason: str) -> None:
         """Go on leading."""

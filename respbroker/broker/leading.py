@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.follower_session import FollowerSession, Written
+from respbroker.broker.member_changes import MemberChanges
 from respbroker.errors import ReplyError
 from respbroker.replication.in_sync import InSync
+from respbroker.replication.membership import Member, address
 from respbroker.replication.messages import (
     ALL,
     ASKS,
@@ -22,12 +24,13 @@ from respbroker.replication.messages import (
     MEMBERS,
     SOME,
     Hello,
+    Knows,
     Listed,
     Progress,
     Tick,
     Welcome,
+    membership_words,
 )
-from respbroker.replication.state import Member, address
 from respbroker.sessions.client import Client
 from storage import StorageError
 
@@ -57,6 +60,7 @@ class Leading:
         self._atomic = False
         self._speaking: dict[int, Client] = {}
         self._eager_until = 0.0
+        self.changes = MemberChanges(node, replication, self)
         self._save_at = 0.0  # not before this is it tried again to remember the in-sync set
 
     # -- what the tick appends -----------------------------------------------------------------------------------
@@ -170,9 +174,8 @@ class Leading:
 
     def _tell_members(self, session: FollowerSession) -> None:
         state = self._replication.state
-        words = [MEMBERS]
-        for member in (Member(state.node, *self._replication.announced), *state.members):
-            words += member.node.encode(), member.host.encode(), b"%d" % member.port
+        own = Member(state.node, *self._replication.announced)
+        words = [MEMBERS, *membership_words(state.membership.locate(own), state.node)]
         session.say(words)
         self.speak(session)
 
@@ -194,7 +197,7 @@ class Leading:
                     node.housekeeping.notices.happened(f"{twins} come as one node: is one's directory a copy?")
                 self.gone(other.client)
                 node.close(other.client, at_once=True)
-        replication.knows(hello.node, host, hello.port)
+        replication.change_members(replication.state.membership.locate(Member(hello.node, host, hello.port)))
         client.replica = True
         session = FollowerSession(client, hello.node, host, hello.port, heard_at=node.now)
         self.sessions[client.id] = session
@@ -252,6 +255,12 @@ class Leading:
         session.awaits_news = progress.waits
         session.heard_at = self._node.now
 
+    def knows(self, client: Client, knows: Knows) -> None:
+        """A follower has written down who takes part."""
+        session = self.sessions.get(client.id)
+        if session is not None:
+            session.knows = knows.epoch, knows.number
+
     def left(self, client: Client) -> None:
         """A follower is about to stop."""
         session = self.sessions.get(client.id)
@@ -281,17 +290,17 @@ class Leading:
                 "warning",
                 f"replica {replication.name_of(name)} is not in sync any more: it lags {lag_max:g} s behind",
             )
-        if in_sync.changed:
-            if node.now < self._save_at:
-                return
+        if node.now >= self._save_at:
             try:
-                replication.in_sync_changed(in_sync.members)
-            except StorageError as error:  # nothing is answered that rests on it
+                self.changes.work()
+                if in_sync.changed:
+                    replication.in_sync_changed(in_sync.members)
+                    in_sync.changed = False
+            except StorageError as error:
                 self._save_at = node.now + SAVE_SECONDS
                 node.housekeeping.report("error", str(error))
-                return
-            in_sync.changed = False
-        replication.high_watermark = in_sync.high_watermark
+        if not in_sync.changed:  # else nothing is answered that rests on it
+            replication.high_watermark = in_sync.high_watermark
 
     def _due_at(self, session: FollowerSession) -> float:
         """When a follower is to be told something at the latest."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from respbroker.replication.messages import Append, BadMessage
+from respbroker.replication.messages import Append
+from respbroker.replication.words import BadMessage
 from respbroker.streams.directories import remove_tree
 from storage import Log
 

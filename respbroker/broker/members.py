@@ -1,13 +1,14 @@
-"""Who else takes part in replication, who of them is in sync, and what that means for writes to a key."""
+"""Who else takes part in replication, and who of them is in sync, as this node remembers it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import attrs
 
-from respbroker.replication.state import NOTHING_YET, Member, ReplicationState
+from respbroker.replication.membership import Membership
+from respbroker.replication.state import NODE_BYTES, NOTHING_YET, ReplicationState
 
 if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
@@ -21,6 +22,7 @@ class Members:
 
     _node: Node
     leading: Leading | None
+    synced_position: int
 
     def __init__(self, store: ReplicationStore, state: ReplicationState) -> None:
         self._store = store
@@ -44,13 +46,22 @@ class Members:
         if self.is_remembered and not self.may_lack:
             self.save(boot="")
 
+    def remember_position(self) -> None:
+        """Write down how far the node has come, so that a restart need not ask for everything."""
+        if self.is_remembered and self.state.position != self.synced_position:
+            self.save(position=self.synced_position)
+
     def has_nothing(self, dataset: str, history: History) -> None:
-        """All of this server's data is gone; another's will come."""
+        """All of this server's data is gone; another's will come. With it goes what it acknowledged and to whom it
+        agreed, so if it ever took part it is another node from now on: one that no list of members has.
+        """
         assert history.last is not None
         self.may_lack = True
+        took_part = self.state.history.last is not None or self.state.promised
         self.save(
             dataset=dataset, history=history, promised=history.last.epoch, promised_to=history.last.leader, position=0,
-            level=0, complete=False, boot=NOTHING_YET,
+            level=0, complete=False, boot=NOTHING_YET, membership=Membership(),
+            node=self._node.random.randbytes(NODE_BYTES).hex() if took_part else self.state.node,
         )  # fmt: skip
 
     def has_all(self, **changes: object) -> None:
@@ -70,6 +81,8 @@ class Members:
                 return "it is empty, and has no copy of its leader's data yet"
             if self.may_lack:
                 return "its machine was restarted, and it may have lost what it had not synced"
+            if not self.state.is_member:
+                return "it is no member: it was taken out, or has not been let in yet"
         return ""
 
     def save(self, **changes: object) -> None:
@@ -100,37 +113,27 @@ class Members:
         port = settings.replica_announce_port or int(self._node.process_facts().get("tcp_port", settings.port))
         return settings.replica_announce_ip, port
 
-    def knows(self, node: str, host: str, port: int) -> None:
-        """A follower told where it is."""
-        others = tuple(member for member in self.state.members if member.node != node)
-        if Member(node, host, port) not in self.state.members:
-            self.save(members=(*others, Member(node, host, port)))
+    def change_members(self, membership: Membership) -> None:
+        """The leader's list is another one, or addresses in it: on the disk before followers are told."""
+        if membership != self.state.membership:
+            self.save(membership=membership)
             if self.leading is not None:
                 self.leading.members_changed()
 
-    def members_told(self, members: Sequence[Member]) -> None:
-        """The leader told who takes part."""
-        others = tuple(member for member in members if member.node != self.state.node)
-        if set(others) != set(self.state.members):
-            self.save(members=others)
+    def members_told(self, membership: Membership) -> None:
+        """The leader told who takes part; it is on the disk when this returns."""
+        if membership != self.state.membership:
+            self.save(membership=membership)
 
     def name_of(self, node: str) -> str:
         """Where a member is, for people."""
-        return next((member.address for member in self.state.members if member.node == node), node)
+        member = self.state.membership.find(node)
+        return node if member is None else member.address
 
     def in_sync_changed(self, nodes: Iterable[str]) -> None:
-        """The in-sync set is another one: remembered before anything is answered because of it.
-
-        Who has come in takes the place of a member that was found at its address before: that one's disk is gone.
-        """
+        """The in-sync set is another one: remembered before anything is answered because of it."""
         names, before = set(nodes), {member.node for member in self.state.in_sync}
-        at = {(member.host, member.port) for member in self.state.members if member.node in names}
-        members = tuple(m for m in self.state.members if m.node in names or (m.host, m.port) not in at)
-        in_sync = tuple(member for member in members if member.node in names)
-        is_less = len(members) < len(self.state.members)
-        self.save(members=members, in_sync=in_sync)
-        if is_less and self.leading is not None:
-            self.leading.members_changed()
+        self.save(in_sync=tuple(member for member in self.state.others if member.node in names))
         self._tell_in_sync(before)
         self._node.settings_changed()
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.canvass import reach
+from respbroker.broker.forgetting import Forgetting
 from respbroker.broker.handover import WANTED_SECONDS, Handover
+from respbroker.broker.member_facts import member_facts
 from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
 from respbroker.errors import NotLeader, ReplyError
+from respbroker.replication.campaign import Candidacy, Leads, Verdict
 from respbroker.replication.election import Reach, vote
-from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Progress, Welcome
+from respbroker.replication.messages import Hello, Knows, Listed, Progress, Welcome
 from respbroker.sessions.client import Client, Reply
 
 if TYPE_CHECKING:
@@ -34,12 +37,13 @@ SUCCESSION_SECONDS: Final = 10.0
 
 
 class ReplicaDesk:
-    """Owns nothing but a handover under way; all else is `Replication`'s."""
+    """Owns nothing but a handover under way, and who waits for a member to go; all else is `Replication`'s."""
 
     def __init__(self, node: Node, replication: Replication) -> None:
         self._node = node
         self._replication = replication
         self._handover: Handover | None = None
+        self._forgetting = Forgetting(node, replication)
         self._successor = "", 0.0  # who is to lead as soon as it has everything, and until when that is wanted
 
     # -- for ROLE and INFO -----------------------------------------------------------------------------------------
@@ -100,7 +104,7 @@ class ReplicaDesk:
             is_safe = state.complete and following.in_sync and not following.stopped
             facts["slave_priority"] = self._node.settings.replica_priority if is_safe else 0
             facts["slave_in_sync"] = int(following.in_sync)
-        return facts
+        return facts | member_facts(replication)
 
     # -- for other servers -----------------------------------------------------------------------------------------
 
@@ -141,19 +145,24 @@ class ReplicaDesk:
     def acknowledged(self, client: Client, progress: Progress) -> None:
         self._leading().acknowledged(client, progress)
 
+    def knows(self, client: Client, knows: Knows) -> None:
+        self._leading().knows(client, knows)
+
     def _host_of(self, said: str) -> str:
         """Where a peer is that speaks of itself: the address it calls from, if it named none."""
         return said or self._node.client.address.rpartition(":")[0]
 
-    def vote(self, candidacy: Candidacy) -> tuple[bool, str, int]:
+    def vote(self, candidacy: Candidacy) -> Verdict:
         replication, state = self._replication, self._replication.state
         if candidacy.dataset != state.dataset:
-            return False, "this server has other data", 0
+            return Verdict(False, "this server has other data", 0, state.node)
         ours = reach(self._node, replication)
         theirs = Reach(candidacy.last_epoch, candidacy.ends.get(0, 0), candidacy.ends)
         last = state.history.last
         promised = max(state.promised, last.epoch if last else 0)
         ensure_near(candidacy.epoch, promised)
+        if state.membership.known > candidacy.known:  # it would count the votes by an older list
+            return Verdict(False, "the members have changed since", promised, state.node, state.membership)
         granted, reason = vote(promised, ours, candidacy.epoch, theirs)
         if granted and replication.may_lack and last is not None:
             has_all = {last.leader, *(member.node for member in state.in_sync)}  # as far as this server knew
@@ -169,7 +178,7 @@ class ReplicaDesk:
         elif theirs.epoch <= ours.epoch and candidacy.epoch > promised and self._is_orphan:
             self._successor = candidacy.node, self._node.now + SUCCESSION_SECONDS
             replication.wish(lambda: replication.promote(epoch=candidacy.epoch + 1))
-        return granted, reason, max(promised, candidacy.epoch) if granted else promised
+        return Verdict(granted, reason, max(promised, candidacy.epoch) if granted else promised, state.node)
 
     @property
     def _is_orphan(self) -> bool:
@@ -225,6 +234,9 @@ class ReplicaDesk:
         self._handover.abort("FAILOVER ABORT")
         self._handover = None
 
+    def forget(self, who: str | tuple[str, int]) -> Reply:
+        return self._forgetting.begin(self._leading(), who)
+
     @property
     def hands_over(self) -> bool:
         """Whether a handover is under way, and waits for a follower to have everything."""
@@ -244,6 +256,7 @@ class ReplicaDesk:
                     break
         if self._handover is not None and self._handover.work():
             self._handover = None
+        self._forgetting.look()
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""

@@ -22,6 +22,7 @@ from respbroker.broker.role_changes import RoleChanges
 from respbroker.broker.stepping_down import let_go_of_waiters, send_away
 from respbroker.errors import ReadOnlyReplica, ReplyError
 from respbroker.replication.history import History
+from respbroker.replication.membership import Member
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.sessions.client import Client
 from respbroker.streams.group_sessions import GroupSessions
@@ -113,8 +114,9 @@ class Replication(Members, Positions, Acks):
         if self.canvass is not None:
             self._changes.go_on(self.canvass.work)
         if self._node.now >= self._remember_at:
+            self._remember_at = self._node.now + _REMEMBER_SECONDS
             try:
-                self._remember()
+                self.remember_position()
             except StorageError as error:
                 self._node.housekeeping.report("error", str(error))
 
@@ -146,8 +148,7 @@ class Replication(Members, Positions, Acks):
     def stop(self) -> None:
         """A clean stop: remember how far the node has come."""
         try:
-            if self.is_remembered:
-                self._remember()
+            self.remember_position()
             self.end_run()
         except StorageError as error:  # the next start will take it for one without a stop in order
             self._node.housekeeping.report("error", str(error))
@@ -234,6 +235,7 @@ class Replication(Members, Positions, Acks):
         self.has_all(
             leader=None,
             history=before.history.begin(epoch, before.node, self.position + 1),
+            membership=before.membership.begin(epoch, Member(before.node, *self.announced)),
             promised=epoch,
             promised_to=before.node,
             position=min(self.synced_position, self.position),
@@ -359,11 +361,3 @@ class Replication(Members, Positions, Acks):
         if self.following is not None:
             self.following.lead_at = None
             self.following.give_up(pause=AGREED_SECONDS)
-
-    # -- the file ----------------------------------------------------------------------------------------------------
-
-    def _remember(self) -> None:
-        """Write down how far the node has come, so that a restart need not ask for everything."""
-        self._remember_at = self._node.now + _REMEMBER_SECONDS
-        if self.is_remembered and self.state.position != self.synced_position:
-            self.save(position=self.synced_position)

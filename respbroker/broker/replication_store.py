@@ -34,7 +34,9 @@ class ReplicationStore:
     def begins_unconfirmed(self, minimum: int) -> bool:
         """Whether a node with this memory and that ``min.insync.replicas`` led, and others may know a newer leader."""
         state = self.state
-        return state is not None and state.leader is None and bool(state.in_sync or (state.members and minimum > 1))
+        if state is None or state.leader is not None:
+            return False
+        return bool(state.in_sync or (minimum > 1 and len(state.membership.members) > 1))
 
     def begins_leading(self, replicaof: tuple[str, int] | None, minimum: int) -> bool:
         """Whether a node with this memory and these settings leads when it starts, and may change what it finds."""

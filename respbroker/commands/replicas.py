@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from respbroker.commands.context import Context
-    from respbroker.replication.messages import Candidacy, Hello, Leads, Listed, Progress, Welcome
+    from respbroker.replication.campaign import Candidacy, Leads, Verdict
+    from respbroker.replication.messages import Hello, Knows, Listed, Progress, Welcome
     from respbroker.sessions.client import Client, Reply
 
 
@@ -73,7 +74,8 @@ class Replicas(Protocol):
         """By a follower; if it cannot be, nothing happens."""
 
     def left(self, client: Client) -> None: ...
-    def vote(self, candidacy: Candidacy) -> tuple[bool, str, int]: ...
+    def knows(self, client: Client, knows: Knows) -> None: ...
+    def vote(self, candidacy: Candidacy) -> Verdict: ...
     def hear_of(self, leads: Leads) -> None: ...
     def follow(self, host: str, port: int) -> None:
         """From the next tick on."""
@@ -83,6 +85,9 @@ class Replicas(Protocol):
 
     def hand_over(self, target: tuple[str, int] | None, timeout_ms: int) -> None: ...
     def stay(self) -> None: ...
+    def forget(self, who: str | tuple[str, int]) -> Reply:
+        """Take a server out for good, by its node id or its address."""
+
     def wait(self, replicas: int, timeout_ms: int, *, aof: bool, local: int) -> Reply: ...
     def facts(self) -> dict[str, object]:
         """More fields for INFO."""

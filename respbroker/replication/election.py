@@ -85,15 +85,22 @@ def may_follow(promised: int, promised_to: str, epoch: int, leader: str) -> bool
     return epoch > promised or (epoch == promised and leader == promised_to)
 
 
-def _nodes(members: Iterable[str]) -> frozenset[str]:
-    return frozenset(members)
+def needed(members: frozenset[str], minimum: int) -> int:
+    """How many of a list must agree. With a minimum of 1, no other node need have anything."""
+    return max(1, len(members) - minimum + 1) if minimum > 1 else 1
+
+
+def _lists(lists: Iterable[Iterable[str]]) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(each) for each in lists)
 
 
 @attrs.define(eq=False)
 class Ballot:
-    """The votes for one promotion. ``members`` are all nodes that take part, in sync or not, this one included."""
+    """The votes for one promotion. Enough of each list of members must agree: there are two of them while a change is
+    proposed. A candidate that is not in all of them may lead only where it needs nobody (a minimum of 1).
+    """
 
-    members: frozenset[str] = attrs.field(converter=_nodes)
+    lists: tuple[frozenset[str], ...] = attrs.field(converter=_lists)
     minimum: int  #: ``min.insync.replicas``
     own: str
     epoch: int
@@ -101,13 +108,29 @@ class Ballot:
     refusals: dict[str, str] = attrs.field(factory=dict, init=False)  #: why, by node
 
     def __attrs_post_init__(self) -> None:
-        self.members |= {self.own}
         self.agreed.add(self.own)
 
     @property
-    def needed(self) -> int:
-        """How many must agree, this node included. With a minimum of 1, no other node need have anything."""
-        return max(1, len(self.members) - self.minimum + 1) if self.minimum > 1 else 1
+    def members(self) -> frozenset[str]:
+        """Whoever has a vote."""
+        return frozenset.union(*self.lists)
+
+    def _lacks(self, voters: frozenset[str]) -> int:
+        """How many must agree besides these, of the list that asks for most."""
+        if self.minimum == 1:
+            return 0
+        if not self.may_stand:
+            return len(self.members)
+        return max(needed(each, self.minimum) - len(each & voters) for each in self.lists)
+
+    @property
+    def may_stand(self) -> bool:
+        return all(self.own in each for each in self.lists)
+
+    @property
+    def missing(self) -> int:
+        """How many more must agree, at least."""
+        return max(0, self._lacks(frozenset(self.agreed)))
 
     def granted(self, node: str) -> None:
         """The node agrees, and that is for good."""
@@ -127,9 +150,9 @@ class Ballot:
 
     @property
     def is_won(self) -> bool:
-        return len(self.agreed) >= self.needed
+        return not self.missing
 
     @property
     def is_lost(self) -> bool:
         """Whether it cannot be won any more, whatever the others say."""
-        return len(self.agreed) + len(self.waiting_for) < self.needed
+        return self._lacks(self.waiting_for | self.agreed) > 0

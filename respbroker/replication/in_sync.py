@@ -33,7 +33,12 @@ class _Follower:
     acknowledged: int = 0  # it has everything up to here; 0 until this session has shown more
     synced: int = 0
     target: int | None = None  # what was written when it became level: it has to reach that to join; None if not level
-    counted: bool = False  # the high watermark waits for it: it is a member, or about to be one
+    counted: bool = False  # the high watermark waits for it: it is in the set, or about to be
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether it has had everything that was there when it became level."""
+        return self.target is not None and self.acknowledged >= self.target
 
 
 class InSync:
@@ -43,7 +48,10 @@ class InSync:
     them counts.
     """
 
-    __slots__ = ("_followers", "_marks", "_minimum", "changed", "high_watermark", "local", "members", "position")
+    __slots__ = (
+        "_followers", "_marks", "_minimum", "changed", "eligible", "high_watermark", "local", "members", "position",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, position: int, high_watermark: int, now: float) -> None:
         """A leadership begins: nobody follows yet; of the leader's own log that much counts that was visible before."""
@@ -52,6 +60,8 @@ class InSync:
         self.local = high_watermark  #: how much of its own log counts: see `local_reached`
         self.high_watermark = high_watermark  #: what every member has; never goes back
         self.members: frozenset[str] = frozenset()  #: node ids of the followers in sync, the leader left out
+        self.eligible: frozenset[str] | None = None  #: who may be in sync; None: whoever comes. See `admit`
+        self.waiting: set[str] = set()  #: followers that have come up, and are not eligible
         self.changed = False  #: whether `members` changed since the caller set this to False
         self._minimum = 1
         self._followers: dict[str, _Follower] = {}
@@ -88,12 +98,24 @@ class InSync:
             self._minimum = minimum
             self._raise()
 
+    def admit(self, eligible: Iterable[str]) -> None:
+        """Only these may be in sync from now on. Others leave the set; those of them that are up join it."""
+        self.eligible = frozenset(eligible)
+        for follower in list(self._followers.values()):
+            if follower.node not in self.eligible:
+                if follower.counted:
+                    self._drop(follower)
+            elif follower.node not in self.members:
+                self._join(follower)
+        self.waiting -= self.eligible
+        self._raise()
+
     # -- followers ---------------------------------------------------------------------------------------------
 
     def expect(self, members: Iterable[str], now: float) -> None:
         """They were in sync when this node led last; they are members until they have shown nothing for too long."""
         for node in members:
-            if node not in self._followers:
+            if node not in self._followers and self._may_join(node):
                 self._followers[node] = _Follower(node, connected=False, caught_up_at=now, counted=True)
                 self._change(self.members | {node})
 
@@ -104,6 +126,7 @@ class InSync:
         follower.acknowledged = follower.synced = 0
         follower.target = None
         follower.counted = node in self.members
+        self.waiting.discard(node)
         self._raise()
 
     def resumed(self, node: str, position: int, now: float) -> None:
@@ -123,10 +146,13 @@ class InSync:
         elif follower.target is None:
             follower.target = self.position
         if node not in self.members:
-            follower.counted = follower.target is not None and follower.acknowledged >= follower.target
-            if follower.counted and follower.acknowledged >= self.high_watermark:
-                self._change(self.members | {node})
+            self._join(follower)
         self._raise()
+
+    def has(self, nodes: Iterable[str], position: int) -> set[str]:
+        """Those of some nodes that are connected and have everything up to ``position``."""
+        known = (self._followers.get(node) for node in nodes)
+        return {each.node for each in known if each is not None and each.connected and each.acknowledged >= position}
 
     def leave(self, node: str) -> None:
         """The follower says that it is about to stop: nothing waits for it any more."""
@@ -137,6 +163,7 @@ class InSync:
         """The connection is lost. A member stays one until its time is over."""
         follower = self._followers[node]
         follower.connected = False
+        self.waiting.discard(node)
         if node not in self.members:
             del self._followers[node]
             self._raise()
@@ -189,6 +216,19 @@ class InSync:
         behind = bisect_right(self._marks, position, key=lambda mark: mark[0])
         return self._marks[behind - 1][1] if behind else NEVER
 
+    def _may_join(self, node: str) -> bool:
+        return self.eligible is None or node in self.eligible
+
+    def _join(self, follower: _Follower) -> None:
+        """Let a follower in that has what it takes."""
+        node, caught_up = follower.node, follower.caught_up
+        if not self._may_join(node):
+            (self.waiting.add if caught_up else self.waiting.discard)(node)
+            return
+        follower.counted = caught_up
+        if caught_up and follower.acknowledged >= self.high_watermark:
+            self._change(self.members | {node})
+
     def _drop(self, follower: _Follower) -> None:
         follower.counted = False
         follower.target = None
@@ -220,5 +260,6 @@ class InSync:
             assert follower.counted
             assert follower.acknowledged >= self.high_watermark or not follower.acknowledged
         assert all(each.connected or each.node in self.members for each in self._followers.values())
+        assert all(self._may_join(each.node) for each in self._followers.values() if each.counted)
         assert self._marks == sorted(self._marks)
         assert len(self._marks) <= MARKS_MAX

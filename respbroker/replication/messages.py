@@ -7,19 +7,24 @@ by ``REPLICATE ACK``, which has no answer. Every word is a bulk string, numbers 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import attrs
 
-from respbroker.replication.history import NODE, History
-from respbroker.replication.state import Member
+from respbroker.replication.history import History
+from respbroker.replication.membership import Membership
+from respbroker.replication.words import (
+    BadMessage,
+    read_count,
+    read_dataset,
+    read_epoch,
+    read_host,
+    read_node,
+    read_port,
+)
 
-VERSION: Final = 2
-EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
-_DATASET: Final = re.compile(rb"[0-9a-f]{40}")
-_HOST_MAX: Final = 255
+VERSION: Final = 3
 
 # Kinds of frames: the first word of each.
 TICK: Final = b"tick"  # position, high watermark, flags, then for each append: log, flags, batches
@@ -28,7 +33,7 @@ COPY: Final = b"copy"  # log, first offset, first ordinal, ms, seq and epoch bef
 COPIED: Final = b"copied"  # log, offset of the snapshot or -1, snapshot: it has come
 SNAPSHOT: Final = b"snapshot"  # log, offset, state: of a log that was sent from its beginning
 LEAD: Final = b"lead"  # epoch: the leader hands over
-MEMBERS: Final = b"members"  # for each member, the leader too: node, host, port
+MEMBERS: Final = b"members"  # epoch, number, then for each server, the leader first: node, host, port, lists
 
 # Flags of a tick.
 IN_SYNC: Final = 1  # the follower is in the in-sync set
@@ -40,46 +45,6 @@ ASKS: Final = 8  # somebody waits for the acknowledgement
 FRESH: Final = b"fresh"  # nothing: it has another history, and begins empty
 ALL: Final = b"all"  # every log it has
 SOME: Final = b"some"  # these logs; it has all of the others
-
-
-class BadMessage(Exception):
-    """What a peer said cannot be understood; the connection to it ends."""
-
-
-# -- words: each raises ValueError for what cannot be ---------------------------------------------------------------
-
-
-def _count(word: bytes, most: int = (1 << 63) - 1) -> int:
-    number = int(word)
-    if not 0 <= number <= most:
-        raise ValueError(f"{number} is not between 0 and {most}")
-    return number
-
-
-def _epoch(word: bytes) -> int:
-    return _count(word, EPOCH_MAX)
-
-
-def _port(word: bytes) -> int:
-    return _count(word, 65535)
-
-
-def _dataset(word: bytes) -> str:
-    if not _DATASET.fullmatch(word):
-        raise ValueError(f"no name of a dataset: {word[:64]!r}")
-    return word.decode()
-
-
-def _node(word: bytes) -> str:
-    if not NODE.fullmatch(word.decode("ascii")):
-        raise ValueError(f"no id of a node: {word[:64]!r}")
-    return word.decode()
-
-
-def _host(word: bytes) -> str:
-    if len(word) > _HOST_MAX:
-        raise ValueError(f"no address: {word[:64]!r}")
-    return word.decode("ascii")
 
 
 # -- what a follower says, and what it is answered -------------------------------------------------------------------
@@ -119,8 +84,8 @@ class Hello:
             if int(version) != VERSION:
                 raise BadMessage(f"version {int(version)} of the protocol is not spoken here, only {VERSION}")
             return cls(
-                _dataset(dataset), _node(node), History.parse(history), _count(position), exact == b"1",
-                _epoch(promised), _node(promised_to) if promised_to else "", _host(host), _port(port),
+                read_dataset(dataset), read_node(node), History.parse(history), read_count(position), exact == b"1",
+                read_epoch(promised), read_node(promised_to) if promised_to else "", read_host(host), read_port(port),
             )  # fmt: skip
         except ValueError as error:
             raise BadMessage(f"a hello that cannot be read: {error}") from None
@@ -151,8 +116,8 @@ class Welcome:
             if int(version) != VERSION:
                 raise BadMessage(f"the leader speaks version {int(version)} of the protocol, this is {VERSION}")
             return cls(
-                _dataset(dataset), _node(node), History.parse(history), _count(position), wanted,
-                tuple(map(_count, numbers)),
+                read_dataset(dataset), read_node(node), History.parse(history), read_count(position), wanted,
+                tuple(map(read_count, numbers)),
             )  # fmt: skip
         except (ValueError, TypeError, AttributeError) as error:
             raise BadMessage(f"a welcome that cannot be read: {error}") from None
@@ -179,7 +144,7 @@ def parse_listing(words: Sequence[bytes]) -> list[Listed]:
     """From the words behind ``REPLICATE LOGS``. Raises BadMessage."""
     try:
         return [
-            Listed(_count(number), int(end), _epoch(epoch))
+            Listed(read_count(number), int(end), read_epoch(epoch))
             for number, end, epoch in zip(words[::3], words[1::3], words[2::3], strict=True)
         ]
     except ValueError as error:
@@ -242,10 +207,10 @@ class Tick:
         try:
             _, position, high_watermark, flags, *rest = words
             appends = [
-                Append(_count(number), roll == b"1", raw)
+                Append(read_count(number), roll == b"1", raw)
                 for number, roll, raw in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
             ]
-            return cls(_count(position), _count(high_watermark), _count(flags), appends)
+            return cls(read_count(position), read_count(high_watermark), read_count(flags), appends)
         except (ValueError, TypeError) as error:
             raise BadMessage(f"a tick that cannot be read: {error}") from None
 
@@ -258,15 +223,45 @@ def parse_numbers(words: Sequence[bytes]) -> list[int]:
         raise BadMessage(f"a frame that cannot be read: {error}") from None
 
 
-def parse_members(words: Sequence[bytes], leader_host: str) -> list[Member]:
-    """Who takes part; the leader, if it names no address, is where it was found. Raises BadMessage."""
+def membership_words(membership: Membership, first: str = "") -> list[bytes]:
+    """Who takes part, the server named ``first`` before all others."""
+    words = [b"%d" % membership.epoch, b"%d" % membership.number]
+    for node, host, port, part in sorted(membership.rows(), key=lambda row: row[0] != first):
+        words += node.encode(), host.encode(), b"%d" % port, b"%d" % part
+    return words
+
+
+def parse_membership(words: Sequence[bytes], host_there: str) -> Membership:
+    """From what `membership_words` gave; who names no address is the sender, found at that host. Raises BadMessage."""
     try:
-        return [
-            Member(_node(node), _host(host) or leader_host, _port(port))
-            for node, host, port in zip(words[::3], words[1::3], words[2::3], strict=True)
+        epoch, number, *rest = words
+        rows = [
+            (read_node(node), read_host(host) or host_there, read_port(port), read_count(part))
+            for node, host, port, part in zip(rest[::4], rest[1::4], rest[2::4], rest[3::4], strict=True)
         ]
+        return Membership.of_rows(read_epoch(epoch), read_count(number), rows)
     except ValueError as error:
         raise BadMessage(f"members that cannot be read: {error}") from None
+
+
+@attrs.frozen
+class Knows:
+    """``REPLICATE KNOWS``: the follower has written down this list of members."""
+
+    epoch: int
+    number: int
+
+    def words(self) -> list[bytes]:
+        return [b"REPLICATE", b"KNOWS", b"%d" % self.epoch, b"%d" % self.number]
+
+    @classmethod
+    def parse(cls, words: Sequence[bytes]) -> Knows:
+        """From the words behind ``REPLICATE KNOWS``. Raises BadMessage."""
+        try:
+            epoch, number = words
+            return cls(read_epoch(epoch), read_count(number))
+        except ValueError as error:
+            raise BadMessage(f"the version of a list that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -300,64 +295,3 @@ HANDOVER_WORDS: Final = (b"REPLICATE", b"HANDOVER")
 
 #: A follower that is about to stop leaves the in-sync set, so that nothing waits for it; not answered.
 LEAVE_WORDS: Final = (b"REPLICATE", b"LEAVE")
-
-
-@attrs.frozen
-class Candidacy:
-    """A node asks to lead in ``epoch``. ``ends`` are the ends of all its logs, the catalog's under 0."""
-
-    dataset: str
-    epoch: int
-    node: str
-    host: str
-    port: int
-    last_epoch: int
-    ends: dict[int, int]
-
-    def words(self) -> list[bytes]:
-        words = [
-            b"REPLICATE", b"VOTE", self.dataset.encode(), b"%d" % self.epoch, self.node.encode(), self.host.encode(),
-            b"%d" % self.port, b"%d" % self.last_epoch,
-        ]  # fmt: skip
-        for number, end in self.ends.items():
-            words += b"%d" % number, b"%d" % end
-        return words
-
-    @classmethod
-    def parse(cls, words: Sequence[bytes]) -> Candidacy:
-        """From the words behind ``REPLICATE VOTE``. Raises BadMessage."""
-        try:
-            dataset, epoch, node, host, port, last_epoch, *ends = words
-            pairs = zip(map(_count, ends[::2]), map(_count, ends[1::2]), strict=True)
-            return cls(
-                _dataset(dataset), _epoch(epoch), _node(node), _host(host), _port(port), _epoch(last_epoch),
-                dict(pairs),
-            )  # fmt: skip
-        except ValueError as error:
-            raise BadMessage(f"a candidacy that cannot be read: {error}") from None
-
-
-@attrs.frozen
-class Leads:
-    """A node tells that it leads, so that older leaders step down and followers follow it."""
-
-    dataset: str
-    node: str
-    host: str
-    port: int
-    history: History
-
-    def words(self) -> list[bytes]:
-        return [
-            b"REPLICATE", b"LEADS", self.dataset.encode(), self.node.encode(), self.host.encode(), b"%d" % self.port,
-            self.history.format(),
-        ]  # fmt: skip
-
-    @classmethod
-    def parse(cls, words: Sequence[bytes]) -> Leads:
-        """From the words behind ``REPLICATE LEADS``. Raises BadMessage."""
-        try:
-            dataset, node, host, port, history = words
-            return cls(_dataset(dataset), _node(node), _host(host), _port(port), History.parse(history))
-        except ValueError as error:
-            raise BadMessage(f"news of a leader that cannot be read: {error}") from None

@@ -10,35 +10,20 @@ import json
 import re
 import zlib
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import attrs
 
 from respbroker.replication.history import NODE, History
+from respbroker.replication.membership import Member, Membership, are_members
 
-VERSION: Final = 1
+VERSION: Final = 2
 RANDOM_BYTES: Final = 28
+NODE_BYTES: Final = 8  # of these, for the node's id
 NOTHING_YET: Final = "-"  # as `ReplicationState.boot`
 _NODE_OR_NONE: Final = re.compile(rf"({NODE.pattern})?")
 _DATASET: Final = re.compile(r"[0-9a-f]{40}")
 _CHECKSUM: Final = re.compile(rb'  "crc32": "([0-9a-f]{8})"\n\}\n')
-
-
-def address(host: str, port: int) -> str:
-    """Where a server is, as people write it."""
-    return f"{host}:{port}"
-
-
-class Member(NamedTuple):
-    """A node that takes part, and where it is found."""
-
-    node: str
-    host: str
-    port: int
-
-    @property
-    def address(self) -> str:
-        return address(self.host, self.port)
 
 
 def _matches(pattern: re.Pattern[str], what: str) -> Any:
@@ -65,9 +50,8 @@ def _is_address(_state: Any, attribute: attrs.Attribute[Any], value: tuple[str, 
 
 
 def _are_members(_state: Any, attribute: attrs.Attribute[Any], value: tuple[Member, ...]) -> None:
-    for member in value:
-        if [type(part) for part in member] != [str, str, int] or not NODE.fullmatch(member.node):
-            raise ValueError(f"{attribute.name} must be node ids with a host and a port each")
+    if not are_members(value):
+        raise ValueError(f"{attribute.name} must be node ids with a host and a port each")
 
 
 def _members(rows: Iterable[Iterable[Any]]) -> tuple[Member, ...]:
@@ -81,14 +65,15 @@ class ReplicationState:
     version: int = attrs.field(default=VERSION, validator=attrs.validators.in_([VERSION]))
     #: What the node's records are a copy of; a follower takes its leader's.
     dataset: str = attrs.field(validator=_matches(_DATASET, "40 hexadecimal digits"))
-    node: str = attrs.field(validator=_matches(NODE, "16 hexadecimal digits"))  #: this node's id, for good
+    #: This node's id, for as long as it has what it ever promised and acknowledged.
+    node: str = attrs.field(validator=_matches(NODE, "16 hexadecimal digits"))
     history: History = attrs.field(default=History(), validator=attrs.validators.instance_of(History))
     #: Host and port of whom it follows; None where it leads, or would if the others agreed.
     leader: tuple[str, int] | None = attrs.field(default=None, validator=_is_address)
     #: Its own followers that were in sync, where it led.
     in_sync: tuple[Member, ...] = attrs.field(default=(), converter=_members, validator=_are_members)
-    #: All nodes known to take part, whether in sync or not: those who are asked for a vote.
-    members: tuple[Member, ...] = attrs.field(default=(), converter=_members, validator=_are_members)
+    #: Who takes part, in sync or not, itself included: those who are asked for a vote.
+    membership: Membership = attrs.field(default=Membership(), validator=attrs.validators.instance_of(Membership))
     promised: int = attrs.field(default=0, validator=_is_count)  #: highest epoch it has agreed to, or followed in
     #: Id of the node that it agreed to follow in that epoch, or its own; empty for none.
     promised_to: str = attrs.field(default="", validator=_matches(_NODE_OR_NONE, "a node id or empty"))
@@ -102,6 +87,17 @@ class ReplicationState:
     #: Or that it has been copying a leader's data since it had none.
     boot: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
 
+    @property
+    def others(self) -> tuple[Member, ...]:
+        """All other servers that follow, members or not."""
+        return tuple(each for each in self.membership.everybody if each.node != self.node)
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this node has a vote: in every list, or because nobody else ever took part."""
+        lists = self.membership.lists
+        return not self.membership.members or all(self.node in each for each in lists)
+
     @classmethod
     def new(cls, random: bytes) -> ReplicationState:
         """Of a node that has met no other; ``random``: 28 bytes for its names."""
@@ -109,7 +105,9 @@ class ReplicationState:
         return cls(dataset=random[:20].hex(), node=random[20:].hex())
 
     def encode(self) -> bytes:
-        values = attrs.asdict(self, recurse=False) | {"history": self.history.dump()}
+        values = attrs.asdict(self, recurse=False) | {
+            "history": self.history.dump(), "membership": self.membership.dump(),
+        }  # fmt: skip
         lines = "".join(f'  "{name}": {json.dumps(value)},\n' for name, value in values.items())
         body = b"{\n" + lines.encode()
         return body + b'  "crc32": "%08x"\n}\n' % zlib.crc32(body)
@@ -130,6 +128,7 @@ class ReplicationState:
             raise ValueError(f"lacks '{missing[0]}'")
         try:
             values["history"] = History.load(values["history"])
+            values["membership"] = Membership.load(values["membership"])
             values["leader"] = values["leader"] and tuple(values["leader"])
             return cls(**values)
         except (TypeError, ValueError) as error:

@@ -92,7 +92,7 @@ def test_a_follower_whose_coming_cannot_be_written_is_not_taken(cluster: Cluster
     disk.is_full = True
     late, _ = add(cluster, 7004, replicaof="127.0.0.1 7001")
     pass_seconds(cluster, 3)
-    assert len(remembered(leader).members) == 2
+    assert len(remembered(leader).others) == 2
     assert leader.node is not None
     assert leader.node.replication.leading is not None
     assert len(leader.node.replication.leading.sessions) == 2

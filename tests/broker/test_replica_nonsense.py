@@ -18,10 +18,12 @@ def said(rng: random.Random, dataset: bytes, history: bytes) -> list[bytes]:
     numbers = [b"%d" % rng.randrange(-1, 12) for _ in range(6)]
     node, known = rng.choice(NODES), rng.choice([dataset, b"0" * 40])
     requests = [
-        [b"HELLO", b"2", known, node, history, numbers[0], b"1", numbers[1], rng.choice([b"", node]), b"", b"7999"],
+        [b"HELLO", b"3", known, node, history, numbers[0], b"1", numbers[1], rng.choice([b"", node]), b"", b"7999"],
         [b"LOGS", b"0", *numbers[:2], b"1", *numbers[2:4]],
         [b"ACK", *numbers[:4]],
-        [b"VOTE", known, numbers[0], node, b"127.0.0.1", b"7999", numbers[1], b"0", numbers[2]],
+        [b"KNOWS", *numbers[:2]],
+        [b"FORGET", b"127.0.0.1", rng.choice([b"7001", b"7999", b"7998"])],
+        [b"VOTE", known, numbers[0], node, b"127.0.0.1", b"7999", numbers[1], *numbers[3:6], b"0", numbers[2]],
         [b"LEADS", b"0" * 40, node, b"127.0.0.1", b"7999", b"%b:%b:0" % (numbers[0], node)],
     ]
     request = rng.choice(requests)
@@ -40,7 +42,7 @@ def test_a_leader_survives_whatever_a_peer_says(tmp_path: Path, seed: int) -> No
     cluster = Cluster(tmp_path)
     leader = cluster.add(7001)
     cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
-    hello = [b"REPLICATE", b"HELLO", b"2", b"0" * 40, NODES[0], b"-", b"0", b"0", b"0", b"", b"", b"7999"]
+    hello = [b"REPLICATE", b"HELLO", b"3", b"0" * 40, NODES[0], b"-", b"0", b"0", b"0", b"", b"", b"7999"]
     decoder = ReplyDecoder()
     ((_, dataset, _, history, *_),) = decoder.feed(cluster.ask(leader, leader.client(), *hello))
     for _ in range(150):
@@ -69,7 +71,10 @@ def assert_serves(cluster: Cluster, member: Member) -> None:
         [b"chunk", b"x", b"0", b""],
         [b"copy", b"1", b"2", b"3", b"4", b"5"],
         [b"copied", b"1", b"-1", b""],
-        [b"members", b"x", b"y", b"z"],
+        [b"members", b"1", b"1", b"x", b"y", b"z", b"3"],
+        [b"members", b"1", b"1", NODES[0], b"", b"7001", b"4"],
+        [b"members", b"1"],
+        [b"members", b"99", b"1", NODES[0], b"", b"7001", b"3"],
         [b"lead", b"x"],
         [b"what"],
         [],
@@ -99,7 +104,7 @@ def test_an_epoch_far_ahead_is_refused(tmp_path: Path) -> None:
     cluster.settle()
     assert leader.node is not None
     dataset = leader.node.replication.state.dataset
-    words = ["REPLICATE", "VOTE", dataset, 4_000_000_000, NODES[1], "127.0.0.1", 7999, 4_000_000_000, 0, 99]
+    words = ["REPLICATE", "VOTE", dataset, 4_000_000_000, NODES[1], "127.0.0.1", 7999, 4_000_000_000, 1, 1, 1, 0, 99]
     (answer,) = ReplyDecoder().feed(cluster.ask(leader, leader.client(), *words))
     assert isinstance(answer, ErrorReply)
     assert "out of reach" in answer.text

@@ -29,7 +29,7 @@ class BareFollower:
         """HELLO and LOGS; frames come from then on."""
         self._received = self.flags = 0
         self.connection = redis.Connection(port=port, protocol=2, socket_timeout=20)
-        answer = self._ask("HELLO", 2, self.dataset, self.node, self.history, self.position, 1, 0, "", "", 1)
+        answer = self._ask("HELLO", 3, self.dataset, self.node, self.history, self.position, 1, 0, "", "", 1)
         _, self.dataset, _, self.history, _, self.wanted, *numbers = answer
         if self.wanted == b"fresh":
             self.logs.clear()
@@ -50,6 +50,8 @@ class BareFollower:
             self.lost.discard(int(words[0]))
         elif kind == b"chunk":
             self._append(int(words[0]), words[1] == b"1", words[2])
+        elif kind == b"members":
+            self.connection.send_command("REPLICATE", "KNOWS", *words[:2])
         elif kind == b"tick":
             for number, begins_segment, batches in zip(*[iter(words[3:])] * 3, strict=True):
                 self._append(int(number), begins_segment == b"1", batches)

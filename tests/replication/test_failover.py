@@ -119,7 +119,7 @@ class World:
             return
         epoch = max(node.promised, node.level) + 1
         node.promise(epoch, node.name)
-        node.ballot = Ballot([each.name for each in self.nodes], self.minimum, node.name, epoch)
+        node.ballot = Ballot([[each.name for each in self.nodes]], self.minimum, node.name, epoch)
         self.lead_if_won(node)
 
     def ask(self) -> None:

@@ -11,17 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respbroker.replication.history import History
-from respbroker.replication.state import RANDOM_BYTES, VERSION, Member, ReplicationState
+from respbroker.replication.membership import Member, Membership
+from respbroker.replication.state import RANDOM_BYTES, VERSION, ReplicationState
 from tests.replication.test_history import histories
 
-A, B = "a" * 16, "b" * 16
+A, B, C = "a" * 16, "b" * 16, "c" * 16
+HERE, THERE = Member(A, "10.0.0.1", 6379), Member(B, "höst", 7000)
 FULL = ReplicationState(
     dataset="0123456789" * 4,
     node=A,
     history=History().begin(1, A, 0).begin(3, B, 700),
     leader=("10.0.0.2", 6379),
-    in_sync=(Member(A, "10.0.0.1", 6379),),
-    members=(Member(A, "10.0.0.1", 6379), Member(B, "höst", 7000)),
+    in_sync=(HERE,),
+    membership=Membership(3, 2, [HERE], [HERE, THERE], [Member(C, "", 7001)]),
     promised=4,
     promised_to=B,
     position=650,
@@ -31,13 +33,13 @@ FULL = ReplicationState(
 )
 TEXT = f"""\
 {{
-  "version": 1,
+  "version": 2,
   "dataset": "0123456789012345678901234567890123456789",
   "node": "{A}",
   "history": [[1, "{A}", 0], [3, "{B}", 700]],
   "leader": ["10.0.0.2", 6379],
   "in_sync": [["{A}", "10.0.0.1", 6379]],
-  "members": [["{A}", "10.0.0.1", 6379], ["{B}", "h\\u00f6st", 7000]],
+  "membership": [3, 2, [["{A}", "10.0.0.1", 6379, 3], ["{B}", "h\\u00f6st", 7000, 2], ["{C}", "", 7001, 0]]],
   "promised": 4,
   "promised_to": "{B}",
   "position": 650,
@@ -88,7 +90,8 @@ def test_any_state_reads_back(history, number, flag, host, port):
         promised=number,
         complete=flag,
         leader=(host, port) if flag else None,
-        members=[(B, host, port)],
+        in_sync=[(B, host, port)],
+        membership=Membership(number, number, [(B, host, port)]),
     )
     assert ReplicationState.decode(state.encode()) == state
 
@@ -112,7 +115,7 @@ def test_a_file_that_ends_early_or_goes_on_is_refused():
 
 
 def test_a_file_of_a_later_version_is_refused_by_its_number():
-    with pytest.raises(ValueError, match="has version 2, and this server knows version 1"):
+    with pytest.raises(ValueError, match="has version 3, and this server knows version 2"):
         ReplicationState.decode(with_value("version", VERSION + 1))
 
 
@@ -133,8 +136,12 @@ def test_a_file_without_a_key_is_refused_by_its_name():
         ("leader", ["10.0.0.2"], "leader must be a host and a port"),
         ("leader", ["10.0.0.2", "6379"], "leader must be a host and a port"),
         ("in_sync", [["me", "10.0.0.2", 1]], "in_sync must be node ids with a host and a port each"),
-        ("members", [[A, "10.0.0.2", "1"]], "members must be node ids with a host and a port each"),
-        ("members", [[A, "10.0.0.2"]], "missing"),
+        ("membership", [1, 1, [[A, "10.0.0.2", "1", 3]]], "members must be node ids with a host, a port and the lists"),
+        ("membership", [1, 1, [[A, "10.0.0.2", 1]]], "members must be node ids with a host, a port and the lists"),
+        ("membership", [1, 1, [[A, "", 1, 4]]], "members must be node ids with a host, a port and the lists"),
+        ("membership", [1, 1, [[A, "", 1, 2], [B, "", 1, 2]]], "one at a time"),
+        ("membership", [1, "1", []], "an epoch and a number"),
+        ("membership", [1, 1], "not enough values"),
         ("promised", -1, "promised must be a number of at least 0"),
         ("promised_to", "me", "promised_to must be a node id or empty"),
         ("position", True, "position must be a number of at least 0"),

@@ -181,7 +181,8 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "What a node does as a leader or a follower. `replication` owns the role; `leading` and `following` are the two"
         " sides of a session, `gate` holds replies back.",
-        "replication* members positions leading* follower_session following* frames log_copies gate* replica_waits"
+        "replication* members member_changes* member_facts forgetting positions leading* follower_session"
+        " following* frames log_copies gate* replica_waits"
         " canvass handover replica_desk replication_store peer_owners node_replicas",
     ),
     Chapter(
@@ -189,7 +190,7 @@ CHAPTERS: Final = (
         "respbroker/replication",
         "What a leader and its followers know of one another, as values and machines that the node drives. See"
         " [decision 17](decisions/0017-a-node-replicates-as-a-whole.md).",
-        "__init__ messages* history in_sync* election state",
+        "__init__ messages* words history membership* in_sync* election campaign state",
     ),
     Chapter(
         "Values",

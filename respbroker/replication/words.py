@@ -1,0 +1,49 @@
+"""The words that servers say to each other: each function reads one, and raises ValueError for what cannot be."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from respbroker.replication.history import NODE
+
+EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
+_DATASET: Final = re.compile(rb"[0-9a-f]{40}")
+_HOST_MAX: Final = 255
+
+
+class BadMessage(Exception):
+    """What a peer said cannot be understood; the connection to it ends."""
+
+
+def read_count(word: bytes, most: int = (1 << 63) - 1) -> int:
+    number = int(word)
+    if not 0 <= number <= most:
+        raise ValueError(f"{number} is not between 0 and {most}")
+    return number
+
+
+def read_epoch(word: bytes) -> int:
+    return read_count(word, EPOCH_MAX)
+
+
+def read_port(word: bytes) -> int:
+    return read_count(word, 65535)
+
+
+def read_dataset(word: bytes) -> str:
+    if not _DATASET.fullmatch(word):
+        raise ValueError(f"no name of a dataset: {word[:64]!r}")
+    return word.decode()
+
+
+def read_node(word: bytes) -> str:
+    if not NODE.fullmatch(word.decode("ascii")):
+        raise ValueError(f"no id of a node: {word[:64]!r}")
+    return word.decode()
+
+
+def read_host(word: bytes) -> str:
+    if len(word) > _HOST_MAX:
+        raise ValueError(f"no address: {word[:64]!r}")
+    return word.decode("ascii")
