@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from respbroker.broker.peer_owners import login
+from respbroker.broker.peer_owners import login, refused
 from respbroker.replication.campaign import Candidacy, Leads, Verdict
 from respbroker.replication.election import Ballot, Reach
 from respbroker.replication.membership import Member, Membership
@@ -224,7 +224,7 @@ class Canvass:
                 return
             kind = asked.awaits.pop(0)
             if isinstance(answer, ErrorReply):
-                self._refused(asked, kind, f"{answer.code} {answer.text}")
+                self._refused(asked, kind, refused(answer))
             elif kind == "vote":
                 self._voted(asked, answer)
             elif kind == "leads":

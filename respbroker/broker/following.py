@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from respbroker.broker.follower_session import TICK_LISTED
 from respbroker.broker.frames import Frames
 from respbroker.broker.handover import WANTED_SECONDS
-from respbroker.broker.peer_owners import login
+from respbroker.broker.peer_owners import login, refused
 from respbroker.replication.election import may_follow
 from respbroker.replication.history import History
 from respbroker.replication.membership import address
@@ -68,7 +68,7 @@ class Following(Frames):
 
     def __init__(self, node: Node, replication: Replication, host: str, port: int, *, told: bool = False) -> None:
         super().__init__(node, replication)
-        self.host, self.port = host, port
+        self.host, self.port = self._told_address = host, port  # till that one says whom it follows itself
         self.peer: Peer | None = None
         self.stage = Stage.WAITING
         #: An operator has just said whom to follow: what is here may go for it. Not so for a leader that comes back
@@ -190,6 +190,8 @@ class Following(Frames):
         if reason:
             node.housekeeping.notices.happened(f"without the leader {self.address}: {reason}")
         self.peer = None
+        if self.stage is Stage.DIALLING:
+            self._ask_first_again()
         self.stage = Stage.WAITING
         self.level = False
         self._retry_at = node.now + RETRY_SECONDS
@@ -236,8 +238,13 @@ class Following(Frames):
                 self.give_up(f"it follows {address(host, int(port))}")
                 self.host, self.port = host, int(port)
                 return
-        is_stranger = refusal.text.startswith("unknown command")
-        self.give_up("it is no respbroker" if is_stranger else f"it refused: {refusal}")
+        self.give_up(refused(refusal))
+        if refusal.code != "NOTLEADER":
+            self._ask_first_again()
+
+    def _ask_first_again(self) -> None:
+        """Whom this node was sent to is not there, or does not lead either."""
+        self.host, self.port = self._told_address
 
     def _welcomed(self, welcome: Welcome) -> None:
         """The leader is known: forget what it cannot have, and list the rest."""

@@ -19,12 +19,15 @@ class _Kind:
     detail: str = ""
     next_at: float = 0.0
     level: str = "warning"
+    was_told: bool = False
 
 
 def _sentence(kind: _Kind, words: str) -> str:
     if not words.startswith(_ONCE):
         return f"{kind.count} {words}{kind.detail}"
     times = f" ({kind.count} times)" if kind.count > 1 else ""
+    if kind.was_told:  # it may be over
+        times = f" ({kind.count} more in the minute since)"
     return f"{words.removeprefix(_ONCE)}{kind.detail}{times}"
 
 
@@ -54,7 +57,7 @@ class Notices:
         if kind is not None:
             kind.count += 1
         elif len(self._kinds) < KINDS_MAX:
-            self._kinds[_ONCE + sentence] = _Kind(next_at=now + SECONDS, level=level)
+            self._kinds[_ONCE + sentence] = _Kind(next_at=now + SECONDS, level=level, was_told=True)
         return kind is None
 
     def due(self, now: float) -> list[tuple[str, str]]:
@@ -67,5 +70,5 @@ class Notices:
                 del self._kinds[words]
                 continue
             sentences.append((kind.level, _sentence(kind, words)))
-            kind.count, kind.next_at = 0, now + SECONDS
+            kind.count, kind.next_at, kind.was_told = 0, now + SECONDS, True
         return sentences

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from respbroker.model.settings import Settings
 from respbroker.resp.replies import bulk_array
+from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
 
 
@@ -16,6 +17,17 @@ def login(settings: Settings) -> list[bytes]:
         return []
     user = [settings.masteruser.encode()] if settings.masteruser else []
     return [bulk_array([b"AUTH", *user, settings.masterauth.encode()])]
+
+
+def refused(refusal: ErrorReply) -> str:
+    """What another server's refusal means for an operator."""
+    if refusal.text.startswith("unknown command"):
+        return "it is no respbroker"
+    if refusal.code == "NOAUTH" or "unauthenticated" in refusal.text:  # that of words before AUTH
+        return "it asks for a password: set masterauth here"
+    if refusal.code in ("WRONGPASS", "NOPERM"):
+        return f"it refused what masteruser and masterauth say here: {refusal}"
+    return f"it refused: {refusal}"
 
 
 class PeerOwner(Protocol):

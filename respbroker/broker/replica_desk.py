@@ -110,14 +110,16 @@ class ReplicaDesk:
 
     def hello(self, client: Client, hello: Hello) -> Welcome:
         replication = self._replication
+        if hello.node == replication.state.node:
+            raise ReplyError("this is the same server, or one with a copy of its directory")
+        if replication.follows_node(self._host_of(hello.host), hello.port):
+            raise ReplyError("neither leads: this server follows the one that asks. REPLICAOF NO ONE makes one lead")
         replication.enable()
         if replication.leading is None:
             raise self._not_leader()
         last = replication.state.history.last
         assert last is not None
         theirs = hello.history.last
-        if hello.node == replication.state.node:
-            raise ReplyError("this is the same server, or one with a copy of its directory")
         same_data = hello.dataset == replication.state.dataset
         promised = max(hello.promised, theirs.epoch if theirs else 0)
         is_to_another = promised == last.epoch and hello.promised_to not in ("", replication.state.node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from respbroker.replication.campaign import Candidacy, Leads, Verdict
     from respbroker.replication.messages import Hello, Knows, Listed, Progress, Welcome
     from respbroker.sessions.client import Client, Reply
+
+_HOST: Final = re.compile(rb"[!-~]{1,255}")  # a name or an address; it stands in log lines
 
 
 @attrs.frozen
@@ -99,6 +102,8 @@ def replicaof(ctx: Context, words: list[bytes]) -> Reply:
     if host.lower() == b"no" and port.lower() == b"one":
         ctx.replicas.promote()
         return OK
+    if not _HOST.fullmatch(host):
+        raise ReplyError("Invalid master host")
     try:
         number = int(port)
     except ValueError:

@@ -122,7 +122,7 @@ class Peers:
         try:
             replies = link.decoder.feed(data)
         except ReplyViolation as violation:
-            self._lose(link, f"what {link.name} sends is not understood: {violation}")
+            self._lose(link, f"what {link.name} sends is not understood (is it a respbroker?): {violation}")
             return
         if replies and not link.peer.closing:
             self._node.peer_received(link.peer, replies, now)
