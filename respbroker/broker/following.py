@@ -16,7 +16,6 @@ from respbroker.broker.frames import Frames
 from respbroker.broker.handover import WANTED_SECONDS
 from respbroker.broker.peer_owners import login, refused
 from respbroker.replication.election import may_follow
-from respbroker.replication.history import History
 from respbroker.replication.membership import address
 from respbroker.replication.messages import (
     ALL,
@@ -80,11 +79,9 @@ class Following(Frames):
         self.down_since = node.now
         self._retry_at = node.now
         self._inbox: deque[Any] = deque()
-        self._anew: set[int] = set()  # logs that could not be cut: to be copied
         self._to_list: deque[int] | None = None  # logs that the leader has asked for; None if all are listed
         self._lists_all = False
         self._asked: list[Listed] = []
-        self._theirs = History(())
 
     @property
     def address(self) -> str:
@@ -265,6 +262,7 @@ class Following(Frames):
                     " replaced? REPLICAOF once more drops the copy, REPLICAOF NO ONE makes this server lead"
                 )
             replication.begin_copy(welcome.dataset, theirs)
+            self._parted.clear()
             if replication.state.node != state.node:  # another one from now on, which has to present itself
                 self.give_up(pause=0.0)
                 return
@@ -294,7 +292,7 @@ class Following(Frames):
         log = self._node.keyspace.log_of(number)
         if log is None:
             return None if self._lists_all else Listed(number, 0, 0)
-        if number in self._anew:
+        if number in self._parted:
             return Listed(number, -1, 0)
         if log.last_epoch > common:
             return Listed(number, log.epoch_end(common), common)
@@ -315,6 +313,7 @@ class Following(Frames):
             elif kind == DROP:
                 drops.append(number)
                 cuts.pop(number, None)
+                self._parted.discard(number)
             else:
                 raise BadMessage(f"it wants {kind!r} done to a log")
         if cuts or drops:
@@ -327,16 +326,16 @@ class Following(Frames):
             )
             if CATALOG in cuts:  # it may name logs again that were dropped
                 self._replication.may_lack_logs()
-            self._anew = set(keyspace.cut(cuts))
-            if self._anew:
-                raise BadMessage(f"{len(self._anew)} logs are to be copied anew, in the next session")
+            uncut = keyspace.cut(cuts)
+            self._parted.update(uncut)
+            if uncut:
+                raise BadMessage(f"{len(uncut)} logs are to be copied anew, in the next session")
         for number in drops:
             if keyspace.key_of(number) is None:  # else the leader's catalog will drop it
                 keyspace.remove_log(number)
-        self._anew = set()
         self.told = False
         self.stage = Stage.FRAMES
-        self._replication.session_began(self._theirs)
+        self._begin()
 
     def _records_behind(self, cuts: dict[int, int]) -> int:
         logs = ((self._node.keyspace.log_of(number), offset) for number, offset in cuts.items())

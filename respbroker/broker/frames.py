@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from respbroker.broker.log_copies import LogCopies
+from respbroker.replication.history import History
 from respbroker.replication.membership import Membership
 from respbroker.replication.messages import (
     ASKS,
@@ -62,6 +63,20 @@ class Frames:
         self._has_synced = False  # more than the leader was told of
         self._told: Progress | None = None  # as the leader knows it
         self._copies = LogCopies(node)
+        self._theirs = History(())  #: the leader's
+        self._adopts = False  #: it is this node's as soon as nothing is here that the leader lacks
+        #: Logs that hold what the leader lacks and could not be cut there: they are copied anew.
+        self._parted: set[int] = set()
+
+    def _begin(self) -> None:
+        """All that the leader lacks is cut off, or is of logs that will be copied anew: frames come."""
+        self._adopts = bool(self._parted)
+        if self._adopts:  # what was read of these must not be told, nor what will be
+            self.touched |= self._parted
+            self._replication.gate.close_all()
+            self._replication.promise_to_leader(self._theirs)
+        else:
+            self._replication.adopt(self._theirs)
 
     def take_frame(self, words: list[Any]) -> None:
         """Do what a frame says.
@@ -82,8 +97,7 @@ class Frames:
             self._copies.begin(*parse_numbers(words[1:]))
         elif kind == COPIED and len(words) == 4:
             number, offset = parse_numbers(words[1:3])
-            self._copies.finish(number, offset, words[3])
-            self.touched.add(number)
+            self._finish_copy(number, offset, words[3])
         elif kind == SNAPSHOT and len(words) == 4:
             number, offset = parse_numbers(words[1:3])
             self._snapshot(number, offset, words[3])
@@ -109,6 +123,10 @@ class Frames:
         self.in_sync = bool(tick.flags & IN_SYNC)
         self.level = bool(tick.flags & LEVEL)
         if self.level:
+            if self._adopts:
+                replication.adopt(self._theirs)
+                self._adopts = False
+                self._parted.clear()
             replication.follow_to(tick.position, tick.high_watermark, self.touched)
             self.exact = True
             self.touched.clear()
@@ -123,6 +141,13 @@ class Frames:
         else:
             self._append([append], atomic=False)
         self._is_asked = True
+
+    def _finish_copy(self, number: int, offset: int, state: bytes) -> None:
+        self._copies.finish(number, offset, state)
+        self.touched.add(number)
+        if number in self._parted:
+            self._parted.discard(number)
+            self._replication.gate.close_all()
 
     def _append(self, appends: Sequence[Append], *, atomic: bool) -> None:
         node = self._node

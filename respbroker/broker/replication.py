@@ -197,7 +197,13 @@ class Replication(Members, Positions, Acks):
         self.save(complete=False)
         self._node.settings_changed()
 
-    def session_began(self, history: History) -> None:
+    def promise_to_leader(self, history: History) -> None:
+        """The leader of this history is followed, while there is still something here that it does not have."""
+        assert history.last is not None
+        self.end_canvass()
+        self.save(promised=history.last.epoch, promised_to=history.last.leader)
+
+    def adopt(self, history: History) -> None:
         """Whatever the leader does not have is cut off: from here on its history is this node's."""
         assert history.last is not None
         self.end_canvass()

@@ -122,7 +122,7 @@ def test_a_follower_that_was_never_level_in_its_leaders_epoch_lists_all_that_it_
     assert second.node is not None
     cluster.start(third)
     assert third.node is not None
-    third.node.replication.session_began(second.node.replication.state.history)  # and cut off before it was level
+    third.node.replication.adopt(second.node.replication.state.history)  # and cut off before it was level
     cluster.ask(third, third.client(), "REPLICAOF", "127.0.0.1", "7002")
     for _ in range(3):
         cluster.advance(1100)
@@ -151,7 +151,7 @@ def test_a_follower_that_was_cut_off_before_it_was_level_is_sent_all_though_its_
     cluster.unreachable.clear()
     assert third.node is not None
     assert second.node.replication.position < third.node.replication.position
-    third.node.replication.session_began(second.node.replication.state.history)  # and cut off before it was level
+    third.node.replication.adopt(second.node.replication.state.history)  # and cut off before it was level
     cluster.kill(third)
     cluster.start(third)
     cluster.ask(third, third.client(), "REPLICAOF", "127.0.0.1", "7002")
