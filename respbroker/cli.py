@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,8 +71,11 @@ def start(settings: Settings, config_file: str) -> None:
         main.run(settings, config_file)
     except (CorruptLog, MissingLog) as damage:
         raise Refused(f"{sentence(damage)}\n{IF_DAMAGED}") from None
-    except (OSError, StorageError) as refusal:
+    except StorageError as refusal:
         raise Refused(sentence(refusal)) from None
+    except OSError as refusal:
+        told = sentence(refusal)
+        raise Refused(f"{settings.dir}: {told}" if refusal.errno == errno.ENOSPC else told) from None
 
 
 @main.command("settings")

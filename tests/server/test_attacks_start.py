@@ -60,6 +60,11 @@ def test_a_directory_or_a_log_that_cannot_be_had(tmp_path: Path):
     assert refused(tmp_path / "missing.conf") == f"{tmp_path / 'missing.conf'}: No such file or directory"
 
 
+def test_a_directory_without_room_is_named(tmp_path: Path):
+    (tmp_path / "lock").symlink_to("/dev/full")
+    assert refused("--port", "0", "--dir", tmp_path) == f"{tmp_path}: No space left on device"
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
