@@ -71,11 +71,8 @@ def start(settings: Settings, config_file: str) -> None:
         main.run(settings, config_file)
     except (CorruptLog, MissingLog) as damage:
         raise Refused(f"{sentence(damage)}\n{IF_DAMAGED}") from None
-    except StorageError as refusal:
-        raise Refused(sentence(refusal)) from None
-    except OSError as refusal:
-        told = sentence(refusal)
-        raise Refused(f"{settings.dir}: {told}" if refusal.errno == errno.ENOSPC else told) from None
+    except (OSError, StorageError) as refusal:
+        raise Refused(sentence(refusal, settings.dir)) from None
 
 
 @main.command("settings")
@@ -92,10 +89,11 @@ main.add_command(migrate)
 groups.add_command(reset)
 
 
-def sentence(refusal: Exception) -> str:
-    """What an error says, with its file and without its number."""
+def sentence(refusal: Exception, directory: str = "") -> str:
+    """What an error says, with its file and without its number. Want of room, of a write, is that of ``directory``."""
     if isinstance(refusal, OSError) and refusal.strerror:
-        return f"{refusal.filename}: {refusal.strerror}" if refusal.filename else refusal.strerror
+        place = refusal.filename or (directory if refusal.errno == errno.ENOSPC else "")
+        return f"{place}: {refusal.strerror}" if place else refusal.strerror
     return str(refusal)
 
 

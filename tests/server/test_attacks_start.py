@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from respbroker.cli import sentence
 from respbroker.model.settings import Settings
 from respbroker.server.listener import DENIED, TOO_MANY_CLIENTS, refusal
 from tests.support.servers import ROOT, Server, respbroker_server
@@ -60,9 +61,10 @@ def test_a_directory_or_a_log_that_cannot_be_had(tmp_path: Path):
     assert refused(tmp_path / "missing.conf") == f"{tmp_path / 'missing.conf'}: No such file or directory"
 
 
-def test_a_directory_without_room_is_named(tmp_path: Path):
-    (tmp_path / "lock").symlink_to("/dev/full")
-    assert refused("--port", "0", "--dir", tmp_path) == f"{tmp_path}: No space left on device"
+def test_a_directory_without_room_is_named():
+    with pytest.raises(OSError, match="No space left") as full, Path("/dev/full").open("wb", buffering=0) as file:
+        file.write(b"x")
+    assert sentence(full.value, "/var/lib/broker") == "/var/lib/broker: No space left on device"
 
 
 @pytest.mark.parametrize(
