@@ -3,9 +3,10 @@
     python -m tests.benchmarks.replication [--only NAME ...] [--rounds N] [--scale X] [--gb N] [--directory DIR]
 
 `one-*`: XADD with ``acks 1`` and a follower, beside a server of the same program that has none. `all-*`: XADD with
-``acks all`` and ``min.insync.replicas 2``, beside XADD and WAIT 1 at Redis and Valkey. `copy`: a fresh follower until
-it has everything. Rounds take turns; medians. Leader, follower and load are three programs: where there are two cores,
-`one-*` are measured twice, freely and with the leader on a core of its own, with a follower and without.
+``acks all`` and ``min.insync.replicas 2``, beside XADD and WAIT 1 at Redis and Valkey; `p1` are 50 connections with one
+request in flight on each, `c20` to `c400` as many as that. `copy`: a fresh follower until it has everything. Rounds
+take turns; medians. Leader, follower and load are three programs: where there are two cores, `one-*` are measured
+twice, freely and with the leader on a core of its own, with a follower and without.
 """
 
 from __future__ import annotations
@@ -30,7 +31,15 @@ from tests.benchmarks.scenarios import KEY, Scale, expect
 
 VALUE = "x" * 100
 ADD = ("XADD", KEY, "*", "field", VALUE)
-LOADS = {"p16": (50, 16, 400_000), "p100": (10, 100, 600_000), "p1": (50, 1, 60_000)}  # connections, pipeline, entries
+LOADS = {  # connections, pipeline, entries
+    "p16": (50, 16, 400_000),
+    "p100": (10, 100, 600_000),
+    "p1": (50, 1, 60_000),
+    "c20": (20, 1, 60_000),
+    "c100": (100, 1, 60_000),
+    "c200": (200, 1, 60_000),
+    "c400": (400, 1, 60_000),
+}
 MIN_IN_SYNC = ("--acks", "all", "--min.insync.replicas", "2")
 
 
@@ -179,6 +188,10 @@ ROWS: dict[str, Callable[[int, Scale, argparse.Namespace], None]] = {
     "one-p16": lambda *given: one("p16", *given),
     "one-p100": lambda *given: one("p100", *given),
     "all-p1": lambda *given: every("p1", *given),
+    "all-c20": lambda *given: every("c20", *given),
+    "all-c100": lambda *given: every("c100", *given),
+    "all-c200": lambda *given: every("c200", *given),
+    "all-c400": lambda *given: every("c400", *given),
     "all-p16": lambda *given: every("p16", *given),
     "copy": lambda rounds, scale, wanted: catching_up(rounds, scale, wanted.servers, wanted.directory),
 }
