@@ -125,7 +125,9 @@ class Segment:
         return decoded[1] if decoded and decoded[0] == self.summary() else None
 
     def rebuild_index(self, caches: Caches) -> SparseIndex:
-        """The index from the batches themselves."""
+        """The index from the batches themselves. It may name other borders than the one before, whose blocks go."""
+        self.number = caches.number()
+        caches.recent = None
         builder = IndexBuilder(self.interval)
         position = 0
         for found in walk(self.open_file(caches), 0, self.size):

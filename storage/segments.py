@@ -107,7 +107,7 @@ class Segments:
         """Where the entry behind a block is; there is one."""
         _, segment, number, block = place
         first = block.end_ordinal
-        if first < segment.end_ordinal:
+        if first < segment.end_ordinal and number + 1 < len(segment.load_index(self.caches)):  # it may be another index
             block = segment.block(self.caches, number + 1)
             if block.first_ordinal == first < block.end_ordinal:
                 return self._remember(segment, number + 1, block)
