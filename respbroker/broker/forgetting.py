@@ -85,7 +85,8 @@ class Forgetting:
         for each in state.others:
             if who in (each.node, (each.host, each.port)):
                 return each
-        if who in (state.node, self._replication.announced):
+        here = self._node.client.local_address.rpartition(":")[0], self._replication.announced[1]
+        if who in (state.node, self._replication.announced, here):
             raise ReplyError("I tried hard but I can't forget myself...")
         raise ReplyError(f"Unknown node {who if isinstance(who, str) else ':'.join(map(str, who))}")
 

@@ -18,7 +18,6 @@ from tests.support.nodes import _flat
 from tests.support.values import content_of
 
 if TYPE_CHECKING:
-    from respbroker.replication.history import History as EpochHistory
     from tests.simulation.replicas.server import Server
     from tests.simulation.replicas.world import World
 
@@ -30,9 +29,6 @@ class Checker:
 
     With ``min.insync.replicas`` 1 nothing is promised once one leads that was not in sync with the leader before it
     (``excused``), nor by a leader that is not the newest, or leads in an epoch below another's, whom it will follow.
-
-    Nor is anything promised once a server that got an empty disk is level with an older leader than there was then: it
-    has forgotten to whom it agreed, and with it the older one finds its minimum again.
 
     Who leads though it was ``catching_up`` has all that was acknowledged, and of the rest what it happened to be sent:
     an EXEC that nobody was told of may be there in half.
@@ -46,9 +42,6 @@ class Checker:
         self._newest: tuple[int, str] = (0, "")
         self._in_sync: frozenset[str] = frozenset()
         self._watermarks: dict[tuple[int, str], int] = {}
-        self._new_disks: dict[
-            int, int
-        ] = {}  # servers that are not level since, and the newest epoch that there was then
         self._catching_up: set[int] = set()  # servers that were sent some of what they lacked, and are not level since
 
     # -- after each tick -------------------------------------------------------------------------------------------
@@ -60,8 +53,6 @@ class Checker:
         replication = node.replication
         if replication.following is not None and replication.following.is_up:
             (self._catching_up.discard if replication.following.level else self._catching_up.add)(server.port)
-            if replication.following.level:
-                self._is_copied(server, replication.state.history)
         if self._world.verbose and server.reports:
             for _, sentence in server.reports:
                 self._world.say(f"{server.port}   {sentence}")
@@ -84,16 +75,6 @@ class Checker:
         if replication.high_watermark < self._watermarks.get(leadership, 0):
             raise Broken(f"{server.port}: the high watermark went back in epoch {last.epoch}")
         self._watermarks[leadership] = replication.high_watermark
-
-    def disk_replaced(self, server: Server) -> None:
-        """A server has an empty disk."""
-        self._new_disks[server.port] = max((epoch for epoch, _ in self._leaderships), default=0)
-
-    def _is_copied(self, server: Server, history: EpochHistory) -> None:
-        newest = self._new_disks.pop(server.port, 0)
-        if history.last is not None and history.last.epoch < newest:
-            self.excused = True
-            self._world.note("an empty server is level with a leader that was replaced", server)
 
     def _is_led(self, leadership: tuple[int, str]) -> bool:
         """Whether somebody leads by that epoch and name."""

@@ -105,19 +105,22 @@ class Faults:
         return True
 
     def _replace_disk(self, server: Server) -> bool:
-        """A disk was found damaged: the server comes back with an empty one, told to follow somebody."""
-        if not self._world.plan.loses_unsynced or not self._all_strong(server):
+        """A disk was found damaged: the server comes back with an empty one, told to follow anybody."""
+        if not self._world.plan.loses_unsynced or not self._all_strong(server) or not self._may_be_replaced():
             return False
         server.kill()
-        leader = self._world.operator.leader
-        if leader == server.port:
-            leader = next(port for port in self._world.ports if port != server.port)
+        leader = self._world.rng.choice([port for port in self._world.ports if port != server.port])
         server.new_disk()
-        self._world.checker.disk_replaced(server)
         server.settings["replicaof"] = f"{HOST} {leader}"
         self.weak.add(server.port)
         self._back_later(server)
         return True
+
+    def _may_be_replaced(self) -> bool:
+        """Whether the members that stay are as many as must agree, whoever it is."""
+        nodes = [server.node for server in self._world.servers.values() if server.node is not None]
+        newest = max((node.replication.state.membership for node in nodes), key=lambda each: each.known, default=None)
+        return newest is not None and newest.proposed is None and len(newest.members) > self._world.plan.minimum
 
     def _may_lose_power(self, server: Server) -> bool:
         """Whether what may be lost is within what is promised."""

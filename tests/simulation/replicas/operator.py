@@ -56,6 +56,24 @@ class Watch(Caller):
         return int(self.facts.get(name, 0))
 
 
+class Errand(Caller):
+    """One request on a connection of its own, for the answer may take long."""
+
+    def __init__(self, world: World, port: int, words: Words) -> None:
+        super().__init__(world, "operator")
+        self.target, self.words, self.patience = port, words, 12.0
+
+    def _look_elsewhere(self) -> None:
+        self.retired = True
+
+    def next_requests(self) -> list[Words]:
+        return [self.words]
+
+    def answered(self, replies: list[Any]) -> bool:
+        self.world.note(f"{self.words[1]} {str(replies[0])[:12]}")
+        return False
+
+
 class Operator:
     """Owns what he believes: who should lead."""
 
@@ -66,6 +84,8 @@ class Operator:
         self.calm = False
         self._since = 0.0  # when he last decided
         self._stuck_since = float("inf")  # nobody leads anybody
+        self._waiting_since = float("inf")  # for a change of members
+        self._has_lowered = False
         self.decisions = 0
 
     def begin(self) -> None:
@@ -82,6 +102,8 @@ class Operator:
             return
         now, plan, rng = world.events.now, world.plan, world.rng
         down_after = 2.0 if self.calm else plan.down_after
+        if self.calm and self.watches[self.leader].leads:
+            self._let_pass(self.watches[self.leader])
         living = [each for each in self.watches.values() if now - each.heard_at < 2 * PERIOD + 1.0]
         stuck = not any(each.number("connected_slaves") for each in living if each.leads)
         self._stuck_since = min(self._stuck_since, now) if stuck and self.calm else float("inf")
@@ -95,6 +117,8 @@ class Operator:
             self._promote(rng.choice(list(self.watches.values())))
         elif not self.calm and rng.random() < plan.failovers:
             self._hand_over()
+        elif not self.calm and rng.random() < plan.forgets:
+            self._take_out()
         elif now - self.watches[self.leader].heard_at > down_after:
             self._fail_over(living)
         else:
@@ -158,6 +182,31 @@ class Operator:
             )
         )
         self._since = self._world.events.now
+
+    def _take_out(self) -> None:
+        """Somebody who seems to be gone for good; it comes back all the same."""
+        rng, world, facts = self._world.rng, self._world, self.watches[self.leader].facts
+        rows = [
+            dict(pair.split("=") for pair in row.split(","))
+            for name, row in facts.items()
+            if name[:6] == "member" and name[6:].isdigit()
+        ]
+        away = [int(row["port"]) for row in rows if row.get("state") == "away"]
+        gone = rng.choice(away or world.ports)
+        port = rng.choice(world.ports) if rng.random() < 0.2 else self.leader
+        Errand(world, port, ("REPLICATE", "FORGET", HOST, gone)).begin()
+
+    def _let_pass(self, chief: Watch) -> None:
+        """Let a change of members pass that waits for one whose disk is gone, where all are there to be asked."""
+        now, waits = self._world.events.now, "member_change" in chief.facts
+        self._waiting_since = min(self._waiting_since, now) if waits else float("inf")
+        if self._has_lowered and not waits:
+            self._has_lowered = False
+            chief.orders.append(("CONFIG", "SET", "min.insync.replicas", self._world.plan.minimum))
+        elif not self._has_lowered and now - self._waiting_since > PATIENCE:
+            self._has_lowered = True
+            self._world.note("the operator lets a change of members pass")
+            chief.orders.append(("CONFIG", "SET", "min.insync.replicas", 1))
 
     def _decide(self, port: int) -> None:
         self.decisions += 1

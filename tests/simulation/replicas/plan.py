@@ -30,6 +30,7 @@ class Plan:
     foolish: float
     failovers: float
     jumps: bool
+    forgets: float
     loses_unsynced: bool  # power may go where not everything was synced
 
     @classmethod
@@ -90,4 +91,5 @@ class Plan:
             failovers=rng.choice((0.0, 0.03)),
             jumps=rng.random() < 0.3,
             loses_unsynced=loses_unsynced,
+            forgets=rng.choice((0.0, 0.1, 0.5)),
         )
