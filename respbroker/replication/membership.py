@@ -140,7 +140,7 @@ class Membership:
         """
         begun = attrs.evolve(self, epoch=epoch, number=1, learners=_without(self.learners, own.node))
         proposed = None if self.proposed is None else _with(self.proposed, own)
-        return attrs.evolve(begun, members=_with(self.members, own), proposed=proposed)
+        return attrs.evolve(begun, members=_with(self.members, own), proposed=proposed).locate(own)
 
     def propose_joining(self, member: Member, gone: Iterable[str] = ()) -> Membership:
         """A learner is to be a member. It takes the place of one at its address that is ``gone``."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import attrs
 
 from respbroker.replication.history import NODE, History
-from respbroker.replication.membership import Member, Membership, are_members
+from respbroker.replication.membership import Member, Membership, Part, are_members
 
 VERSION: Final = 2
 RANDOM_BYTES: Final = 28
@@ -120,6 +120,8 @@ class ReplicationState:
             ValueError: what is wrong with it, in words that go on from "the file …".
         """
         values = _read(data)
+        if values.get("version") == 1:
+            values = _of_version_1(values)
         version = values.get("version")
         if version != VERSION:
             raise ValueError(f"has version {version}, and this server knows version {VERSION}")
@@ -133,6 +135,14 @@ class ReplicationState:
             return cls(**values)
         except (TypeError, ValueError) as error:
             raise ValueError(f"has a value that cannot be: {error}") from None
+
+
+def _of_version_1(values: dict[str, Any]) -> dict[str, Any]:
+    """It had no lists with a version, but all others that the node had heard of: members of a list older than all."""
+    others = values.pop("members", None) or []
+    own = [[values.get("node"), "", 0]] if others else []  # its leader, or itself as one, knows where it is
+    rows = [[*each, int(Part.BOTH)] for each in (*own, *others)]
+    return values | {"version": VERSION, "membership": [0, 0, rows]}
 
 
 def _read(data: bytes) -> dict[str, Any]:

@@ -152,3 +152,35 @@ def test_a_file_without_a_key_is_refused_by_its_name():
 def test_a_value_that_cannot_be_is_refused_by_name(name, value, refusal):
     with pytest.raises(ValueError, match=f"has a value that cannot be: .*{refusal}"):
         ReplicationState.decode(with_value(name, value))
+
+
+VERSION_1 = f"""\
+  "version": 1,
+  "dataset": "0123456789012345678901234567890123456789",
+  "node": "{A}",
+  "history": [[1, "{A}", 1]],
+  "leader": null,
+  "in_sync": [["{B}", "127.0.0.1", 7001]],
+  "members": [["{B}", "127.0.0.1", 7001], ["{C}", "127.0.0.1", 7002]],
+  "promised": 1,
+  "promised_to": "{A}",
+  "position": 335,
+  "level": 1,
+  "complete": true,
+  "boot": "",
+"""
+
+
+def test_a_file_of_before_lists_had_versions_is_read_with_all_it_knows_as_members() -> None:
+    state = ReplicationState.decode(signed(VERSION_1))
+    assert state.membership.version == (0, 0)
+    assert state.membership.lists == ({A, B, C},)
+    assert {member.port for member in state.others} == {7001, 7002}
+    assert ReplicationState.decode(state.encode()) == state
+
+
+def test_so_is_one_of_a_server_that_was_alone() -> None:
+    lines = [line for line in VERSION_1.splitlines() if "members" not in line]
+    state = ReplicationState.decode(signed("\n".join([*lines, '  "members": [],\n'])))
+    assert state.membership == Membership()
+    assert state.is_member
