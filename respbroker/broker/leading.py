@@ -43,6 +43,7 @@ HEARTBEAT_SECONDS: Final = 0.5  # a follower hears from its leader at least this
 #: Where nobody waits for them, followers are asked for acknowledgements so rarely: each is a turn of the loop.
 ASK_SECONDS: Final = 0.1
 EAGER_SECONDS: Final = 1.0  # since somebody had to wait for one that was not asked for: they are asked for at once
+POSITION_MAX: Final = (1 << 63) - 1
 SILENT_SECONDS: Final = 60.0  # of a follower, which acknowledges each of these: then its connection is given up
 
 
@@ -60,6 +61,7 @@ class Leading:
         self._atomic = False
         self._speaking: dict[int, Client] = {}
         self._eager_until = 0.0
+        self._counted_until = POSITION_MAX
         self.changes = MemberChanges(node, replication, self)
         self._save_at = 0.0  # not before this is it tried again to remember the in-sync set
 
@@ -277,13 +279,24 @@ class Leading:
             self.in_sync.detach(session.node, self._node.now)
             self._speaking.pop(client.id, None)
 
+    def agreed_to_another(self) -> None:
+        """This node has voted for another leader: that one has what is here, and not what will be. So no more of this
+        log counts, as long as there is no room to write down whom it follows.
+        """
+        self._counted_until = self._replication.position
+
+    @property
+    def _own_position(self) -> int:
+        """How far this node's own log counts."""
+        return min(self._replication.local_position, self._counted_until)
+
     # -- the in-sync set -------------------------------------------------------------------------------------------
 
     def count(self) -> None:
         """Work out the in-sync set and the high watermark."""
         node, replication, in_sync = self._node, self._replication, self.in_sync
         in_sync.minimum = node.settings.min_insync_replicas
-        in_sync.local_reached(replication.local_position)
+        in_sync.local_reached(self._own_position)
         lag_max = node.settings.replica_lag_time_max_ms / 1000
         for name in in_sync.expire(node.now, lag_max):
             node.housekeeping.report(
@@ -311,7 +324,7 @@ class Leading:
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
-        if self._replication.local_position > self.in_sync.local:  # what was synced since the last tick
+        if self._own_position > self.in_sync.local:  # what was synced since the last tick
             return self._node.now
         if any(session.has_listed and not session.listed for session in self.sessions.values()):
             return self._node.now

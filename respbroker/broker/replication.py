@@ -364,6 +364,8 @@ class Replication(Members, Positions, Acks):
         self.save(promised=epoch, promised_to=node)
         if node != self.state.node and self.canvass is not None and not self.canvass.is_decided:
             self.end_canvass()  # votes for this node that come now would make it lead in an epoch below that
+        if node != self.state.node and self.leading is not None:
+            self.leading.agreed_to_another()
         if self.following is not None:
             self.following.lead_at = None
             self.following.give_up(pause=AGREED_SECONDS)

@@ -151,6 +151,27 @@ def test_a_vote_that_cannot_be_written_is_not_given(cluster: Cluster) -> None:
     assert role(cluster, one) == b"master"
 
 
+def test_a_leader_that_has_agreed_to_another_acknowledges_nothing_before_it_can_write_whom_it_follows(
+    cluster: Cluster,
+) -> None:
+    (leader, disk), (one, _), _ = three(cluster, 2)
+    assert one.node is not None
+    state, other = remembered(leader), one.node.replication.state.node
+    known = map(int, state.membership.known)
+    vote = ["REPLICATE", "VOTE", state.dataset, 2, other, "127.0.0.1", 7002, state.level, *known, 0, 1 << 40]
+    leader.arrived.append((leader.client(), [[str(word).encode() for word in vote]]))
+    cluster.tick(leader)
+    assert remembered(leader).promised_to == other
+    disk.is_full = True
+    writer = leader.client()
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v") == b""
+    pass_seconds(cluster, 3)
+    assert cluster.take(writer) == b""
+    disk.is_full = False
+    pass_seconds(cluster, 2)
+    assert remembered(leader).leader == ("127.0.0.1", 7002)
+
+
 def test_a_failover_whose_promise_cannot_be_written_is_given_up(cluster: Cluster) -> None:
     (leader, disk), *_ = three(cluster)
     before, writer = remembered(leader), leader.client()
