@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storage.segment import Segment
 
 _EXPIRED_PER_PERIOD: Final = 200
+OPENED_PER_PERIOD: Final = 50  # logs of a follower, a sixth of a millisecond each
 
 
 class Housekeeping:
@@ -55,7 +56,7 @@ class Housekeeping:
         if node.group_sessions.watches_some and changes:
             node.settle_groups()
         self.reports += self.notices.due(node.now)
-        self._settle_values()
+        self._look_after_a_follower()
         self._save_if_due()
         maxmemory = node.settings.maxmemory
         self.out_of_memory = bool(maxmemory) and node.process_facts().get("used_memory", 0) > maxmemory
@@ -68,11 +69,14 @@ class Housekeeping:
             node.finish_command()
         self.compactor.run()
 
-    def _settle_values(self) -> None:
+    def _look_after_a_follower(self) -> None:
+        following, keyspace = self._node.replication.following, self._node.keyspace
         try:
-            self._node.keyspace.settle_values()
+            keyspace.settle_values()
+            if following is not None and following.level:
+                keyspace.open_some(OPENED_PER_PERIOD)
         except StorageError as error:
-            self.report("error", str(error))
+            self.report("error", keyspace.told(error))
 
     def submit(self, job: Job) -> None:
         """Have something done elsewhere."""

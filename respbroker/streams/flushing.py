@@ -27,6 +27,7 @@ class Flushing:
     dirty: list[Stream]
     live_logs: set[Log]
     loose: dict[int, Log]
+    to_open: list[int] | None
     open_streams: dict[int, Stream]
     changed_values: list[ValueDatabase]
     write_values: Callable[[int], None]
@@ -124,5 +125,6 @@ class Flushing:
             log.close()
         self.open_streams.clear()
         self.loose.clear()
+        self.to_open = None
         self.live_logs.clear()
         self.catalog.log.close()

@@ -102,6 +102,7 @@ class Keyspace(KeyspaceTopics, KeyspaceValues, CatalogChanges, Flushing, Roles, 
         self.open_streams: dict[int, Stream] = {}
         #: Logs that are open without a stream, by number: of keys about to come, or that nobody has looked up.
         self.loose: dict[int, Log] = {}
+        self.to_open: list[int] | None = None
         #: Numbers of dropped streams whose directories may go once everything flushed so far is synced.
         self.trash: list[int] = []
         self._set_aside = 0  # how many directories were

@@ -52,6 +52,7 @@ class Replica:
     open_streams: dict[int, Stream]
     following: bool
     on_unsynced: Callable[[Log], None]
+    to_open: list[int] | None  #: numbers of logs that `open_some` has not looked at; None: of all
     _grown: list[Stream]
     follow: Callable[[list[Any]], None]
     open_leaf: Callable[[int, bytes, KeyEntry, int], Stream]
@@ -123,6 +124,20 @@ class Replica:
             if log.unsynced():
                 self.on_unsynced(log)
         return log
+
+    def open_some(self, count: int) -> None:
+        """Open so many of the logs that nobody has used yet: a vote looks at all of them, and is not to wait for that.
+
+        Raises:
+            StorageError: one cannot be opened. The next call passes over it.
+        """
+        if self.to_open is None:
+            self.to_open = self.directory_numbers()[:CATALOG:-1]
+        while self.to_open and count:
+            number = self.to_open.pop()
+            if number not in self.open_streams and number not in self.loose:
+                self.log_of(number)
+                count -= 1
 
     def stream_of(self, number: int) -> Stream | None:
         """The stream with that number, opened if need be; None if the catalog does not know it."""

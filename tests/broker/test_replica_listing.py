@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from respbroker.broker import follower_session, following
+from respbroker.broker import follower_session, following, housekeeping
 from storage import OsFileSystem
 from tests.support.cluster import Cluster, Member, follower_of, logs_of
 
@@ -16,6 +16,7 @@ STREAMS = 8 * TICK_LISTED
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (follower_session, following):
         monkeypatch.setattr(module, "TICK_LISTED", TICK_LISTED)
+    monkeypatch.setattr(housekeeping, "OPENED_PER_PERIOD", TICK_LISTED)
 
 
 class Disk(OsFileSystem):
@@ -98,3 +99,25 @@ def test_streams_that_come_and_go_while_logs_are_looked_at_are_so_at_the_followe
     assert b"in_sync_replicas:2" in cluster.ask(leader, leader.client(), "INFO", "replication")
     assert cluster.ask(leader, leader.client(), "DBSIZE") == cluster.ask(follower, follower.client(), "DBSIZE")
     assert logs_of(leader) == logs_of(follower)
+
+
+def test_a_follower_opens_its_logs_in_time_so_that_its_promotion_need_not_wait_for_them(
+    cluster: Cluster, two: tuple[Member, Member]
+) -> None:
+    leader, follower = two
+    assert follower.node is not None
+    follower.node.replication.stop()  # it remembers how far it has come, and is asked for no logs
+    cluster.kill(follower)
+    follower.filesystem = disk = Disk()
+    cluster.start(follower)
+    cluster.settle()
+    assert follower.node is not None
+    assert len(follower.node.keyspace.loose) < STREAMS / 2
+    for _ in range(10):
+        cluster.advance(200)
+    assert len(follower.node.keyspace.loose) == STREAMS
+    cluster.kill(leader)
+    disk.taken()
+    cluster.ask(follower, follower.client(), "REPLICAOF", "NO", "ONE")
+    assert b"master" in cluster.ask(follower, follower.client(), "ROLE")
+    assert disk.taken() < STREAMS / 2
