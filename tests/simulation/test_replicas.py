@@ -28,7 +28,7 @@ def test_no_value_that_was_promised_is_lost_whatever_happens_to_servers(seed: in
     assert world.history.spaces.all
 
 
-@pytest.mark.parametrize("seed", [*range(1, 16), 306042, 7400003, 11000007, 11000028, 11000034, 11000054])
+@pytest.mark.parametrize("seed", [*range(1, 16), 306042, 7400003, 7400295, 11000007, 11000028, 11000034, 11000054])
 @pytest.mark.parametrize("loses_unsynced", [False, True])
 def test_topics_that_linger_are_compacted_or_give_up_what_is_old_keep_what_they_promise(
     seed: int, loses_unsynced: bool
