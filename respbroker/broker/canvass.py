@@ -21,6 +21,7 @@ from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
 from respbroker.streams.journal import CATALOG
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -208,7 +209,11 @@ class Canvass:
             asked.awaits.append("leads")
         elif not self.is_decided and not asked.voted and "vote" not in asked.awaits:
             if self._candidacy is None:
-                reach = reach_of_candidate(self._node, self._replication)
+                try:
+                    reach = reach_of_candidate(self._node, self._replication)
+                except StorageError as damage:
+                    self._refused(asked, "vote", f"it is not asked, for nobody knows what is here: {damage}")
+                    return
                 self._candidacy = Candidacy(
                     state.dataset, self.epoch, state.node, host, port, reach.epoch, state.membership.known,
                     dict(reach.ends),

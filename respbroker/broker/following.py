@@ -269,8 +269,8 @@ class Following(Frames):
         elif welcome.wanted not in (SOME, ALL):
             raise BadMessage(f"it asks for {welcome.wanted!r}")
         self._lists_all = welcome.wanted == ALL
-        asked = keyspace.directory_numbers() if self._lists_all else welcome.numbers
-        self._to_list, self._asked = deque(asked), []
+        asked = keyspace.directory_numbers() if self._lists_all else {*welcome.numbers, *self._parted}
+        self._to_list, self._asked = deque(sorted(asked)), []
         self.stage = Stage.LISTING
 
     def _list_on(self) -> None:

@@ -184,5 +184,10 @@ def test_a_follower_whose_last_append_is_damaged_follows_only_if_it_may_have_bee
     if boots == 1:
         assert any("batch is damaged" in sentence and str(path) in sentence for sentence in follower.reports)
         assert not follower.node.replication.is_settled
+        cluster.kill(leader)
+        cluster.ask(follower, follower.client(), "REPLICAOF", "NO", "ONE")
+        for _ in range(3):
+            cluster.advance(1100)
+        assert any("nobody knows what is here" in sentence for sentence in follower.reports)
     else:
         assert entries.count(b"-1") == 3

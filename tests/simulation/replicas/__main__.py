@@ -32,6 +32,10 @@ def main() -> int:
         "--topics", action=argparse.BooleanOptionalAction, default=True,
         help="with topics that linger, are compacted or give up what is old; without them as above",
     )  # fmt: skip
+    parser.add_argument(
+        "--disks", action=argparse.BooleanOptionalAction, default=True,
+        help="with bits that flip, old copies that are put back, and disks that are full for a while",
+    )  # fmt: skip
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
@@ -40,7 +44,7 @@ def main() -> int:
     for seed in seeds:
         world = World(
             seed, verbose=options.verbose, loses_unsynced=options.unsynced, values=options.values,
-            topics=options.topics,
+            topics=options.topics, disks=options.disks,
         )  # fmt: skip
         done += 1
         try:
@@ -53,7 +57,7 @@ def main() -> int:
                 traceback.print_exc(file=sys.stdout)
             print(f"seed {seed}: {failure!s:.1500}")
             how = " --unsynced" * options.unsynced + " --no-values" * (not options.values)
-            how += " --no-topics" * (not options.topics)
+            how += " --no-topics" * (not options.topics) + " --no-disks" * (not options.disks)
             print(f"replay it by: python -m tests.simulation.replicas{how} --seeds {seed} --verbose", flush=True)
         happened.update(world.happened)
         replies += world.history.replies

@@ -12,6 +12,7 @@ from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
 from tests.crash.state import state_of
 from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.history import FREE, Id, Write, parse_id
+from tests.simulation.replicas.offsets import Ends, Offsets, ends_of
 from tests.simulation.replicas.tables import entries_of
 from tests.simulation.replicas.topics import SIZED, TABLE, TRIMMED
 from tests.support.nodes import _flat
@@ -39,6 +40,8 @@ class Checker:
         self.excused = False
         self.leaders: dict[int, str] = {}
         self._leaderships: set[tuple[int, str]] = set()
+        self.offsets = Offsets()
+        self._begun: dict[tuple[int, str], Ends] = {}  # where the logs ended when a leader began
         self._newest: tuple[int, str] = (0, "")
         self._in_sync: frozenset[str] = frozenset()
         self._watermarks: dict[tuple[int, str], int] = {}
@@ -75,6 +78,11 @@ class Checker:
         if replication.high_watermark < self._watermarks.get(leadership, 0):
             raise Broken(f"{server.port}: the high watermark went back in epoch {last.epoch}")
         self._watermarks[leadership] = replication.high_watermark
+        ends = self._begun.get(leadership)
+        if ends is not None and replication.high_watermark >= replication.begun_at:  # all of it is for good now
+            del self._begun[leadership]
+            if not self.excused:
+                self.offsets.learn(f"{server.port} in epoch {last.epoch}", server.disk, ends)
 
     def _is_led(self, leadership: tuple[int, str]) -> bool:
         """Whether somebody leads by that epoch and name."""
@@ -94,11 +102,13 @@ class Checker:
             self._world.history.may_halve()
         if self.excused:
             return
+        self._begun[leadership] = ends_of(server.disk)
         if self._world.plan.minimum > 1:
             other = self.leaders.setdefault(epoch, name)
             if other != name and not self._may_lead_alone(server):
                 raise Broken(f"two lead in epoch {epoch}: {other} and {name}")
-            if leadership == max(self._leaderships):  # else those who must agree have left it before it begins
+            is_newest = leadership == max(self._leaderships)  # else those who must agree have left it before it begins
+            if is_newest and server.port not in self._world.faults.damaged:  # else some of it cannot be read
                 self._check_promised(server, "begins to lead without")
                 self._check_kept(server, seen=False)
         elif self._newest[1] not in ("", name) and name not in self._in_sync:
@@ -236,6 +246,8 @@ class Checker:
         self._check_seen(found)
         self._check_values(found)
         if not self.excused:
+            for server in servers:
+                self.offsets.learn(f"{server.port} in the end", server.disk, ends_of(server.disk))
             self._check_kept(servers[0], seen=True)
             self._check_twins(found)
             self._check_group(servers[0], found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.simulation.replicas.operator import HOST
+from tests.simulation.replicas.disks import DiskFaults
 
 if TYPE_CHECKING:
     from tests.simulation.replicas.network import Address
@@ -13,17 +13,19 @@ if TYPE_CHECKING:
     from tests.simulation.replicas.world import World
 
 
-class Faults:
+class Faults(DiskFaults):
     """Owns which server is down and when it comes back."""
 
     def __init__(self, world: World) -> None:
+        super().__init__()
         self._world = world
-        self.weak: set[int] = set()  # servers that lost something that they had acknowledged, until they are level
         for server in world.servers.values():
             server.on_crash = self._died
 
     def begin(self) -> None:
         self._later()
+        if self._world.disks:
+            self.look_after()
 
     def _later(self) -> None:
         world = self._world
@@ -106,34 +108,25 @@ class Faults:
 
     def _replace_disk(self, server: Server) -> bool:
         """A disk was found damaged: the server comes back with an empty one, told to follow anybody."""
-        if not self._world.plan.loses_unsynced or not self._all_strong(server) or not self._may_be_replaced():
+        if not self._world.plan.loses_unsynced or not self._all_strong(server) or not self._may_be_replaced(server):
             return False
-        server.kill()
-        leader = self._world.rng.choice([port for port in self._world.ports if port != server.port])
-        server.new_disk()
-        server.settings["replicaof"] = f"{HOST} {leader}"
-        self.weak.add(server.port)
-        self._back_later(server)
+        self.give_empty_disk(server)
         return True
 
-    def _may_be_replaced(self) -> bool:
-        """Whether the members that stay are as many as must agree, whoever it is."""
-        nodes = [server.node for server in self._world.servers.values() if server.node is not None]
+    def _may_be_replaced(self, server: Server) -> bool:
+        """Whether the members that stay are as many as must agree."""
+        servers = self._world.servers.values()
+        nodes = [each.node for each in servers if each.node is not None]
         newest = max((node.replication.state.membership for node in nodes), key=lambda each: each.known, default=None)
-        return newest is not None and newest.proposed is None and len(newest.members) > self._world.plan.minimum
+        if newest is None or newest.proposed is not None:
+            return False
+        others = {each.node.replication.state.node for each in servers if each.node is not None and each is not server}
+        return sum(member.node in others for member in newest.members) >= self._world.plan.minimum
 
     def _may_lose_power(self, server: Server) -> bool:
         """Whether what may be lost is within what is promised."""
         plan = self._world.plan
         return plan.policy == "always" or (plan.minimum > 1 and plan.loses_unsynced and self._all_strong(server))
-
-    def _all_strong(self, server: Server) -> bool:
-        """Whether all others have everything that they ever acknowledged."""
-        others = [each for each in self._world.servers.values() if each is not server]
-        if any(each.dying == "power" for each in others):
-            return False
-        self.weak -= {port for port in self.weak if self._is_strong(self._world.servers[port])}
-        return not self.weak - {server.port}
 
     @staticmethod
     def _is_strong(server: Server) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PERIOD = 0.7
 PATIENCE = 60.0  # with servers that cannot agree, of which one has lost something
+PROMOTED_SECONDS = 10.0  # behind this one after the other is told to lead
 HOST = "127.0.0.1"
 
 
@@ -107,9 +108,12 @@ class Operator:
         living = [each for each in self.watches.values() if now - each.heard_at < 2 * PERIOD + 1.0]
         stuck = not any(each.number("connected_slaves") for each in living if each.leads)
         self._stuck_since = min(self._stuck_since, now) if stuck and self.calm else float("inf")
-        if plan.loses_unsynced and now - self._stuck_since > PATIENCE and living:
+        if (plan.loses_unsynced or world.disks) and now - self._stuck_since > PATIENCE and living:
             self._stuck_since = float("inf")
             self._force(max(living, key=lambda each: each.number("master_repl_offset")))
+            return
+        if world.disks and living and now - max(self._stuck_since, self._since) > PROMOTED_SECONDS:
+            self._promote(rng.choice(living))  # who led waits for one that was in sync and has lost its disk
             return
         if now - self._since < (8.0 if self.calm else rng.choice((3.0, 6.0))):
             return

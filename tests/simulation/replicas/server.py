@@ -88,13 +88,14 @@ class Server:
         self.paused_until = 0.0
         self.merges = True
         self.reports: list[tuple[float, str]] = []
-        self.broken: StorageError | None = None  # why it did not start
+        self.broken: Exception | None = None  # why it did not start
         self.happened: Counter[str] = Counter()
         self.after_tick: Callable[[Server], None] = lambda server: None
         self.promises: Callable[[Server], bool] = lambda server: True
         self.on_crash: Callable[[Server, str], None] = lambda server, kind: None
         self.dying = ""  # how it dies at the event that its disk stops at
         self.room: int | None = None  # bytes that its disk has for a tick, until one wants more
+        self._full_until = 0.0  # no room at all
         self._inbox: list[Callable[[Node, Now], None]] = []
         self._arrived: dict[Client, list[list[bytes]]] = {}
         self._dialled: list[tuple[_Dialled, Connection]] = []
@@ -124,14 +125,15 @@ class Server:
             self.network.hang_up(connection, back=False)
         self._ghosts.clear()
         self.disk.stop_at = self.disk.stop_behind = None
+        self._make_room()
         self.incarnation += 1
         settings = Settings.load("", [("port", str(self.port)), *self.settings.items()])
         try:
             self.node = Node(
                 self.disk, "/data", settings, self.clock(), clock=lambda: self.events.now,
-                seed=self.rng.getrandbits(32), process_facts=self._facts,
+                seed=self.rng.getrandbits(32), process_facts=self.facts,
             )  # fmt: skip
-        except StorageError as error:
+        except (StorageError, OSError) as error:
             self.broken = error
             self.disk.locked.clear()
             return
@@ -139,8 +141,22 @@ class Server:
         self.commit = OutputCommit(durability, partial(self._start_sync, self.incarnation))
         self._wake(0.0)
 
-    def _facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         return {"boot_id": str(self.boots)}
+
+    def fill_up(self, seconds: float) -> None:
+        """Its disk has no room for so long."""
+        self._full_until = self.events.now + seconds
+        self._make_room()
+        self.events.after(seconds, self._make_room)
+
+    def empty_out(self) -> None:
+        """There is room again."""
+        self._full_until, self.room = 0.0, None
+        self._make_room()
+
+    def _make_room(self, room: int | None = None) -> None:
+        self.disk.room = room if self.events.now >= self._full_until else 0
 
     def stop(self) -> None:
         """Stop in order, as on SIGTERM, without waiting for anybody."""
@@ -198,7 +214,8 @@ class Server:
         self.disk.locked.clear()
         self.node = self.commit = None
         self.dying, self.disk.stop_at, self.disk.stop_behind = "", None, None
-        self.room = self.disk.room = None
+        self.room = None
+        self._make_room()
         self._inbox.clear()
         self._arrived.clear()
         self._dialled.clear()
@@ -279,11 +296,11 @@ class Server:
         for each in news:
             each(node, now)
         batch, self._arrived = list(self._arrived.items()), {}
-        self.disk.room = self.room
+        self._make_room(self.room)
         node.tick(batch, now)
         if self.disk.room == 0:
             self.room = None
-        self.disk.room = None
+        self._make_room()
         for client in node.take_frames():
             self._send(self._sending(client))
         clients = node.take_outputs()

@@ -16,6 +16,7 @@ from respbroker.broker import compactor, follower_session, housekeeping
 from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.checkers import Checker
 from tests.simulation.replicas.clients import SETUP_REQUESTS, Caller, Consumer, Producer, Reader
+from tests.simulation.replicas.disks import KINDS as DISK_FAULTS
 from tests.simulation.replicas.events import Events
 from tests.simulation.replicas.faults import Faults
 from tests.simulation.replicas.history import History
@@ -39,16 +40,19 @@ class World:
 
     def __init__(
         self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False, values: bool = False,
-        topics: bool = False,
+        topics: bool = False, disks: bool = False,
     ) -> None:  # fmt: skip
         """With ``values`` there are clients that keep strings, hashes and sorted sets, too; with ``topics`` topics that
-        linger, are compacted, or give up what is old.
+        linger, are compacted, or give up what is old; with ``disks`` bits flip, old copies are put back, and disks are
+        full for a while.
         """
-        self.seed, self.verbose, self.values, self.topics = seed, verbose, values, topics
+        self.seed, self.verbose, self.values, self.topics, self.disks = seed, verbose, values, topics, disks
         self.rng = random.Random(seed)
         self.plan = Plan.draw(self.rng, loses_unsynced=loses_unsynced)
         if values:
             self.plan.faults |= {"full disk": 2.0, "die in an exec": 2.0}
+        if disks:
+            self.plan.faults |= {kind: weight for kind, weight in DISK_FAULTS.items() if self.rng.random() < 0.7}
         self.events = Events()
         self.network = Network(self.events, self.rng, self.plan.delay)
         self.ports = PORTS
@@ -143,14 +147,18 @@ class World:
         self.network.delay = 0.001
         for server in self.servers.values():
             server.paused_until = 0.0
-            server.dying, server.room = "", None
+            server.dying = ""
+            server.empty_out()
             server.disk.stop_at = server.disk.stop_behind = None
             server.start()
             server.pause(0.0)
         self.events.run_until(self.events.now + CALM_SECONDS)
         for caller in self.callers:
             caller.retired = True
-        self._wait("the servers do not settle", self.checker.are_level, SETTLING_SECONDS)
+        self._wait("the servers do not settle", self._is_settled, SETTLING_SECONDS)
         self.events.run_until(self.events.now + 4.0)  # whoever still waits is answered
-        self._wait("the servers do not settle", self.checker.are_level, SETTLING_SECONDS)
+        self._wait("the servers do not settle", self._is_settled, SETTLING_SECONDS)
         self.is_over = True
+
+    def _is_settled(self) -> bool:
+        return not self.faults.damaged and self.checker.are_level()
