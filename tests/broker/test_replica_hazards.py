@@ -191,3 +191,29 @@ def test_a_follower_whose_last_append_is_damaged_follows_only_if_it_may_have_bee
         assert any("nobody knows what is here" in sentence for sentence in follower.reports)
     else:
         assert entries.count(b"-1") == 3
+
+
+@pytest.mark.parametrize("in_sync", [True, False])
+def test_an_old_copy_of_a_directory_may_be_put_back_while_the_others_have_everything_and_not_before(
+    cluster: Cluster, three: list[Member], in_sync: bool
+) -> None:
+    leader, follower, third = three
+    shutil.copytree(follower.directory, f"{follower.directory}.old")
+    if not in_sync:
+        cluster.kill(third)
+        cluster.advance(3100)
+    written = cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    assert written == b"$3\r\n1-1\r\n", "two have it at least"
+    cluster.kill(follower)
+    shutil.rmtree(follower.directory)
+    shutil.move(f"{follower.directory}.old", follower.directory)
+    cluster.kill(leader)
+    for member in (follower, third):
+        if member.node is None:
+            cluster.start(member)
+    cluster.ask(third, third.client(), "REPLICAOF", "NO", "ONE")
+    for _ in range(12):
+        cluster.advance(1100)
+    assert role(cluster, third) == b"master"
+    has_it = cluster.ask(third, third.client(), "XLEN", "s") == b":1\r\n"
+    assert has_it == in_sync, "docs/safety.md names what is lost if the one that had it is away"
