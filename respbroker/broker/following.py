@@ -226,6 +226,7 @@ class Following(Frames):
             self._node.durability.fail(problem)
             self.give_up(f"this server's disk failed: {problem}")
         except StorageError as problem:
+            self.in_sync = False  # sentinel is not to choose it
             self.give_up(f"cannot append what it sent: {self._node.keyspace.told(problem)}")
 
     def _refused(self, refusal: ErrorReply) -> None:

@@ -94,3 +94,23 @@ def test_a_follower_whose_disk_fails_stops_and_its_leader_goes_on(cluster: Clust
     assert cluster.ask(leader, reader, "XLEN", "s1") == b":1\r\n"
     assert b"master_link_status:down" in cluster.ask(follower, follower.client(), "INFO", "replication")
     assert b"slave_priority:0" in cluster.ask(follower, follower.client(), "INFO", "replication")
+
+
+def test_a_follower_whose_disk_is_full_is_none_that_sentinel_should_choose(cluster: Cluster, leader: Member) -> None:
+    follower, disk = follower_on_memory(cluster)
+    write(cluster, leader, 1, 3)
+    for _ in range(3):
+        cluster.advance(500)
+    told = cluster.ask(follower, follower.client(), "INFO", "replication")
+    assert b"slave_priority:100\r\n" in told
+    disk.room = 0
+    write(cluster, leader, 3, 5)
+    for _ in range(3):
+        cluster.advance(500)
+    told = cluster.ask(follower, follower.client(), "INFO", "replication")
+    assert b"slave_priority:0\r\n" in told
+    disk.room = None
+    for _ in range(9):
+        cluster.advance(500)
+    told = cluster.ask(follower, follower.client(), "INFO", "replication")
+    assert b"slave_priority:100\r\n" in told
