@@ -36,7 +36,8 @@ class ReplicationStore:
         state = self.state
         if state is None or state.leader is not None:
             return False
-        return bool(state.in_sync or (minimum > 1 and len(state.membership.members) > 1))
+        others = {member.node for member in state.membership.members} - {state.node}
+        return bool(state.in_sync or (minimum > 1 and others))
 
     def begins_leading(self, replicaof: tuple[str, int] | None, minimum: int) -> bool:
         """Whether a node with this memory and these settings leads when it starts, and may change what it finds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import attrs
 import pytest
 
 from tests.support.cluster import Cluster, Member, follower_of
@@ -275,6 +276,24 @@ def test_one_that_was_taken_out_does_not_lead(cluster: Cluster, three: list[Memb
     pass_time(cluster, 4)
     assert states(cluster, one)[7001] == "in_sync"
     assert info(cluster, two)["members"] == "3"
+
+
+def test_one_that_was_taken_out_by_the_last_that_is_left_does_not_lead_when_it_starts(
+    cluster: Cluster, leader: Member
+) -> None:
+    follower_of(cluster, leader)
+    assert leader.node is not None
+    state = leader.node.replication.state
+    cluster.kill(leader)
+    without = attrs.evolve(state.membership, members=state.others)
+    path = Path(f"{leader.directory}/replication")
+    path.write_bytes(attrs.evolve(state, membership=without, in_sync=()).encode())
+    cluster.unreachable |= {(7001, 7002), (7002, 7001)}
+    leader.settings |= {"min-insync-replicas": "2"}
+    cluster.start(leader)
+    pass_time(cluster, 3)
+    assert info(cluster, leader)["leader_epoch"] == "1"
+    assert cluster.ask(leader, leader.client(), "XADD", "s", "*", "f", "v").startswith(b"-READONLY")
 
 
 @pytest.mark.parametrize(
