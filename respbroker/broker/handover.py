@@ -8,6 +8,7 @@ import attrs
 
 from respbroker.broker.follower_session import FollowerSession
 from respbroker.errors import ReplyError
+from respbroker.replication.membership import address
 from respbroker.replication.messages import LEAD
 from storage import StorageError
 
@@ -91,6 +92,8 @@ class Handover:
     def abort(self, reason: str) -> None:
         """Go on leading."""
         self._node.unpause()
-        self._node.housekeeping.report("warning", f"the failover was given up: {reason}")
+        target = self._target if self._asked is None else (self._asked.host, self._asked.port)
+        whom = "any of the replicas" if target is None else address(*target)
+        self._node.housekeeping.report("warning", f"the failover to {whom} was given up: {reason}")
         if self._asked is not None:
             self._replication.renew(self._replication.state.promised)

@@ -180,7 +180,7 @@ class Replication(Members, Positions, Acks):
         had = len(self._node.keyspace.numbers()) - 1
         if had:
             self._node.housekeeping.report(
-                "warning", f"{had} streams go: a copy of the leader's data takes their place"
+                "warning", f"{had} stream{'s go' if had > 1 else ' goes'}: a copy of the leader's data is taken instead"
             )
         self.may_lack_logs()
         self.gate.close_all()

@@ -202,7 +202,7 @@ def test_a_leader_does_not_hand_over_to_one_that_is_no_member_yet(cluster: Clust
     cluster.ask(leader, leader.client(), "FAILOVER", "TO", "127.0.0.1", "7004", "TIMEOUT", "2000")
     pass_time(cluster, 3)
     assert info(cluster, late)["role"] == "slave"
-    assert any("the failover was given up" in sentence for sentence in leader.reports)
+    assert any("was given up" in sentence for sentence in leader.reports)
 
 
 def test_a_new_leader_goes_on_with_a_change_that_it_found(cluster: Cluster, three: list[Member]) -> None:
