@@ -43,6 +43,13 @@ def test_nothing_is_lost_by_flipped_bits_old_copies_and_full_disks(seed: int, lo
     World(seed, loses_unsynced=loses_unsynced, values=True, topics=True, disks=True).run()
 
 
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("loses_unsynced", [False, True])
+def test_four_servers_keep_what_they_promise(seed: int, loses_unsynced: bool) -> None:
+    world = World(seed, loses_unsynced=loses_unsynced, values=True, topics=True, disks=True, servers=4).run()
+    assert len(world.servers) == 4
+
+
 def test_an_older_value_of_a_key_or_none_is_a_broken_promise() -> None:
     table = Table()
     row = table.new("w")

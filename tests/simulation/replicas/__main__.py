@@ -1,4 +1,4 @@
-"""`python -m tests.simulation.replicas --seeds 1-100`: three servers under chaos; a failure prints how to replay it."""
+"""`python -m tests.simulation.replicas --seeds 1-100`: servers under chaos; a failure prints how to replay it."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def main() -> int:
         "--disks", action=argparse.BooleanOptionalAction, default=True,
         help="with bits that flip, old copies that are put back, and disks that are full for a while",
     )  # fmt: skip
+    parser.add_argument("--servers", type=int, default=3, help="how many there are; the minimum is 1 or 2 all the same")
     options = parser.parse_args()
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
@@ -44,7 +45,7 @@ def main() -> int:
     for seed in seeds:
         world = World(
             seed, verbose=options.verbose, loses_unsynced=options.unsynced, values=options.values,
-            topics=options.topics, disks=options.disks,
+            topics=options.topics, disks=options.disks, servers=options.servers,
         )  # fmt: skip
         done += 1
         try:
@@ -58,6 +59,7 @@ def main() -> int:
             print(f"seed {seed}: {failure!s:.1500}")
             how = " --unsynced" * options.unsynced + " --no-values" * (not options.values)
             how += " --no-topics" * (not options.topics) + " --no-disks" * (not options.disks)
+            how += f" --servers {options.servers}" * (options.servers != 3)
             print(f"replay it by: python -m tests.simulation.replicas{how} --seeds {seed} --verbose", flush=True)
         happened.update(world.happened)
         replies += world.history.replies

@@ -314,8 +314,8 @@ class Checker:
                 raise Broken(f"the disk of {server.port} has another state: {_difference(state, state_of(node))}")
         if not self._world.plan.merges:
             rewritten = _rewritten(servers[0], files[0])
-            for name in files[0].keys() & files[1].keys() & files[2].keys() - rewritten:
-                if not files[0][name] == files[1][name] == files[2][name]:
+            for name in set.intersection(*(set(each) for each in files)) - rewritten:
+                if any(each[name] != files[0][name] for each in files):
                     raise Broken(f"{name} is not the same on all servers")
 
 

@@ -30,7 +30,7 @@ from tests.simulation.replicas.topics import LOOK_SECONDS
 from tests.simulation.replicas.topics import SETUP_REQUESTS as TOPIC_REQUESTS
 from tests.simulation.replicas.value_clients import ValueReader, ValueWriter
 
-PORTS = (7001, 7002, 7003)
+FIRST_PORT = 7001
 CALM_SECONDS = 4.0  # clients go on for so long
 SETTLING_SECONDS = 240.0
 
@@ -40,7 +40,7 @@ class World:
 
     def __init__(
         self, seed: int, *, verbose: bool = False, loses_unsynced: bool = False, values: bool = False,
-        topics: bool = False, disks: bool = False,
+        topics: bool = False, disks: bool = False, servers: int = 3,
     ) -> None:  # fmt: skip
         """With ``values`` there are clients that keep strings, hashes and sorted sets, too; with ``topics`` topics that
         linger, are compacted, or give up what is old; with ``disks`` bits flip, old copies are put back, and disks are
@@ -55,12 +55,12 @@ class World:
             self.plan.faults |= {kind: weight for kind, weight in DISK_FAULTS.items() if self.rng.random() < 0.7}
         self.events = Events()
         self.network = Network(self.events, self.rng, self.plan.delay)
-        self.ports = PORTS
+        self.ports = tuple(range(FIRST_PORT, FIRST_PORT + servers))
         self.history, self.table = History(topics=topics), Table()
         self._setup = SETUP_REQUESTS | (TOPIC_REQUESTS if topics else {})
         self.is_calm = self.is_over = self._is_set_up = False
         self.happened: Counter[str] = Counter()
-        self.servers = {port: self._server(port) for port in PORTS}
+        self.servers = {port: self._server(port) for port in self.ports}
         self.checker = Checker(self)
         self.callers: list[Caller] = []
         self.operator = Operator(self)
@@ -68,8 +68,8 @@ class World:
 
     def _server(self, port: int) -> Server:
         settings = dict(self.plan.settings)
-        if port != PORTS[0]:
-            settings["replicaof"] = f"{HOST} {PORTS[0]}"
+        if port != FIRST_PORT:
+            settings["replicaof"] = f"{HOST} {FIRST_PORT}"
         server = Server(port, settings, self.events, self.network, self.rng, self.plan.pace)
         server.merges = self.plan.merges
         return server
@@ -102,7 +102,7 @@ class World:
         for server in self.servers.values():
             server.after_tick, server.promises = self.checker.after_tick, self.checker.promises_of
             server.start()
-        first = self.servers[PORTS[0]]
+        first = self.servers[FIRST_PORT]
         self._wait("the servers do not come together", self.checker.are_level, 60.0)
         for words in self._setup.values():
             self.checker.ask(first, *words)
