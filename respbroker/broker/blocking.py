@@ -89,6 +89,11 @@ class Blocking:
         self._release(waiter)
         self._node.answer(client, waiter.request.timed_out(client) if reply is None else reply)
 
+    def is_waiting(self, client: Client, request: BlockedRequest) -> bool:
+        """Whether a client still waits with this request, and not with one that it sent behind it."""
+        waiter = self.waiters.of_client(client)
+        return waiter is not None and waiter.request is request
+
     def forget(self, client: Client) -> None:
         """The client is gone."""
         waiter = self.waiters.of_client(client)

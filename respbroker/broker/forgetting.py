@@ -94,7 +94,7 @@ class Forgetting:
         """At the end of a tick: answer those whose wait is over."""
         for client, wait in list(self._waiting.items()):
             reply = wait.reply()
-            if not client.blocked or client.id not in self._node.clients:
+            if not self._node.blocking.is_waiting(client, wait):  # its time was over, or it is gone
                 del self._waiting[client]
             elif reply is not None:
                 del self._waiting[client]

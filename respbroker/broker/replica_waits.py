@@ -73,7 +73,7 @@ class ReplicaWaits:
     def look(self) -> None:
         """Answer those for whom enough has come."""
         for client, wait in list(self._waiting.items()):
-            if not client.blocked:  # its time was over
+            if not self._node.blocking.is_waiting(client, wait):  # its time was over
                 del self._waiting[client]
                 continue
             if wait.position < 0:
