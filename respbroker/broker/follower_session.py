@@ -10,6 +10,8 @@ import attrs
 
 from respbroker.replication.membership import address
 from respbroker.replication.messages import (
+    AGAIN,
+    ANEW,
     APPEND_WORDS,
     CHUNK,
     COPIED,
@@ -144,7 +146,10 @@ class FollowerSession:
             return
         start = -1 if log.end_offset < 0 else starting_point(ours, log.end_offset, log.last_epoch)
         if 0 <= start < log.end_offset:
-            self._verdicts += CUT, b"%d" % log.number, b"%d" % start
+            shared = min(log.end_offset, ours.epoch_end(log.last_epoch))
+            self._verdicts += AGAIN if start < shared else CUT, b"%d" % log.number, b"%d" % start
+        elif start < 0 < log.end_offset and _may_have_parted(ours, log):
+            self._verdicts += ANEW, b"%d" % log.number, b"0"
         self.behind.pop(log.number, None)
         if start != ours.end_offset:
             self.behind[log.number] = start
@@ -260,6 +265,15 @@ class FollowerSession:
         self._readers.pop(number, None)
         self.copying.discard(number)
         self._from_start.discard(number)
+
+
+def _may_have_parted(ours: Log, log: Listed) -> bool:
+    """Whether what a follower has of a log that it must have anew may be what this node lacks.
+
+    Where entries were cleaned away, or what was before the log is gone, nobody knows to the record where epochs ended.
+    """
+    before = ours.origin.last_epoch
+    return before > log.last_epoch or log.end_offset > ours.epoch_end(log.last_epoch) or ours.is_cleaned
 
 
 def starting_point(log: Log, end_offset: int, last_epoch: int) -> int:

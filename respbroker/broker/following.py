@@ -18,7 +18,9 @@ from respbroker.broker.peer_owners import login, refused
 from respbroker.replication.election import may_follow
 from respbroker.replication.membership import address
 from respbroker.replication.messages import (
+    AGAIN,
     ALL,
+    ANEW,
     CUT,
     DROP,
     FRESH,
@@ -303,6 +305,7 @@ class Following(Frames):
         """What is to go before the leader's batches can follow."""
         node, keyspace = self._node, self._node.keyspace
         cuts: dict[int, int] = {}
+        again: dict[int, int] = {}
         drops: list[int] = []
         for log in self._asked:
             ours = keyspace.log_of(log.number)
@@ -311,6 +314,11 @@ class Following(Frames):
         for kind, number, offset in parse_verdicts(said):
             if kind == CUT:
                 cuts[number] = min(offset, cuts.get(number, offset))
+            elif kind == AGAIN:
+                again[number] = offset
+            elif kind == ANEW:
+                cuts.pop(number, None)
+                self._parted.add(number)
             elif kind == DROP:
                 drops.append(number)
                 cuts.pop(number, None)
@@ -334,9 +342,33 @@ class Following(Frames):
         for number in drops:
             if keyspace.key_of(number) is None:  # else the leader's catalog will drop it
                 keyspace.remove_log(number)
+        if again and self._parted:
+            self._parted.update(again)  # whose history is the leader's is not known to be yet
+            raise BadMessage(f"{len(again)} more logs are to be copied anew, in the next session")
         self.told = False
         self.stage = Stage.FRAMES
         self._begin()
+        if again:
+            self._forget_to_have_again(again)
+
+    def _forget_to_have_again(self, cuts: dict[int, int]) -> None:
+        """Cut off what the leader has in batches with other borders, and will send.
+
+        It may have been acknowledged. So from before it goes until all is here again this node neither leads nor agrees
+        to who may lack it too, and tells nothing of these logs.
+        """
+        node, keyspace = self._node, self._node.keyspace
+        self._replication.lacks_some()
+        if CATALOG in cuts:
+            self._replication.may_lack_logs()
+        self.touched |= cuts.keys()
+        self._replication.gate.close_all()
+        node.housekeeping.report(
+            "notice", f"forgets {self._records_behind(cuts)} records, in {len(cuts)} of the logs, that come again"
+        )
+        if uncut := keyspace.cut(cuts):
+            self._parted.update(uncut)
+            raise BadMessage(f"{len(uncut)} logs are to be copied anew, in the next session")
 
     def _records_behind(self, cuts: dict[int, int]) -> int:
         logs = ((self._node.keyspace.log_of(number), offset) for number, offset in cuts.items())

@@ -64,6 +64,12 @@ class Members:
             node=self._node.random.randbytes(NODE_BYTES).hex() if took_part else self.state.node,
         )  # fmt: skip
 
+    def lacks_some(self) -> None:
+        """Something that this server may have acknowledged is about to go, until its leader has sent it again."""
+        if not self.may_lack:
+            self.save(boot=NOTHING_YET)
+            self.may_lack = True
+
     def has_all(self, **changes: object) -> None:
         """Whatever it may have lacked is there; remembered with these changes."""
         self.save(boot=self._boot, **changes)
@@ -80,7 +86,7 @@ class Members:
             if self.state.history.last is None and self._node.keyspace.numbers() == [0]:
                 return "it is empty, and has no copy of its leader's data yet"
             if self.may_lack:
-                return "its machine was restarted, and it may have lost what it had not synced"
+                return "it may lack something that it had acknowledged, until it is level with its leader"
             if not self.state.is_member:
                 return "it is no member: it was taken out, or has not been let in yet"
         return ""

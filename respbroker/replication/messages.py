@@ -152,6 +152,8 @@ def parse_listing(words: Sequence[bytes]) -> list[Listed]:
 
 
 CUT: Final = b"cut"  # log, offset: the follower forgets what it has from there on
+AGAIN: Final = b"again"  # log, offset: the same, though the leader has it, in batches with other borders by now
+ANEW: Final = b"anew"  # log, 0: it is copied from its beginning on, so what the follower has means nothing
 DROP: Final = b"drop"  # log, 0: the leader does not have it
 
 

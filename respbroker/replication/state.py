@@ -84,7 +84,7 @@ class ReplicationState:
     #: False until the first copy of a leader is whole, and while logs that it had removed are copied again.
     complete: bool = attrs.field(default=True, validator=_is_flag)
     #: Of the machine's start in which this server had all that it ever acknowledged; empty after a stop in order.
-    #: Or that it has been copying a leader's data since it had none.
+    #: Or that it lacks some: it has been copying since it had none, or has forgotten what comes again.
     boot: str = attrs.field(default="", validator=attrs.validators.instance_of(str))
 
     @property

@@ -38,7 +38,7 @@ class BareFollower:
         for kind, number, offset in zip(*[iter(self.verdicts)] * 3, strict=True):
             if kind == b"drop":
                 self.logs.pop(int(number), None)
-            else:
+            elif kind != b"anew":
                 self._cut(self.logs[int(number)], int(offset))
 
     def take(self) -> None:
