@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.broker.log_copies import LogCopies
 from respbroker.replication.history import History
@@ -27,7 +27,7 @@ from respbroker.replication.messages import (
     parse_membership,
     parse_numbers,
 )
-from respbroker.replication.words import BadMessage
+from respbroker.replication.words import COUNT_MAX, EPOCH_MAX, ID_PART_MAX, BadMessage
 from respbroker.resp.replies import bulk_array
 from respbroker.sessions.peer import Peer
 from respbroker.streams.replica import RawPart
@@ -35,6 +35,8 @@ from respbroker.streams.replica import RawPart
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
+
+_COPY_MOST: Final = (COUNT_MAX, COUNT_MAX, COUNT_MAX, ID_PART_MAX, ID_PART_MAX, EPOCH_MAX)
 
 
 class Frames:
@@ -91,18 +93,18 @@ class Frames:
         if kind == TICK:
             self._tick(Tick.parse(words))
         elif kind == CHUNK and len(words) == 4:
-            (number,) = parse_numbers(words[1:2])
+            (number,) = parse_numbers(words[1:2], COUNT_MAX)
             self._chunk(Append(number, words[2] == b"1", words[3]))
         elif kind == COPY and len(words) == 7:
-            self._copies.begin(*parse_numbers(words[1:]))
+            self._copies.begin(*parse_numbers(words[1:], *_COPY_MOST))
         elif kind == COPIED and len(words) == 4:
-            number, offset = parse_numbers(words[1:3])
+            number, offset = parse_numbers(words[1:3], COUNT_MAX, COUNT_MAX, least=-1)
             self._finish_copy(number, offset, words[3])
         elif kind == SNAPSHOT and len(words) == 4:
-            number, offset = parse_numbers(words[1:3])
+            number, offset = parse_numbers(words[1:3], COUNT_MAX, COUNT_MAX, least=-1)
             self._snapshot(number, offset, words[3])
         elif kind == LEAD and len(words) == 2:
-            self._replication.handed_over(*parse_numbers(words[1:]))
+            self._replication.handed_over(*parse_numbers(words[1:], EPOCH_MAX))
         elif kind == MEMBERS:
             self._members(parse_membership(words[1:], self.host))
         else:

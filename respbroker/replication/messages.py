@@ -161,7 +161,7 @@ def parse_verdicts(words: Sequence[bytes]) -> list[tuple[bytes, int, int]]:
     """The leader's answer to a listing: what is to be done with logs before frames come. Raises BadMessage."""
     try:
         return [
-            (kind, int(number), int(offset))
+            (kind, read_count(number), read_count(offset))
             for kind, number, offset in zip(words[::3], words[1::3], words[2::3], strict=True)
         ]
     except (ValueError, TypeError) as error:
@@ -217,10 +217,10 @@ class Tick:
             raise BadMessage(f"a tick that cannot be read: {error}") from None
 
 
-def parse_numbers(words: Sequence[bytes]) -> list[int]:
-    """Words of a frame that are all numbers. Raises BadMessage."""
+def parse_numbers(words: Sequence[bytes], *most: int, least: int = 0) -> list[int]:
+    """Words of a frame that are all numbers, each with the most that it may be. Raises BadMessage."""
     try:
-        return [int(word) for word in words]
+        return [read_count(word, limit, least) for word, limit in zip(words, most, strict=True)]
     except ValueError as error:
         raise BadMessage(f"a frame that cannot be read: {error}") from None
 

@@ -8,6 +8,8 @@ from typing import Final
 from respbroker.replication.history import NODE
 
 EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
+ID_PART_MAX: Final = (1 << 64) - 1  # of an entry's milliseconds, or its sequence number
+COUNT_MAX: Final = (1 << 63) - 1  # of anything else
 _DATASET: Final = re.compile(rb"[0-9a-f]{40}")
 _HOST_MAX: Final = 255
 
@@ -16,10 +18,10 @@ class BadMessage(Exception):
     """What a peer said cannot be understood; the connection to it ends."""
 
 
-def read_count(word: bytes, most: int = (1 << 63) - 1) -> int:
+def read_count(word: bytes, most: int = COUNT_MAX, least: int = 0) -> int:
     number = int(word)
-    if not 0 <= number <= most:
-        raise ValueError(f"{number} is not between 0 and {most}")
+    if not least <= number <= most:
+        raise ValueError(f"{number} is not between {least} and {most}")
     return number
 
 
