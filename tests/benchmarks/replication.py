@@ -5,8 +5,8 @@
 `one-*`: XADD with ``acks 1`` and a follower, beside a server of the same program that has none. `all-*`: XADD with
 ``acks all`` and ``min.insync.replicas 2``, beside XADD and WAIT 1 at Redis and Valkey; `p1` are 50 connections with one
 request in flight on each, `c20` to `c400` as many as that. `copy`: a fresh follower until it has everything. Rounds
-take turns; medians. Leader, follower and load are three programs: where there are two cores, `one-*` are measured
-twice, freely and with the leader on a core of its own, with a follower and without.
+take turns; medians. Leader, follower and load are three programs: where there are two cores, everything is measured
+twice, freely and with the leader on a core of its own, as on a machine of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ LOADS = {  # connections, pipeline, entries
     "c200": (200, 1, 60_000),
     "c400": (400, 1, 60_000),
 }
+PLACES = (False, True) if os.cpu_count() == 2 else (False,)  # of the leader: on any core, or on its own
 MIN_IN_SYNC = ("--acks", "all", "--min.insync.replicas", "2")
 
 
@@ -130,7 +131,7 @@ def one(shape: str, rounds: int, scale: Scale, wanted: argparse.Namespace) -> No
     clients, pipeline, entries = LOADS[shape]
     entries = scale(entries, clients * pipeline)
     names = [name for name in wanted.servers if name in NAMES]
-    for apart in (False, True) if os.cpu_count() == 2 else (False,):
+    for apart in PLACES:
         with contextlib.ExitStack() as stack:
             targets = [
                 stack.enter_context(pair(name, wanted.directory, follower=follower))
@@ -138,30 +139,37 @@ def one(shape: str, rounds: int, scale: Scale, wanted: argparse.Namespace) -> No
                 for follower in (False, True)
             ]
             found = in_turns(targets, rounds, lambda each: add(each, clients, pipeline, entries), apart=apart)
-        where = "leader on its own core" if apart else "free"
         for at, name in enumerate(names):
             alone, followed = found[2 * at], found[2 * at + 1]
             ratio = middle(followed, "rate") / middle(alone, "rate")
             by_cpu = middle(alone, "leader_cpu") / middle(followed, "leader_cpu")
-            line(f"one-{shape}", f"{name} alone, {where}", alone)
-            line(f"one-{shape}", f"{name} with a follower, {where}", followed, f"{ratio:.2f}, by CPU {by_cpu:.2f}")
+            line(f"one-{shape}", f"{name} alone, {where(apart)}", alone)
+            line(
+                f"one-{shape}", f"{name} with a follower, {where(apart)}", followed, f"{ratio:.2f}, by CPU {by_cpu:.2f}"
+            )
 
 
 def every(shape: str, rounds: int, scale: Scale, wanted: argparse.Namespace) -> None:
     """``acks all`` beside WAIT 1."""
     clients, pipeline, entries = LOADS[shape]
     entries = scale(entries, clients * pipeline)
-    with contextlib.ExitStack() as stack:
-        targets = [
-            stack.enter_context(pair(name, wanted.directory, MIN_IN_SYNC, follower=True)) for name in wanted.servers
-        ]
-        found = in_turns(targets, rounds, lambda each: add_for_all(each, clients, pipeline, entries))
-    rates = {target.name: middle(rounds_, "rate") for target, rounds_ in zip(targets, found, strict=True)}
-    for target, rounds_ in zip(targets, found, strict=True):
-        is_ours = target.name == OURS
-        others = {name: rate for name, rate in rates.items() if name != OURS}
-        ratio = ", ".join(f"{rates[OURS] / rate:.2f} of {name}" for name, rate in others.items()) if is_ours else ""
-        line(f"all-{shape}", f"{target.name}, {'acks all' if is_ours else 'WAIT 1'}", rounds_, ratio)
+    for apart in PLACES:
+        with contextlib.ExitStack() as stack:
+            targets = [
+                stack.enter_context(pair(name, wanted.directory, MIN_IN_SYNC, follower=True)) for name in wanted.servers
+            ]
+            found = in_turns(targets, rounds, lambda each: add_for_all(each, clients, pipeline, entries), apart=apart)
+        rates = {target.name: middle(rounds_, "rate") for target, rounds_ in zip(targets, found, strict=True)}
+        for target, rounds_ in zip(targets, found, strict=True):
+            is_ours = target.name == OURS
+            others = {name: rate for name, rate in rates.items() if name != OURS}
+            ratio = ", ".join(f"{rates[OURS] / rate:.2f} of {name}" for name, rate in others.items()) if is_ours else ""
+            title = f"{target.name}, {'acks all' if is_ours else 'WAIT 1'}, {where(apart)}"
+            line(f"all-{shape}", title, rounds_, ratio)
+
+
+def where(apart: bool) -> str:
+    return "leader on its own core" if apart else "free"
 
 
 def middle(rounds: Sequence[Round], field: str) -> float:
