@@ -33,7 +33,7 @@ from respbroker.replication.messages import (
     listing_words,
     parse_verdicts,
 )
-from respbroker.replication.words import BadMessage
+from respbroker.replication.words import BadMessage, read_address
 from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
@@ -233,10 +233,9 @@ class Following(Frames):
 
     def _refused(self, refusal: ErrorReply) -> None:
         if refusal.code == "NOTLEADER":
-            host, _, port = refusal.text.split(" ", 1)[0].rpartition(":")
-            if host and port.isdigit():
-                self.give_up(f"it follows {address(host, int(port))}")
-                self.host, self.port = host, int(port)
+            if elsewhere := read_address(refusal.text.split(" ", 1)[0]):
+                self.give_up(f"it follows {address(*elsewhere)}")
+                self.host, self.port = elsewhere
                 return
         self.give_up(refused(refusal))
         if refusal.code != "NOTLEADER":

@@ -192,6 +192,8 @@ class Leading:
     def welcome(self, client: Client, hello: Hello, host: str) -> Welcome:
         """A follower presents itself."""
         node, replication = self._node, self._replication
+        if client.id in self.sessions:
+            raise ReplyError("REPLICATE HELLO comes once in a connection")
         for other in list(self.sessions.values()):
             if other.node == hello.node and other.client is not client:  # it has come back on another connection
                 if (other.host, other.port) != (host, hello.port):

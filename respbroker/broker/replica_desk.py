@@ -136,10 +136,12 @@ class ReplicaDesk:
         return NotLeader("this server waits for a confirmation that it still leads")
 
     def _leading(self) -> Leading:
-        leading = self._replication.leading
-        if leading is None:
+        replication = self._replication
+        if replication.leading is not None:
+            return replication.leading
+        if replication.follows or replication.unconfirmed:
             raise self._not_leader()
-        return leading
+        raise ReplyError("no other server has ever followed this one")
 
     def listed(self, client: Client, logs: list[Listed]) -> None:
         self._leading().listed(client, logs)

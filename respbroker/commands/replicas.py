@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -18,6 +17,7 @@ from respbroker.commands.arguments import (
 from respbroker.commands.table import CommandSpec, Flag
 from respbroker.commands.tips import LEAST, TO_ALL_SHARDS
 from respbroker.errors import NotAnInteger, ReplyError, SyntaxRefused
+from respbroker.replication.words import HOST
 from respbroker.resp.replies import OK, array, bulk, bulk_array, integer
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from respbroker.replication.campaign import Candidacy, Leads, Verdict
     from respbroker.replication.messages import Hello, Knows, Listed, Progress, Welcome
     from respbroker.sessions.client import Client, Reply
-
-_HOST: Final = re.compile(rb"[!-~]{1,255}")  # a name or an address; it stands in log lines
 
 
 @attrs.frozen
@@ -102,7 +100,7 @@ def replicaof(ctx: Context, words: list[bytes]) -> Reply:
     if host.lower() == b"no" and port.lower() == b"one":
         ctx.replicas.promote()
         return OK
-    if not _HOST.fullmatch(host):
+    if not HOST.fullmatch(host):
         raise ReplyError("Invalid master host")
     try:
         number = int(port)

@@ -11,7 +11,7 @@ EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
 ID_PART_MAX: Final = (1 << 64) - 1  # of an entry's milliseconds, or its sequence number
 COUNT_MAX: Final = (1 << 63) - 1  # of anything else
 _DATASET: Final = re.compile(rb"[0-9a-f]{40}")
-_HOST_MAX: Final = 255
+HOST: Final = re.compile(rb"[!-~]{1,255}")  # a name or an address; it stands in log lines and in INFO
 
 
 class BadMessage(Exception):
@@ -46,6 +46,16 @@ def read_node(word: bytes) -> str:
 
 
 def read_host(word: bytes) -> str:
-    if len(word) > _HOST_MAX:
+    """One that is empty is found where its owner calls from."""
+    if word and not HOST.fullmatch(word):
         raise ValueError(f"no address: {word[:64]!r}")
     return word.decode("ascii")
+
+
+def read_address(text: str) -> tuple[str, int] | None:
+    """From ``host:port`` at the beginning of what a server says that is no leader; None where it names none."""
+    host, _, port = text.rpartition(":")
+    try:
+        return (read_host(host.encode()), read_port(port.encode())) if host else None
+    except ValueError:
+        return None

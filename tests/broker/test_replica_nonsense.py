@@ -53,6 +53,52 @@ def test_a_leader_survives_whatever_a_peer_says(tmp_path: Path, seed: int) -> No
     assert_serves(cluster, leader)
 
 
+def hello(node: bytes, host: str = "") -> list[bytes | str | int]:
+    """Of an empty follower."""
+    return ["REPLICATE", "HELLO", 3, b"0" * 40, node, "-", 0, 0, 0, "", host, 7999]
+
+
+def test_a_connection_is_that_of_one_follower(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001)
+    client = leader.client()
+    assert cluster.ask(leader, client, *hello(NODES[0])).startswith(b"*6")
+    assert cluster.ask(leader, client, *hello(NODES[1])) == b"-ERR REPLICATE HELLO comes once in a connection\r\n"
+    assert b"connected_slaves:1\r\n" in cluster.ask(leader, leader.client(), "INFO", "replication")
+    assert NODES[1] not in cluster.ask(leader, leader.client(), "INFO", "replication")
+
+
+def test_an_address_in_which_another_line_begins_is_none(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001)
+    said = cluster.ask(leader, leader.client(), *hello(NODES[0], "x\r\nrole:slave"))
+    assert said.startswith(b"-ERR a hello that cannot be read: no address")
+    assert b"role:slave" not in cluster.ask(leader, leader.client(), "INFO", "replication")
+
+
+@pytest.mark.parametrize("words", [["LEAVE"], ["LOGS"], ["ACK", 1, 1, 1, 0], ["KNOWS", 1, 1], ["FORGET", "there", 7002]])
+def test_a_server_that_nobody_has_followed_says_so(tmp_path: Path, words: list[str | int]) -> None:
+    cluster = Cluster(tmp_path)
+    alone = cluster.add(7001)
+    said = cluster.ask(alone, alone.client(), "REPLICATE", *words)
+    assert said == b"-ERR no other server has ever followed this one\r\n"
+
+
+@pytest.mark.parametrize("where", ["there:\xb2", "there:99999", "there:x", ":7001", "there", "\xb2:7001"])
+def test_a_follower_that_is_sent_to_no_address_asks_the_same_server_again(tmp_path: Path, where: str) -> None:
+    cluster = Cluster(tmp_path)
+    cluster.add(7001)
+    follower = cluster.add(7002, replicaof="127.0.0.1 7001")
+    cluster.settle()
+    (link,) = cluster.links
+    assert follower.node is not None
+    follower.node.peer_received(link.peer, [ErrorReply("NOTLEADER", f"{where} is followed here")], cluster.clock.now())
+    cluster.tick(follower)
+    assert b"\r\nconnect\r\n" in cluster.ask(follower, follower.client(), "ROLE")
+    cluster.advance(1100)
+    assert b"connected" in cluster.ask(follower, follower.client(), "ROLE")
+
+
 def assert_serves(cluster: Cluster, member: Member) -> None:
     cluster.ask(member, member.client(), "REPLICAOF", "NO", "ONE")
     cluster.advance(100)
