@@ -204,6 +204,8 @@ class DiskFaults:
         if self._all_strong(server) and self._may_be_replaced(server):
             self._world.note(f"a disk is replaced, for the server {why}", server)
             self.give_empty_disk(server)
+        elif self._world.is_calm and server.node is not None:  # as a leader it cannot serve who would be a member
+            self._world.operator.watches[server.port].orders.append(("FAILOVER", "TIMEOUT", 1000))
 
     @staticmethod
     def _is_damaged(server: Server) -> bool:
