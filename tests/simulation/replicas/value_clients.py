@@ -104,6 +104,10 @@ class ValueWriter(Caller):
         return True
 
     def _refused(self, space: Space, results: list[Any], refusals: list[ErrorReply]) -> None:
+        is_full = self.world.disks and all(each.code == "MISCONF" for each in refusals)  # no room to make a stream
+        if is_full and len(refusals) < len(results):
+            self._leave(space)
+            return
         if self.counts and (len(refusals) < len(results) or any(each.code not in _REFUSALS for each in refusals)):
             words = [change.words for change in self._changes]
             raise Broken(f"values {space.name} on {self.target}: {words} were answered with {results}")
