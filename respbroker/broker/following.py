@@ -232,11 +232,10 @@ class Following(Frames):
             self.give_up(f"cannot append what it sent: {self._node.keyspace.told(problem)}")
 
     def _refused(self, refusal: ErrorReply) -> None:
-        if refusal.code == "NOTLEADER":
-            if elsewhere := read_address(refusal.text.split(" ", 1)[0]):
-                self.give_up(f"it follows {address(*elsewhere)}")
-                self.host, self.port = elsewhere
-                return
+        if refusal.code == "NOTLEADER" and (elsewhere := read_address(refusal.text.split(" ", 1)[0])):
+            self.give_up(f"it follows {address(*elsewhere)}")
+            self.host, self.port = elsewhere
+            return
         self.give_up(refused(refusal))
         if refusal.code != "NOTLEADER":
             self._ask_first_again()

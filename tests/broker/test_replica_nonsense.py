@@ -76,7 +76,7 @@ def test_an_address_in_which_another_line_begins_is_none(tmp_path: Path) -> None
     assert b"role:slave" not in cluster.ask(leader, leader.client(), "INFO", "replication")
 
 
-@pytest.mark.parametrize("words", [["LEAVE"], ["LOGS"], ["ACK", 1, 1, 1, 0], ["KNOWS", 1, 1], ["FORGET", "there", 7002]])
+@pytest.mark.parametrize("words", [["LEAVE"], ["LOGS"], ["ACK", 1, 1, 1, 0], ["KNOWS", 1, 1], ["FORGET", "x", 7002]])
 def test_a_server_that_nobody_has_followed_says_so(tmp_path: Path, words: list[str | int]) -> None:
     cluster = Cluster(tmp_path)
     alone = cluster.add(7001)
