@@ -38,7 +38,7 @@ TICK_BYTES: Final = 1 << 20  # sent of them in a tick, so that a follower that c
 TICK_LOGS: Final = 32  # of many small ones looked at in a tick
 #: Logs of a listing looked at in a tick, on either side: to open one takes a sixth of a millisecond, and other clients
 #: wait for no more of them than this.
-TICK_LISTED: Final = 64
+TICK_LISTED: Final = 32
 
 
 @attrs.frozen
