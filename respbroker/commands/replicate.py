@@ -111,7 +111,7 @@ HANDOVER
     It was told to lead: its leader is to hand over.
 LEAVE
     It is about to stop: nothing is to wait for it.
-VOTE <dataset> <epoch> <node> <host> <port> <last-epoch> <list-epoch> <list-number> <agreed> [<log> <end> ...]
+VOTE <dataset> <epoch> <node> <host> <port> <level-epoch> <list-epoch> <list-number> <agreed> [<log> <end> ...]
     A node asks to lead.
 LEADS <dataset> <node> <host> <port> <history>
     A node tells that it leads.
@@ -143,7 +143,7 @@ COMMANDS: Final = (
             _row("HANDOVER", 2, handover, "A follower was told to lead: its leader is to hand over.", ""),
             _row("LEAVE", 2, leave, "A follower is about to stop: nothing is to wait for it.", ""),
             _row("VOTE", -11, vote, "A node asks to lead.",
-                 "dataset epoch node host port last-epoch list-epoch list-number agreed"
+                 "dataset epoch node host port level-epoch list-epoch list-number agreed"
                  " [log end-offset [log end-offset ...]]"),
             _row("LEADS", 7, leads, "A node tells that it leads.", "dataset node host port history"),
             _row("FORGET", -3, forget, "Takes a server that is gone for good out of the members.",
