@@ -11,12 +11,12 @@ from tests.simulation.replicas.value_spaces import Space
 from tests.simulation.replicas.world import World
 
 
-@pytest.mark.parametrize("seed", [*range(1, 101), 207046])
+@pytest.mark.parametrize("seed", [*range(1, 71), 207046])
 def test_nothing_that_was_promised_is_lost_whatever_happens_to_servers(seed: int) -> None:
     World(seed).run()
 
 
-@pytest.mark.parametrize("seed", [*range(1, 51), 301700, 301824, 305385, 305449, 306030, 306059])
+@pytest.mark.parametrize("seed", [*range(1, 41), 301700, 301824, 305385, 305449, 306030, 306059])
 def test_one_server_at_a_time_may_lose_what_it_had_not_synced_or_its_disk(seed: int) -> None:
     World(seed, loses_unsynced=True).run()
 
@@ -28,7 +28,7 @@ def test_no_value_that_was_promised_is_lost_whatever_happens_to_servers(seed: in
     assert world.history.spaces.all
 
 
-@pytest.mark.parametrize("seed", [*range(1, 11), 306042, 7400003, 7400295, 11000007, 11000028, 11000034, 11000054])
+@pytest.mark.parametrize("seed", [*range(1, 6), 306042, 7400003, 7400295, 11000007, 11000028, 11000034, 11000054])
 @pytest.mark.parametrize("loses_unsynced", [False, True])
 def test_topics_that_linger_are_compacted_or_give_up_what_is_old_keep_what_they_promise(
     seed: int, loses_unsynced: bool
@@ -37,7 +37,7 @@ def test_topics_that_linger_are_compacted_or_give_up_what_is_old_keep_what_they_
     assert world.table.rows
 
 
-@pytest.mark.parametrize("seed", [*range(1, 31), 7700149])
+@pytest.mark.parametrize("seed", [*range(1, 13), 7700149, 12000066, 12001012, 12001703])
 @pytest.mark.parametrize("loses_unsynced", [False, True])
 def test_nothing_is_lost_by_flipped_bits_old_copies_and_full_disks(seed: int, loses_unsynced: bool) -> None:
     World(seed, loses_unsynced=loses_unsynced, values=True, topics=True, disks=True).run()
