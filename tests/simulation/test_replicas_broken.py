@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage import Log, recovery
+from storage import CorruptLog, Log, raw, recovery
 from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.offsets import Offsets, ends_of
 from tests.simulation.replicas.world import World
@@ -26,6 +26,20 @@ def flip_bits() -> None:
         if world.plan.minimum > 1:
             world.plan.faults, world.plan.fault_every = {"flip a bit": 1.0}, 0.4
             world.run()
+
+
+def test_where_nobody_checks_what_comes_the_simulation_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raw, "is_intact", lambda *_: True)
+    with pytest.raises((Broken, CorruptLog)):
+        flip_on_the_way()
+
+
+def flip_on_the_way() -> None:
+    """Nothing else goes wrong, in a few seeds."""
+    for seed in range(SEEDS):
+        world = World(seed, topics=True, disks=True)
+        world.plan.faults = {"heal": 1.0}
+        world.run()
 
 
 def test_another_record_under_an_offset_that_all_had_is_found() -> None:

@@ -7,12 +7,14 @@ connection was reset meanwhile. An address is a port of a server, or a name of a
 from __future__ import annotations
 
 import random
+import re
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from storage.batch import parse_header
 from tests.simulation.replicas.events import Events
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Address = int | str
 DIAL_SECONDS: Final = 5.0  # without an answer
+MAGIC: Final = b"SBL\x01"  # of a batch
 RESET: Final = b""  # the end of what one side sends
 
 
@@ -64,6 +67,8 @@ class Network:
         self._events = events
         self._rng = rng
         self.delay = delay
+        self.flips = 0.0  # how likely a bit flips in what is sent at a time, where that is batches
+        self.flipped = 0
         self.servers: dict[int, Server] = {}
         self.cuts: set[tuple[Address, Address]] = set()
         self.connections: dict[Connection, None] = {}
@@ -111,6 +116,8 @@ class Network:
         self._put(connection, way, data)
 
     def _put(self, connection: Connection, way: _Way, data: bytes) -> None:
+        if self.flips and way is connection.back and self._rng.random() < self.flips:
+            data = self._damaged(data)
         way.flying.append(data)
         way.free_at = max(way.free_at, self._events.now + self._late())
         self._events.at(way.free_at, partial(self._deliver, connection, way))
@@ -129,6 +136,18 @@ class Network:
         if not connection.closed and connection.is_open:
             connection.server.lose(connection)
             self._lose(connection, "Connection reset by peer")
+
+    def _damaged(self, data: bytes) -> bytes:
+        """With another bit in one of the batches, if there are any; the words around them are TCP's to check."""
+        places = [each.start() for each in re.finditer(re.escape(MAGIC), data)]
+        if not places:
+            return data
+        first = self._rng.choice(places)
+        header = parse_header(data, first)
+        size = len(data) - first if header is None else min(header.size, len(data) - first)
+        place = first + self._rng.randrange(size)
+        self.flipped += 1
+        return data[:place] + bytes([data[place] ^ 1 << self._rng.randrange(8)]) + data[place + 1 :]
 
     # -- what gets there -------------------------------------------------------------------------------------------
 

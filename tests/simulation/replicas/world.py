@@ -136,6 +136,8 @@ class World:
             self.callers += [TableWriter(self, "t0"), TableWriter(self, "t1"), TableReader(self, "tr")]
         for caller in self.callers:
             caller.begin()
+        if self.disks:
+            self.network.flips = self.rng.choice((0.0, 0.02))
         self.operator.begin()
         self.faults.begin()
         self.events.run_until(self.events.now + self.plan.seconds)
@@ -144,7 +146,9 @@ class World:
         self.is_calm = self.operator.calm = True
         self.note("calm")
         self.network.heal()
-        self.network.delay = 0.001
+        self.network.delay, self.network.flips = 0.001, 0.0
+        if self.network.flipped:
+            self.happened["a bit flips on the way"] = self.network.flipped
         for server in self.servers.values():
             server.paused_until = 0.0
             server.dying = ""
