@@ -155,10 +155,12 @@ class Canvass:
         return confirmed or any(asked.voted for name, asked in self._asked.items() if name in self._in_sync)
 
     def _give_up(self) -> None:
-        node, reasons = self._node, "; ".join(self.ballot.refusals.values())
-        node.housekeeping.report(
-            "warning", f"this server was not made leader: too few agree to epoch {self.epoch}: {reasons}"
-        )
+        node = self._node
+        if self.ballot.may_stand:  # else nobody was asked, and the operator was told why
+            reasons = "; ".join(self.ballot.refusals.values())
+            node.housekeeping.report(
+                "warning", f"this server was not made leader: too few agree to epoch {self.epoch}: {reasons}"
+            )
         if self._replication.unconfirmed:  # it was told to lead, and waits again for who knows that it still does
             self._replication.stand(Canvass(node, self._replication, confirm=True, pause=RETRY_SECONDS))
         else:

@@ -278,6 +278,19 @@ def test_one_that_was_taken_out_does_not_lead(cluster: Cluster, three: list[Memb
     assert info(cluster, two)["members"] == "3"
 
 
+def test_one_that_hears_from_a_voter_that_it_was_taken_out_is_told_no_more(
+    cluster: Cluster, three: list[Member]
+) -> None:
+    leader, _, two = three
+    cut_off(cluster, two, leader)
+    pass_time(cluster, 4)
+    assert forget(cluster, leader, 7003) == b"+OK\r\n"
+    cluster.ask(two, two.client(), "REPLICAOF", "NO", "ONE")
+    pass_time(cluster, 4)
+    assert any("no member any more" in sentence for sentence in two.reports)
+    assert not any("too few agree" in sentence for sentence in two.reports)  # nobody was asked then
+
+
 def test_one_that_was_taken_out_by_the_last_that_is_left_does_not_lead_when_it_starts(
     cluster: Cluster, leader: Member
 ) -> None:
