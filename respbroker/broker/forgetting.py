@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from respbroker.commands.delays import KeylessWait
 from respbroker.errors import ReplyError
 from respbroker.resp.replies import OK, error
 from respbroker.sessions.client import Client, Reply
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
-    from respbroker.commands.context import Context
     from respbroker.replication.membership import Member
 
 PATIENCE_MS: Final = 10_000
@@ -22,23 +22,12 @@ Address = tuple[str, int]
 
 
 @attrs.frozen(eq=False)
-class ForgetWait:
+class ForgetWait(KeylessWait):
     """One operator's wait."""
 
     replication: Replication
     leading: Leading
     member: Member
-
-    @property
-    def exhausts(self) -> object:
-        return None
-
-    @property
-    def outlasts_values(self) -> bool:
-        return True
-
-    def retry(self, ctx: Context) -> Reply:
-        return self.reply()
 
     def reply(self) -> bytes | None:
         """What it came to; None as long as it may still come to something."""
@@ -53,9 +42,6 @@ class ForgetWait:
     def timed_out(self, client: Client) -> bytes:
         waits_for = self.leading.changes.waits_for or "another change of members comes first"
         return error(ReplyError(f"not yet: {waits_for}. It is done when that is so"))
-
-    def retry_ms(self, ctx: Context) -> int | None:
-        return None
 
 
 class Forgetting:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from respbroker.commands.delays import KeylessWait
 from respbroker.resp.replies import array, integer
 from respbroker.sessions.client import Client, Reply
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
-    from respbroker.commands.context import Context
 
 
 @attrs.define(eq=False)
-class ReplicaWait:
+class ReplicaWait(KeylessWait):
     """One client's wait; ``position`` is what must be had, -1 until the tick that began it is written.
 
     ``ticket`` is the sync that covers it here, for WAITAOF, which asks ``local`` syncs of this node as well.
@@ -29,22 +29,8 @@ class ReplicaWait:
     ticket: int
     position: int = -1
 
-    @property
-    def exhausts(self) -> object:
-        return None
-
-    @property
-    def outlasts_values(self) -> bool:
-        return True
-
-    def retry(self, ctx: Context) -> Reply:
-        return self.waits.reply(self) if self.waits.is_met(self) else None
-
     def timed_out(self, client: Client) -> bytes:
         return self.waits.reply(self)
-
-    def retry_ms(self, ctx: Context) -> int | None:
-        return None
 
 
 class ReplicaWaits:

@@ -1,4 +1,4 @@
-"""Replies that come later and wait for nothing but the time."""
+"""Replies that come later and wait for no key; those among them that wait for nothing but the time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from respbroker.sessions.client import Client, Reply
 
 
-@attrs.frozen
-class Delay:
-    """A request that blocks its client until its time is over, then gives ``reply()``."""
+class KeylessWait:
+    """What is the same in every `BlockedRequest` that waits for no key: no change of one serves it."""
 
-    reply: Callable[[], bytes]
+    __slots__ = ()
 
     def retry(self, ctx: Context) -> Reply:
         return None
@@ -30,11 +29,18 @@ class Delay:
     def outlasts_values(self) -> bool:
         return True
 
-    def timed_out(self, client: Client) -> bytes:
-        return self.reply()
-
     def retry_ms(self, ctx: Context) -> int | None:
         return None
+
+
+@attrs.frozen
+class Delay(KeylessWait):
+    """A request that blocks its client until its time is over, then gives ``reply()``."""
+
+    reply: Callable[[], bytes]
+
+    def timed_out(self, client: Client) -> bytes:
+        return self.reply()
 
 
 def answer_later(ctx: Context, milliseconds: float, reply: Callable[[], bytes]) -> Reply:
