@@ -38,7 +38,7 @@ from respbroker.resp.replies import bulk_array
 from respbroker.resp.reply_decoder import ErrorReply
 from respbroker.sessions.peer import Peer
 from respbroker.streams.journal import CATALOG
-from storage import DiskFailed, StorageError
+from storage import DiskFailed, LogPoisoned, StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -223,7 +223,7 @@ class Following(Frames):
             step(*arguments)
         except BadMessage as problem:
             self.give_up(str(problem))
-        except DiskFailed as problem:
+        except (DiskFailed, LogPoisoned) as problem:
             self.stopped = True
             self._node.durability.fail(problem)
             self.give_up(f"this server's disk failed: {problem}")

@@ -114,3 +114,21 @@ def test_a_follower_whose_disk_is_full_is_none_that_sentinel_should_choose(clust
         cluster.advance(500)
     told = cluster.ask(follower, follower.client(), "INFO", "replication")
     assert b"slave_priority:100\r\n" in told
+
+
+def test_a_follower_whose_disk_failed_a_sync_asks_its_leader_for_nothing_more(cluster: Cluster, leader: Member) -> None:
+    follower, _ = follower_on_memory(cluster)
+    write(cluster, leader, 1, 3)
+    follower.syncs = False
+    write(cluster, leader, 3, 5)
+    assert follower.node is not None
+    durability = follower.node.durability
+    durability.sync_failed(durability.take_syncs(), OSError(5, "Input/output error"))
+    write(cluster, leader, 5, 9)
+    for _ in range(20):
+        cluster.advance(500)
+    following = follower.node.replication.following
+    assert following is not None
+    assert following.stopped
+    assert len([each for each in follower.reports if "this server's disk failed" in each]) == 1
+    assert b"slave_priority:0\r\n" in cluster.ask(follower, follower.client(), "INFO", "replication")
