@@ -40,7 +40,7 @@ class ForgetWait(KeylessWait):
         return None
 
     def timed_out(self, client: Client) -> bytes:
-        waits_for = self.leading.changes.waits_for or "another change of members comes first"
+        waits_for = self.leading.changes.waits_for or "this server has not begun with it, its log says why"
         return error(ReplyError(f"not yet: {waits_for}. It is done when that is so"))
 
 

@@ -271,3 +271,18 @@ def test_what_waits_for_room_is_told_once_a_minute(cluster: Cluster) -> None:
     pass_seconds(cluster, 90)
     told = [each for each in one.reports if "cannot change the part this server plays" in each]
     assert len(told) == 2
+
+
+def test_who_is_to_be_forgotten_is_when_that_can_be_written(cluster: Cluster) -> None:
+    (leader, disk), _, (gone, _) = three(cluster, 2)
+    cluster.kill(gone)
+    disk.is_full = True
+    operator = leader.client()
+    assert cluster.ask(leader, operator, "REPLICATE", "FORGET", "127.0.0.1", 7003) == b""
+    pass_seconds(cluster, 11)
+    assert cluster.take(operator).startswith(b"-ERR not yet: this server has not begun with it, its log says why")
+    assert any(sentence.startswith("no room to remember") for sentence in leader.reports)
+    assert len(remembered(leader).membership.members) == 3
+    disk.is_full = False
+    pass_seconds(cluster, 2)
+    assert len(remembered(leader).membership.members) == 2
