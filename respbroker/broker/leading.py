@@ -127,18 +127,18 @@ class Leading:
             session.read_on(node.keyspace)
         if not session.behind and not was_level:
             session.level = True
-        is_member = session.node in self.in_sync.members
-        news = replication.high_watermark, is_member
+        is_in_sync = session.node in self.in_sync.nodes
+        news = replication.high_watermark, is_in_sync
         due = node.now - session.frame_at >= HEARTBEAT_SECONDS
         if not session.introduced:
             session.introduced = True
             self._tell_members(session)
         overdue = self._is_overdue(session, awaited=awaited)
         has_news = session.awaits_news and news != session.told
-        if taken or session.level != was_level or due or overdue or has_news or is_member != session.told[1]:
-            flags |= (IN_SYNC if is_member else 0) | (LEVEL if session.level else 0)
+        if taken or session.level != was_level or due or overdue or has_news or is_in_sync != session.told[1]:
+            flags |= (IN_SYNC if is_in_sync else 0) | (LEVEL if session.level else 0)
             awaited = awaited or node.now < self._eager_until or session.is_filling
-            if awaited or overdue or due or not (is_member and was_level):
+            if awaited or overdue or due or not (is_in_sync and was_level):
                 flags |= ASKS
                 session.asked, session.asked_at = replication.position, node.now
             session.shown = replication.position
@@ -309,7 +309,7 @@ class Leading:
             try:
                 self.changes.work()
                 if in_sync.changed:
-                    replication.in_sync_changed(in_sync.members)
+                    replication.in_sync_changed(in_sync.nodes)
                     in_sync.changed = False
             except StorageError as error:
                 self._save_at = node.now + SAVE_SECONDS

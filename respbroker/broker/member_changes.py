@@ -184,7 +184,7 @@ class MemberChanges:
         if after.missing(after.stay, self._minimum):
             left = len(membership.stay) - 1
             raise ReplyError(f"{left} would be left, less than min.insync.replicas asks for: lower that first")
-        if more := after.missing({*self._leading.in_sync.members, self._replication.state.node}, self._minimum):
+        if more := after.missing({*self._leading.in_sync.nodes, self._replication.state.node}, self._minimum):
             raise NoReplicas(f"{more} more of the members that stay must be in sync, to agree to it")
 
     def is_leaving(self, node: str) -> bool:

@@ -35,6 +35,6 @@ def _state(replication: Replication, member: Member) -> str:
         return "learner"
     if leading is None:
         return "member"
-    if member.node in leading.in_sync.members:
+    if member.node in leading.in_sync.nodes:
         return "in_sync"
     return "lagging" if any(each.node == member.node for each in leading.sessions.values()) else "away"

@@ -3,8 +3,8 @@
 The leader's view of one leadership. Positions count bytes in the leader's order of ticks (see
 docs/decisions/0017-a-node-replicates-as-a-whole.md); times are monotonic seconds handed in. The rules are Kafka's:
 
-* the high watermark is the least that the leader and every member have, and it never goes back;
-* a member that has not been caught up for ``lag_max`` seconds leaves the set; *caught up at* a time is who has
+* the high watermark is the least that the leader and all in sync with it have, and it never goes back;
+* who has not been caught up for ``lag_max`` seconds leaves the set; *caught up at* a time is who has
   acknowledged everything that was written before it, and only an acknowledgement can prove that;
 * a follower joins when it has everything below the high watermark. The watermark waits for one that is about to, or
   one that is always a little slower than the others would never come in.
@@ -49,7 +49,7 @@ class InSync:
     """
 
     __slots__ = (
-        "_followers", "_marks", "_minimum", "changed", "eligible", "high_watermark", "local", "members", "position",
+        "_followers", "_marks", "_minimum", "changed", "eligible", "high_watermark", "local", "nodes", "position",
         "waiting",
     )  # fmt: skip
 
@@ -58,11 +58,11 @@ class InSync:
         assert 0 <= high_watermark <= position
         self.position = position  #: end of what the leader has written
         self.local = high_watermark  #: how much of its own log counts: see `local_reached`
-        self.high_watermark = high_watermark  #: what every member has; never goes back
-        self.members: frozenset[str] = frozenset()  #: node ids of the followers in sync, the leader left out
+        self.high_watermark = high_watermark  #: what all in sync have; never goes back
+        self.nodes: frozenset[str] = frozenset()  #: node ids of the followers in sync, the leader left out
         self.eligible: frozenset[str] | None = None  #: who may be in sync; None: whoever comes. See `admit`
         self.waiting: set[str] = set()  #: followers that have come up, and are not eligible
-        self.changed = False  #: whether `members` changed since the caller set this to False
+        self.changed = False  #: whether `nodes` changed since the caller set this to False
         self._minimum = 1
         self._followers: dict[str, _Follower] = {}
         self._marks: list[tuple[int, float]] = [(position, now)]  # (end, time): what was written before time ends there
@@ -105,19 +105,19 @@ class InSync:
             if follower.node not in self.eligible:
                 if follower.counted:
                     self._drop(follower)
-            elif follower.node not in self.members:
+            elif follower.node not in self.nodes:
                 self._join(follower)
         self.waiting -= self.eligible
         self._raise()
 
     # -- followers ---------------------------------------------------------------------------------------------
 
-    def expect(self, members: Iterable[str], now: float) -> None:
-        """They were in sync when this node led last; they are members until they have shown nothing for too long."""
-        for node in members:
+    def expect(self, nodes: Iterable[str], now: float) -> None:
+        """They were in sync when this node led last; they still are until they have shown nothing for too long."""
+        for node in nodes:
             if node not in self._followers and self._may_join(node):
                 self._followers[node] = _Follower(node, connected=False, caught_up_at=now, counted=True)
-                self._change(self.members | {node})
+                self._change(self.nodes | {node})
 
     def attach(self, node: str, now: float) -> None:
         """A session began. What the node acknowledged in an earlier one it may have lost since."""
@@ -125,12 +125,12 @@ class InSync:
         follower.connected = True
         follower.acknowledged = follower.synced = 0
         follower.target = None
-        follower.counted = node in self.members
+        follower.counted = node in self.nodes
         self.waiting.discard(node)
         self._raise()
 
     def resumed(self, node: str, position: int, now: float) -> None:
-        """The session begins with everything up to ``position`` there already. A member that lost bytes is none."""
+        """The session begins with everything up to ``position`` there already. Who lost bytes is in sync no more."""
         self._progress(self._followers[node], position, 0, now)
         self._raise()
 
@@ -145,7 +145,7 @@ class InSync:
             follower.target = None
         elif follower.target is None:
             follower.target = self.position
-        if node not in self.members:
+        if node not in self.nodes:
             self._join(follower)
         self._raise()
 
@@ -160,20 +160,20 @@ class InSync:
         self._raise()
 
     def detach(self, node: str, now: float) -> None:
-        """The connection is lost. A member stays one until its time is over."""
+        """The connection is lost. Who was in sync stays so until its time is over."""
         follower = self._followers[node]
         follower.connected = False
         self.waiting.discard(node)
-        if node not in self.members:
+        if node not in self.nodes:
             del self._followers[node]
             self._raise()
 
     def expire(self, now: float, lag_max: float) -> list[str]:
-        """Take out of the set who has not been caught up for ``lag_max`` seconds; gives the members that were."""
+        """Take out of the set who has not been caught up for ``lag_max`` seconds; gives those that were in it."""
         late = [each for each in self._followers.values() if each.counted and each.caught_up_at + lag_max <= now]
         if not late:
             return []
-        dropped = [each.node for each in late if each.node in self.members]
+        dropped = [each.node for each in late if each.node in self.nodes]
         for follower in late:
             self._drop(follower)
         self._raise()
@@ -188,7 +188,7 @@ class InSync:
 
     def size(self) -> int:
         """How many replicas are in sync, the leader included."""
-        return len(self.members) + 1
+        return len(self.nodes) + 1
 
     def reached(self, position: int) -> int:
         """How many connected followers have everything up to ``position`` (WAIT)."""
@@ -206,7 +206,7 @@ class InSync:
         follower.acknowledged = max(follower.acknowledged, position)
         follower.synced = max(follower.synced, min(synced, position))
         follower.caught_up_at = max(follower.caught_up_at, self._caught_up_at(follower.acknowledged, now))
-        if follower.node in self.members and follower.acknowledged < self.high_watermark:
+        if follower.node in self.nodes and follower.acknowledged < self.high_watermark:
             self._drop(follower)
 
     def _caught_up_at(self, position: int, now: float) -> float:
@@ -227,23 +227,23 @@ class InSync:
             return
         follower.counted = caught_up
         if caught_up and follower.acknowledged >= self.high_watermark:
-            self._change(self.members | {node})
+            self._change(self.nodes | {node})
 
     def _drop(self, follower: _Follower) -> None:
         follower.counted = False
         follower.target = None
-        if follower.node in self.members:
-            self._change(self.members - {follower.node})
+        if follower.node in self.nodes:
+            self._change(self.nodes - {follower.node})
         if not follower.connected:
             del self._followers[follower.node]
 
-    def _change(self, members: frozenset[str]) -> None:
-        self.members = members
+    def _change(self, nodes: frozenset[str]) -> None:
+        self.nodes = nodes
         self.changed = True
 
     def _raise(self) -> None:
         """Move the high watermark to where it may be by now."""
-        if len(self.members) + 1 < self._minimum:
+        if len(self.nodes) + 1 < self._minimum:
             return
         least = self.local
         for each in self._followers.values():
@@ -255,11 +255,11 @@ class InSync:
     def check(self) -> None:
         """Assert what must be true at any time."""
         assert self.high_watermark <= self.local <= self.position
-        for node in self.members:
+        for node in self.nodes:
             follower = self._followers[node]
             assert follower.counted
             assert follower.acknowledged >= self.high_watermark or not follower.acknowledged
-        assert all(each.connected or each.node in self.members for each in self._followers.values())
+        assert all(each.connected or each.node in self.nodes for each in self._followers.values())
         assert all(self._may_join(each.node) for each in self._followers.values() if each.counted)
         assert self._marks == sorted(self._marks)
         assert len(self._marks) <= MARKS_MAX

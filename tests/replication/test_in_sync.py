@@ -28,7 +28,7 @@ def with_members(*nodes: str, position: int = 0) -> InSync:
     for node in nodes:
         leader.attach(node, 0.0)
         leader.acknowledged(node, position, position, 0.0, level=True)
-    assert leader.members == set(nodes)
+    assert leader.nodes == set(nodes)
     leader.changed = False
     return leader
 
@@ -102,7 +102,7 @@ def test_a_follower_that_is_behind_is_not_in_sync_and_holds_nobody_up():
     leader.acknowledged(A, 0, 0, 0.1, level=False)
     leader.acknowledged(A, 500, 0, 0.2, level=False)
     write(leader, 1100, 0.3)
-    assert (leader.members, leader.high_watermark, leader.changed) == (frozenset(), 1100, False)
+    assert (leader.nodes, leader.high_watermark, leader.changed) == (frozenset(), 1100, False)
 
 
 def test_a_level_follower_joins_with_what_was_written_when_it_became_level():
@@ -111,7 +111,7 @@ def test_a_level_follower_joins_with_what_was_written_when_it_became_level():
     leader.acknowledged(A, 900, 0, 0.1, level=True)
     assert leader.size() == 1
     leader.acknowledged(A, 1000, 0, 0.2, level=True)
-    assert (leader.members, leader.size(), leader.changed) == ({A}, 2, True)
+    assert (leader.nodes, leader.size(), leader.changed) == ({A}, 2, True)
 
 
 def test_a_follower_that_falls_behind_before_it_joined_begins_again():
@@ -123,7 +123,7 @@ def test_a_follower_that_falls_behind_before_it_joined_begins_again():
     leader.acknowledged(A, 1500, 0, 0.4, level=True)
     assert leader.size() == 1
     leader.acknowledged(A, 2000, 0, 0.5, level=True)
-    assert leader.members == {A}
+    assert leader.nodes == {A}
 
 
 def test_a_follower_that_is_always_slower_than_the_others_comes_in_under_steady_writes():
@@ -134,7 +134,7 @@ def test_a_follower_that_is_always_slower_than_the_others_comes_in_under_steady_
         write(leader, tick * 10, tick / 10)
         leader.acknowledged(A, tick * 10, 0, tick / 10, level=True)
         leader.acknowledged(B, max(tick - 3, 0) * 10, 0, tick / 10, level=True)
-    assert leader.members == {A, B}
+    assert leader.nodes == {A, B}
     assert leader.high_watermark == 60
     leader.check()
 
@@ -149,7 +149,7 @@ def test_the_high_watermark_waits_no_longer_for_a_follower_about_to_join_than_fo
     leader.acknowledged(B, 10, 0, 0.5, level=True)
     write(leader, 30, 0.6)
     leader.acknowledged(A, 30, 0, 0.7, level=True)
-    assert (leader.members, leader.high_watermark) == ({A}, 20)
+    assert (leader.nodes, leader.high_watermark) == ({A}, 20)
     leader.acknowledged(A, 30, 0, 3.0, level=True)
     assert leader.next_deadline(LAG) == pytest.approx(3.3)
     assert leader.expire(3.3, LAG) == []
@@ -166,7 +166,7 @@ def test_a_silent_member_of_an_idle_leader_leaves():
     assert leader.next_deadline(LAG) == 3.0
     assert leader.expire(2.9, LAG) == []
     assert leader.expire(3.0, LAG) == [A]
-    assert (leader.members, leader.changed, leader.next_deadline(LAG)) == ({B}, True, 5.0)
+    assert (leader.nodes, leader.changed, leader.next_deadline(LAG)) == ({B}, True, 5.0)
 
 
 def test_when_a_member_that_hangs_has_left_the_high_watermark_goes_on():
@@ -204,7 +204,7 @@ def test_a_member_that_left_joins_again_when_it_has_caught_up():
     leader.acknowledged(A, 50, 0, 6.0, level=True)
     assert leader.size() == 1
     leader.acknowledged(A, 100, 0, 6.1, level=True)
-    assert leader.members == {A}
+    assert leader.nodes == {A}
 
 
 def test_a_late_member_is_known_to_within_the_distance_of_two_marks():
@@ -236,7 +236,7 @@ def test_a_member_whose_connection_is_lost_stays_until_its_time_is_over():
     leader = with_members(A)
     leader.detach(A, 1.0)
     write(leader, 100, 1.5)
-    assert (leader.members, leader.high_watermark, leader.reached(0)) == ({A}, 0, 0)
+    assert (leader.nodes, leader.high_watermark, leader.reached(0)) == ({A}, 0, 0)
     assert leader.expire(3.0, LAG) == [A]
     assert (leader.high_watermark, leader.next_deadline(LAG)) == (100, None)
 
@@ -246,7 +246,7 @@ def test_a_member_that_resumes_in_time_never_left():
     leader.detach(A, 1.0)
     leader.attach(A, 2.0)
     leader.resumed(A, 50, 2.0)
-    assert (leader.members, leader.changed, leader.reached(50)) == ({A}, False, 1)
+    assert (leader.nodes, leader.changed, leader.reached(50)) == ({A}, False, 1)
     assert leader.expire(4.9, LAG) == []
 
 
@@ -271,9 +271,9 @@ def test_a_member_that_comes_back_with_less_than_the_high_watermark_leaves_at_on
         leader.resumed(A, 40, 2.0)
     else:
         leader.acknowledged(A, 40, 40, 2.0, level=True)
-    assert (leader.members, leader.changed, leader.high_watermark) == (frozenset(), True, 50)
+    assert (leader.nodes, leader.changed, leader.high_watermark) == (frozenset(), True, 50)
     leader.acknowledged(A, 50, 50, 2.1, level=True)
-    assert leader.members == {A}
+    assert leader.nodes == {A}
 
 
 def test_the_high_watermark_waits_for_a_member_that_has_come_back_and_not_said_what_it_has():

@@ -101,14 +101,14 @@ class Machine(RuleBasedStateMachine):
             assert self.has[node] >= self.leader.high_watermark
 
     def expire(self):
-        members = self.leader.members
+        members = self.leader.nodes
         deadline = self.leader.next_deadline(LAG)
         dropped = self.leader.expire(self.now, LAG)
         assert deadline is None or deadline <= self.now or not dropped
-        assert set(dropped) == members - self.leader.members
+        assert set(dropped) == members - self.leader.nodes
         for node in dropped:
             assert self.caught_up_at(node) <= self.now - LAG + MARK_SECONDS
-        for node in self.leader.members:
+        for node in self.leader.nodes:
             assert self.caught_up_at(node) > self.now - LAG
 
     def held_still(self, act):
@@ -134,7 +134,7 @@ class Machine(RuleBasedStateMachine):
         leader.check()
         assert self.watermark <= leader.high_watermark, "it never goes back"
         self.watermark = leader.high_watermark
-        assert all(self.has[node] >= leader.high_watermark for node in leader.members - self.lost)
+        assert all(self.has[node] >= leader.high_watermark for node in leader.nodes - self.lost)
 
     @invariant()
     def wait_counts_who_has_it(self):
@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
             self.has[node] = self.leader.position
             self.answer(node, lambda node=node: self.leader.acknowledged(node, self.has[node], 0, self.now, level=True))
         self.leader.local_reached(self.leader.position)
-        assert self.leader.members == set(NODES)
+        assert self.leader.nodes == set(NODES)
         assert self.leader.high_watermark == self.leader.position
 
 

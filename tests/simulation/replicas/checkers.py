@@ -74,7 +74,7 @@ class Checker:
         elif leadership == max(self._leaderships) and not self._is_led(self._newest):
             self._newest = leadership  # the newest was below it, and has given up
         if leadership == self._newest:
-            self._in_sync = replication.leading.in_sync.members
+            self._in_sync = replication.leading.in_sync.nodes
         if replication.high_watermark < self._watermarks.get(leadership, 0):
             raise Broken(f"{server.port}: the high watermark went back in epoch {last.epoch}")
         self._watermarks[leadership] = replication.high_watermark
@@ -195,7 +195,7 @@ class Checker:
         chief = leaders[0].replication
         if chief.high_watermark != chief.position or chief.canvass is not None or chief.leading is None:
             return False
-        if len(chief.leading.in_sync.members) != len(nodes) - 1:
+        if len(chief.leading.in_sync.nodes) != len(nodes) - 1:
             return False
         for node in nodes:
             assert node is not None
@@ -220,7 +220,7 @@ class Checker:
             following, leading = replication.following, replication.leading
             role = (
                 f"follows {following.port} ({following.stage.name}, level {following.level})" if following
-                else f"leads with {len(leading.in_sync.members)} in sync" if leading else "waits"
+                else f"leads with {len(leading.in_sync.nodes)} in sync" if leading else "waits"
             )  # fmt: skip
             state = replication.state
             epoch = state.history.last.epoch if state.history.last else 0

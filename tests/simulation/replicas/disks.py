@@ -163,7 +163,7 @@ class DiskFaults:
         return all(
             each is chief
             or (each.following is not None and each.following.level
-                and each.state.history == chief.state.history and each.state.node in chief.leading.in_sync.members)
+                and each.state.history == chief.state.history and each.state.node in chief.leading.in_sync.nodes)
             for each in others
         )  # fmt: skip
 
