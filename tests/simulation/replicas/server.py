@@ -31,12 +31,13 @@ from tests.support.nodes import _flat
 
 @attrs.define(eq=False)
 class Accepted:
-    """The server's side of a connection; takes the place of the edge's own object for it."""
+    """The server's side of a connection, and of each thing said there and not sent whether it was promised to stay."""
 
     connection: Connection
     client: Client
     decoder: Decoder
     fd: int = 7
+    promised: list[bool] = attrs.Factory(list)
 
 
 @attrs.define(eq=False)
@@ -306,9 +307,9 @@ class Server:
         clients = node.take_outputs()
         if commit.holds_back(policy):
             held = [self._sending(client) for client in clients if client.connection is not None]
-            self._deliver(commit.after_tick(held, policy, now.seconds))
+            self._send(*commit.after_tick(held, policy, now.seconds))
         else:
-            self._deliver([self._sending(client) for client in clients if client.connection is not None])
+            self._send(*[self._sending(client) for client in clients if client.connection is not None])
         self._serve_peers(node)
         for job in node.housekeeping.take_jobs():
             if self.merges or not job.name.startswith("merge"):
@@ -318,25 +319,24 @@ class Server:
         deadline = min(node.next_deadline(), commit.next_deadline(policy) or float("inf"))
         self._wake(max(0.0005, deadline - now.seconds))
 
-    @staticmethod
-    def _sending(client: Client) -> Sending:
+    def _sending(self, client: Client) -> Sending:
         pieces, client.out = client.out, []
+        if client.connection is not None and pieces:
+            cast(Accepted, client.connection).promised.append(self.promises(self))
         return Sending(client.connection, pieces, client.closing)
 
-    def _deliver(self, sendings: list[Sending]) -> None:
+    def _send(self, *sendings: Sending) -> None:
         for sending in sendings:
-            self._send(sending)
-
-    def _send(self, sending: Sending) -> None:
-        accepted = cast(Accepted, sending.connection)
-        client, connection = accepted.client, accepted.connection
-        if sending.pieces and not client.kill:
-            connection.counts = self.promises(self)
-            self.network.send(connection, b"".join(_flat(sending.pieces)), back=True)
-        if client.kill or sending.closing:
-            self.network.hang_up(connection, back=True)
-            if self.node is not None and client.id in self.node.clients:
-                self.node.disconnect(client)
+            accepted = cast(Accepted, sending.connection)
+            client, connection = accepted.client, accepted.connection
+            if sending.pieces and not client.kill:
+                connection.counts = all(accepted.promised)
+                del accepted.promised[:1]
+                self.network.send(connection, b"".join(_flat(sending.pieces)), back=True)
+            if client.kill or sending.closing:
+                self.network.hang_up(connection, back=True)
+                if self.node is not None and client.id in self.node.clients:
+                    self.node.disconnect(client)
 
     def _serve_peers(self, node: Node) -> None:
         for peer in node.take_peers():
@@ -378,7 +378,7 @@ class Server:
         try:
             if not done:
                 self._sync_files(request)
-            self._deliver(self.commit.finished(None, self.events.now))
+            self._send(*self.commit.finished(None, self.events.now))
         except PowerLoss:
             self._stopped()
             return
