@@ -129,9 +129,16 @@ class DiskFaults:
             del copies[self._world.rng.randrange(COPIES_KEPT)]
         copies.append(server.disk.killed())
 
+    def _has_present_members(self, copy: MemoryFileSystem) -> bool:
+        """Whether the members are still those of when it was made. By a list of fewer it might lead without others."""
+        state = ReplicationStore(copy.killed(), "/data").state
+        states = [each.node.replication.state for each in self._world.servers.values() if each.node is not None]
+        lists = {frozenset(member.node for member in each.membership.members) for each in (*states, state) if each}
+        return state is not None and len(lists) == 1
+
     def _put_an_old_copy_back(self, server: Server) -> bool:
         """The server has forgotten what came since, votes too."""
-        copies = self._copies.get(server.port)
+        copies = [each for each in self._copies.get(server.port, []) if self._has_present_members(each)]
         if self._world.plan.minimum < 2 or not copies:
             return False
         if not (self._all_strong(server) and self.rest_is_whole(server)):
