@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.broker.log_copies import LogCopies
-from respbroker.replication.history import History
+from respbroker.replication.history import EPOCH_MAX, History
 from respbroker.replication.membership import Membership
 from respbroker.replication.messages import (
     ASKS,
@@ -27,7 +27,7 @@ from respbroker.replication.messages import (
     parse_membership,
     parse_numbers,
 )
-from respbroker.replication.words import COUNT_MAX, EPOCH_MAX, ID_PART_MAX, BadMessage
+from respbroker.replication.words import COUNT_MAX, ID_PART_MAX, BadMessage
 from respbroker.resp.replies import bulk_array
 from respbroker.sessions.peer import Peer
 from respbroker.streams.replica import RawPart

@@ -10,6 +10,7 @@ from typing import Any, Final
 import attrs
 
 KEPT_MAX: Final = 1000
+EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
 NODE: Final = re.compile(r"[0-9a-f]{16}")  # a node's id
 _WORD: Final = re.compile(rb"([1-9][0-9]{0,18}):([0-9a-f]{16}):(0|[1-9][0-9]{0,18})")
 NOTHING: Final = b"-"
@@ -19,7 +20,7 @@ NOTHING: Final = b"-"
 class Leadership:
     """One node leading, from its promotion or restart until the next."""
 
-    epoch: int = attrs.field(validator=attrs.validators.ge(1))
+    epoch: int = attrs.field(validator=[attrs.validators.ge(1), attrs.validators.le(EPOCH_MAX)])
     leader: str = attrs.field(validator=attrs.validators.matches_re(NODE))  #: its node id
     position: int = attrs.field(validator=attrs.validators.ge(0))  #: the end of what it had when it began
 

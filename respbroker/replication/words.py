@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from respbroker.replication.history import NODE
+from respbroker.replication.history import EPOCH_MAX, NODE
 
-EPOCH_MAX: Final = (1 << 32) - 1  # a batch has 32 bits for it
 ID_PART_MAX: Final = (1 << 64) - 1  # of an entry's milliseconds, or its sequence number
 COUNT_MAX: Final = (1 << 63) - 1  # of anything else
 _DATASET: Final = re.compile(rb"[0-9a-f]{40}")

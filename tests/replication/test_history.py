@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respbroker.replication.history import KEPT_MAX, History, Leadership
+from respbroker.replication.history import EPOCH_MAX, KEPT_MAX, History, Leadership
 
 A, B, C = "a" * 16, "b" * 16, "c" * 16
 
@@ -19,7 +19,7 @@ def history(*leaderships: tuple[int, str, int]) -> History:
 
 @st.composite
 def histories(draw, start=()):
-    epochs = draw(st.lists(st.integers(1, 2**62), unique=True, max_size=6))
+    epochs = draw(st.lists(st.integers(1, EPOCH_MAX // 2), unique=True, max_size=6))
     newest = max((each.epoch for each in start), default=0)
     rows = [(newest + epoch, draw(st.sampled_from([A, B, C])), draw(st.integers(0, 2**62))) for epoch in sorted(epochs)]
     return History([*start, *(Leadership(*row) for row in rows)])
@@ -106,12 +106,13 @@ def test_a_history_on_the_wire_is_one_word():
             b"1:aaaaaaaaaaaaaaaa:0\n",
             b"2:aaaaaaaaaaaaaaaa:0,1:aaaaaaaaaaaaaaaa:0",
             b"99999999999999999999:" + b"a" * 18,
+            b"4294967296:aaaaaaaaaaaaaaaa:0",
         ),
         b",".join(b"%d:aaaaaaaaaaaaaaaa:0" % epoch for epoch in range(1, KEPT_MAX + 2)),
     ],
 )
 def test_a_word_that_is_no_history_is_refused(word):
-    with pytest.raises(ValueError, match=r"history of epochs|must rise"):
+    with pytest.raises(ValueError, match=r"history of epochs|must rise|must be <="):
         History.parse(word)
 
 
@@ -124,9 +125,11 @@ def test_any_bytes_are_a_history_or_refused(word):
     assert told.format() == word
 
 
-@pytest.mark.parametrize("rows", [[[1, A]], [[1, A, 0, 0]], [["1", A, 0]], [[1, A, True]], [[1, "x", 0]], [[0, A, 0]]])
+@pytest.mark.parametrize(
+    "rows", [[[1, A]], [[1, A, 0, 0]], [["1", A, 0]], [[1, A, True]], [[1, "x", 0]], [[0, A, 0]], [[2**32, A, 0]]]
+)
 def test_json_that_is_no_history_is_refused(rows):
-    with pytest.raises(ValueError, match=r"a leadership is|must match regex|must be >="):
+    with pytest.raises(ValueError, match=r"a leadership is|must match regex|must be [<>]="):
         History.load(rows)
 
 
