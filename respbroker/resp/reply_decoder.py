@@ -48,6 +48,11 @@ class ReplyDecoder:
         self._pending_bytes_max = pending_bytes_max
         self._pending_bytes = 0  # what has come since the last reply was complete, and what came with its end
 
+    @property
+    def is_within(self) -> bool:
+        """Whether what was fed ends within a reply."""
+        return self._reader.has_data()
+
     def feed(self, data: bytes) -> list[Any]:
         """The replies completed by ``data``, in order.
 

@@ -28,6 +28,7 @@ CONNECT_SECONDS: Final = 5.0  # for each address of a name
 #: Read at a time. The sockets' own buffers are left to the system: it lets them grow beyond what may be asked for.
 READ_SIZE: Final = 64 * 1024
 READ_SIZE_LARGE: Final = 512 * 1024  # where one sent more than that: logs are being copied
+READS_MAX: Final = 2  # of one connection in a turn
 UNSENT_MAX: Final = 64 * 1024 * 1024
 
 Address = tuple[socket.AddressFamily, Any]  # as `socket.connect` takes it
@@ -105,27 +106,38 @@ class Peers:
                     self._node.peer_lost(link.peer, link.lost, now)
 
     def _read(self, link: Link, now: Now) -> None:
+        """Take what is there. Where that ends within a reply, the rest is nearly always there a moment later."""
+        replies: list[Any] = []
+        for _ in range(READS_MAX):
+            data = self._receive(link)
+            if not data:
+                break
+            try:
+                replies += link.decoder.feed(data)
+            except ReplyViolation as violation:
+                self._lose(link, f"what {link.name} sends is not understood (is it a respbroker?): {violation}")
+                return
+            if not link.decoder.is_within:
+                break
+        if replies and not link.peer.closing:
+            self._node.peer_received(link.peer, replies, now)
+
+    def _receive(self, link: Link) -> bytes:
+        """Read once; nothing if nothing is there, or the connection is over."""
         assert link.sock is not None
         try:
             data = os.read(link.sock.fileno(), link.read_size)
         except BlockingIOError:
-            return
+            return b""
         except OSError as error:
             self._lose(link, f"the connection to {link.name} broke: {_words(error)}")
-            return
+            return b""
         if not data:
             self._lose(link, f"{link.name} closed the connection")
-            return
         link.read_size = READ_SIZE if len(data) < READ_SIZE else READ_SIZE_LARGE
         self._node.statistics.net_input_bytes += len(data)
         self._node.statistics.net_repl_input_bytes += len(data)
-        try:
-            replies = link.decoder.feed(data)
-        except ReplyViolation as violation:
-            self._lose(link, f"what {link.name} sends is not understood (is it a respbroker?): {violation}")
-            return
-        if replies and not link.peer.closing:
-            self._node.peer_received(link.peer, replies, now)
+        return data
 
     # -- behind the tick -----------------------------------------------------------------------------------------
 

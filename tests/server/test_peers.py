@@ -251,7 +251,18 @@ def test_a_large_reply_arrives_whole_and_never_much_of_it_in_one_turn():
             writer.join()
         assert edge.node.replies_of(peer) == [[1, b"x" * size]]
         assert before == len(wire)
-        assert most <= peers.READ_SIZE_LARGE
+        assert most <= peers.READS_MAX * peers.READ_SIZE_LARGE
+
+
+def test_a_reply_that_is_larger_than_a_read_arrives_in_one_turn():
+    with bench() as edge, listening() as listener:
+        peer, other = edge.connected_to(listener)
+        (link,) = edge.peers._links
+        link.read_size = 1000
+        with other:
+            other.sendall(b"$1500\r\n%b\r\n" % (b"x" * 1500))
+            edge.until(lambda: edge.node.statistics.net_repl_input_bytes)
+        assert edge.node.replies_of(peer) == [b"x" * 1500]
 
 
 # -- when the node is done with it ------------------------------------------------------------------------------
