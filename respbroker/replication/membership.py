@@ -46,6 +46,9 @@ class Part(IntFlag):
     BOTH = 3  #: also where nothing is proposed
 
 
+#: Learners that are remembered; of more the one that came first is forgotten. Nothing rests on any.
+LEARNERS_MAX: Final = 64
+
 Row = tuple[str, str, int, int]  # node, host, port, part
 _ROW_TYPES: Final = [str, str, int, int]
 
@@ -182,7 +185,7 @@ class Membership:
         """A server tells where it is; one that is not known is a learner from now on."""
         if self.find(member.node) is None:
             there = tuple(each for each in self.learners if each[1:] != member[1:])  # an earlier one, which is gone
-            return attrs.evolve(self, learners=(*there, member))
+            return attrs.evolve(self, learners=(*there, member)[-LEARNERS_MAX:])
         members, learners = (
             tuple(member if each.node == member.node else each for each in some)
             for some in (self.members, self.learners)

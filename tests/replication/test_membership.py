@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respbroker.replication.campaign import Candidacy, Verdict
-from respbroker.replication.membership import Member, Membership
+from respbroker.replication.membership import LEARNERS_MAX, Member, Membership
 from respbroker.replication.messages import membership_words, parse_membership
 from respbroker.replication.words import BadMessage
 
@@ -87,6 +87,14 @@ def test_one_that_is_not_known_is_a_learner_and_takes_the_place_of_an_earlier_on
     later = THREE.locate(D).locate(NEW_B).locate(Member("e" * 16, *NEW_B[1:]))
     assert names(later.learners) == {D.node, "e" * 16} - {D.node}
     assert later.members == THREE.members
+
+
+def test_of_strangers_that_never_stay_only_the_last_are_remembered():
+    membership = THREE
+    for number in range(3 * LEARNERS_MAX):
+        membership = membership.locate(Member(f"{number:016x}", "10.0.1.1", 1000 + number))
+    assert [each.port for each in membership.learners] == [1000 + 2 * LEARNERS_MAX + n for n in range(LEARNERS_MAX)]
+    assert membership.members == THREE.members
 
 
 def test_one_that_has_moved_is_found_where_it_is_in_both_lists():
