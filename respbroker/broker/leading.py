@@ -312,7 +312,7 @@ class Leading:
                     replication.in_sync_changed(in_sync.nodes)
                     in_sync.changed = False
             except StorageError as error:
-                self._save_at = node.now + SAVE_SECONDS
+                self._save_at = float("inf") if node.durability.failed else node.now + SAVE_SECONDS
                 node.housekeeping.report("error", str(error))
         if not in_sync.changed:  # else nothing is answered that rests on it
             replication.high_watermark = in_sync.high_watermark

@@ -9,6 +9,7 @@ import attrs
 
 from respbroker.replication.membership import Membership
 from respbroker.replication.state import NODE_BYTES, NOTHING_YET, ReplicationState
+from storage import DiskFailed
 
 if TYPE_CHECKING:
     from respbroker.broker.leading import Leading
@@ -100,7 +101,11 @@ class Members:
         if not self.may_lack:
             changes = {"boot": self._boot} | changes
         state = attrs.evolve(self.state, **changes)  # type: ignore[arg-type]  # names and types are the class's
-        self._store.save(state)
+        try:
+            self._store.save(state)
+        except DiskFailed as error:  # a second try might seem to go well
+            self._node.durability.fail(error)
+            raise
         self.state = state
 
     def next_epoch(self) -> int:

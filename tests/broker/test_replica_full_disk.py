@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Disk(OsFileSystem):
 
     is_full = False
     full_of = "/replication"
+    error = errno.ENOSPC
 
     def open(self, path: str, *, create: bool = False) -> File:
         self._ensure_room(path, is_new=create)
@@ -30,7 +32,7 @@ class Disk(OsFileSystem):
 
     def _ensure_room(self, path: str, *, is_new: bool) -> None:
         if self.is_full and is_new and self.full_of in path:
-            raise OSError(errno.ENOSPC, "No space left on device", path)
+            raise OSError(self.error, os.strerror(self.error), path)
 
 
 def add(cluster: Cluster, port: int, **settings: object) -> tuple[Member, Disk]:
@@ -286,3 +288,15 @@ def test_who_is_to_be_forgotten_is_when_that_can_be_written(cluster: Cluster) ->
     disk.is_full = False
     pass_seconds(cluster, 2)
     assert len(remembered(leader).membership.members) == 2
+
+
+def test_a_leader_whose_disk_fails_to_hold_who_is_in_sync_writes_nothing_more(cluster: Cluster) -> None:
+    (leader, disk), (one, _), _ = three(cluster)
+    before, writer = remembered(leader), leader.client()
+    disk.is_full, disk.error = True, errno.EIO
+    cluster.kill(one)
+    pass_seconds(cluster, 6)
+    disk.is_full = False
+    assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v").startswith(b"-MISCONF ")
+    pass_seconds(cluster, 6)
+    assert remembered(leader) == before  # a second try might seem to go well
