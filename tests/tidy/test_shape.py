@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def relative(path: Path) -> str:
 @pytest.mark.parametrize("path", FILES, ids=relative)
 def test_no_file_is_longer_than_the_ceiling(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LINES_MAX
+
+
+def test_no_two_files_of_tests_have_one_name_where_they_are_no_package() -> None:
+    """pytest imports them by that name."""
+    names = Counter(path.name for path in FILES if path.name.startswith("test_") and not _in_package(path))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def _in_package(path: Path) -> bool:
+    return (path.parent / "__init__.py").exists()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
