@@ -4,7 +4,7 @@
 
 `one-*`: XADD with ``acks 1`` and a follower, beside a server of the same program that has none. `all-*`: XADD with
 ``acks all`` and ``min.insync.replicas 2``, beside XADD and WAIT 1 at Redis and Valkey; `p1` are 50 connections with one
-request in flight on each, `c20` to `c400` as many as that. `copy`: a fresh follower until it has everything. Rounds
+request in flight on each, `c1` to `c400` as many as that. `copy`: a fresh follower until it has everything. Rounds
 take turns; medians. Leader, follower and load are three programs: where there are two cores, everything is measured
 twice, freely and with the leader on a core of its own, as on a machine of its own.
 """
@@ -35,6 +35,7 @@ LOADS = {  # connections, pipeline, entries
     "p16": (50, 16, 400_000),
     "p100": (10, 100, 600_000),
     "p1": (50, 1, 60_000),
+    "c1": (1, 1, 10_000),
     "c20": (20, 1, 60_000),
     "c100": (100, 1, 60_000),
     "c200": (200, 1, 60_000),
@@ -196,6 +197,7 @@ ROWS: dict[str, Callable[[int, Scale, argparse.Namespace], None]] = {
     "one-p16": lambda *given: one("p16", *given),
     "one-p100": lambda *given: one("p100", *given),
     "all-p1": lambda *given: every("p1", *given),
+    "all-c1": lambda *given: every("c1", *given),
     "all-c20": lambda *given: every("c20", *given),
     "all-c100": lambda *given: every("c100", *given),
     "all-c200": lambda *given: every("c200", *given),
