@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import time
@@ -38,6 +39,7 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--servers", type=int, default=3, help="how many there are; the minimum is 1 or 2 all the same")
     options = parser.parse_args()
+    logging.getLogger("respbroker.server").setLevel(logging.ERROR)  # that a sync is slow, in a world that slows it
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
     began, failed, replies, done = time.monotonic(), 0, 0, 0

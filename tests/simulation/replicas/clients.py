@@ -296,8 +296,9 @@ class Consumer(Caller):
         if isinstance(reply, ErrorReply):
             return False
         if self._kind == "acknowledge":
-            for entry_id in self._asked:
-                history.acked(entry_id, self.world.events.now, self.counts)
+            if reply == len(self._asked):  # else some were not pending: their delivery was lost with a leader
+                for entry_id in self._asked:
+                    history.acked(entry_id, self.world.events.now, self.counts)
             self._held = [each for each in self._held if each not in self._asked]
             return True
         rows = reply[1] if self._kind == "claim" else (reply[0][1] if reply else [])
