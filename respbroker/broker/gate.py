@@ -42,6 +42,7 @@ _READING_WRITES: Final = frozenset(
 _WHOLE: Final = frozenset({"exec", "keys", "scan", "dbsize", "randomkey", "xtopic|list"})
 _PLAIN_SET: Final = 3  # words
 _ZADD_OPTIONS: Final = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
+#: These, and what tells it with some options only: it is looked at request by request.
 _MAY_READ: Final = _READING_WRITES | {"set", "zadd"}
 _UNKNOWN: Final = 1 << 63  # a position that will be known when the follower is level
 

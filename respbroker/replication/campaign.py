@@ -10,7 +10,7 @@ from respbroker.replication.history import History
 from respbroker.replication.membership import Membership
 from respbroker.replication.messages import membership_words, parse_membership
 from respbroker.replication.words import (
-    BadMessage,
+    Reading,
     read_count,
     read_dataset,
     read_epoch,
@@ -48,7 +48,7 @@ class Candidacy:
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Candidacy:
         """From the words behind ``REPLICATE VOTE``. Raises BadMessage."""
-        try:
+        with Reading("a candidacy"):
             dataset, epoch, node, host, port, last_epoch, since, number, agreed, *ends = words
             pairs = zip(map(read_count, ends[::2]), map(read_count, ends[1::2]), strict=True)
             return cls(
@@ -56,8 +56,6 @@ class Candidacy:
                 read_epoch(last_epoch),
                 (read_epoch(since), read_count(number), agreed == b"1"), dict(pairs),
             )  # fmt: skip
-        except ValueError as error:
-            raise BadMessage(f"a candidacy that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -80,14 +78,12 @@ class Verdict:
     @classmethod
     def parse(cls, words: Sequence[bytes], host_there: str) -> Verdict:
         """Raises BadMessage."""
-        try:
+        with Reading("an answer to a candidacy"):
             granted, reason, promised, node, *rest = words
             membership = parse_membership(rest, host_there) if rest else None
             return cls(
                 granted == b"1", reason.decode("utf-8", "replace"), read_epoch(promised), read_node(node), membership
             )
-        except (ValueError, TypeError, AttributeError) as error:
-            raise BadMessage(f"an answer to a candidacy that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -109,8 +105,6 @@ class Leads:
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Leads:
         """From the words behind ``REPLICATE LEADS``. Raises BadMessage."""
-        try:
+        with Reading("news of a leader"):
             dataset, node, host, port, history = words
             return cls(read_dataset(dataset), read_node(node), read_host(host), read_port(port), History.parse(history))
-        except ValueError as error:
-            raise BadMessage(f"news of a leader that cannot be read: {error}") from None

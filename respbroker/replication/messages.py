@@ -16,6 +16,7 @@ from respbroker.replication.history import History
 from respbroker.replication.membership import Membership
 from respbroker.replication.words import (
     BadMessage,
+    Reading,
     read_count,
     read_dataset,
     read_epoch,
@@ -79,7 +80,7 @@ class Hello:
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Hello:
         """From the words behind ``REPLICATE HELLO``. Raises BadMessage."""
-        try:
+        with Reading("a hello"):
             version, dataset, node, history, position, exact, promised, promised_to, host, port = words
             if int(version) != VERSION:
                 raise BadMessage(f"version {int(version)} of the protocol is not spoken here, only {VERSION}")
@@ -87,8 +88,6 @@ class Hello:
                 read_dataset(dataset), read_node(node), History.parse(history), read_count(position), exact == b"1",
                 read_epoch(promised), read_node(promised_to) if promised_to else "", read_host(host), read_port(port),
             )  # fmt: skip
-        except ValueError as error:
-            raise BadMessage(f"a hello that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -111,7 +110,7 @@ class Welcome:
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Welcome:
         """Raises BadMessage."""
-        try:
+        with Reading("a welcome"):
             version, dataset, node, history, position, wanted, *numbers = words
             if int(version) != VERSION:
                 raise BadMessage(f"the leader speaks version {int(version)} of the protocol, this is {VERSION}")
@@ -119,8 +118,6 @@ class Welcome:
                 read_dataset(dataset), read_node(node), History.parse(history), read_count(position), wanted,
                 tuple(map(read_count, numbers)),
             )  # fmt: skip
-        except (ValueError, TypeError, AttributeError) as error:
-            raise BadMessage(f"a welcome that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -142,13 +139,11 @@ def listing_words(logs: Iterable[Listed]) -> list[bytes]:
 
 def parse_listing(words: Sequence[bytes]) -> list[Listed]:
     """From the words behind ``REPLICATE LOGS``. Raises BadMessage."""
-    try:
+    with Reading("a list of logs"):
         return [
             Listed(read_count(number), int(end), read_epoch(epoch))
             for number, end, epoch in zip(words[::3], words[1::3], words[2::3], strict=True)
         ]
-    except ValueError as error:
-        raise BadMessage(f"a list of logs that cannot be read: {error}") from None
 
 
 CUT: Final = b"cut"  # log, offset: the follower forgets what it has from there on
@@ -159,13 +154,11 @@ DROP: Final = b"drop"  # log, 0: the leader does not have it
 
 def parse_verdicts(words: Sequence[bytes]) -> list[tuple[bytes, int, int]]:
     """The leader's answer to a listing: what is to be done with logs before frames come. Raises BadMessage."""
-    try:
+    with Reading("an answer to the list of logs"):
         return [
             (kind, read_count(number), read_count(offset))
             for kind, number, offset in zip(words[::3], words[1::3], words[2::3], strict=True)
         ]
-    except (ValueError, TypeError) as error:
-        raise BadMessage(f"an answer to the list of logs that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -206,23 +199,19 @@ class Tick:
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Tick:
         """From the words of the frame. Raises BadMessage."""
-        try:
+        with Reading("a tick"):
             _, position, high_watermark, flags, *rest = words
             appends = [
                 Append(read_count(number), roll == b"1", raw)
                 for number, roll, raw in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
             ]
             return cls(read_count(position), read_count(high_watermark), read_count(flags), appends)
-        except (ValueError, TypeError) as error:
-            raise BadMessage(f"a tick that cannot be read: {error}") from None
 
 
 def parse_numbers(words: Sequence[bytes], *most: int, least: int = 0) -> list[int]:
     """Words of a frame that are all numbers, each with the most that it may be. Raises BadMessage."""
-    try:
+    with Reading("a frame"):
         return [read_count(word, limit, least) for word, limit in zip(words, most, strict=True)]
-    except ValueError as error:
-        raise BadMessage(f"a frame that cannot be read: {error}") from None
 
 
 def membership_words(membership: Membership, first: str = "") -> list[bytes]:
@@ -235,15 +224,13 @@ def membership_words(membership: Membership, first: str = "") -> list[bytes]:
 
 def parse_membership(words: Sequence[bytes], host_there: str) -> Membership:
     """From what `membership_words` gave; who names no address is the sender, found at that host. Raises BadMessage."""
-    try:
+    with Reading("members"):
         epoch, number, *rest = words
         rows = [
             (read_node(node), read_host(host) or host_there, read_port(port), read_count(part))
             for node, host, port, part in zip(rest[::4], rest[1::4], rest[2::4], rest[3::4], strict=True)
         ]
         return Membership.of_rows(read_epoch(epoch), read_count(number), rows)
-    except ValueError as error:
-        raise BadMessage(f"members that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -259,11 +246,9 @@ class Knows:
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Knows:
         """From the words behind ``REPLICATE KNOWS``. Raises BadMessage."""
-        try:
+        with Reading("the version of a list"):
             epoch, number = words
             return cls(read_epoch(epoch), read_count(number))
-        except ValueError as error:
-            raise BadMessage(f"the version of a list that cannot be read: {error}") from None
 
 
 @attrs.frozen
@@ -285,10 +270,8 @@ class Progress:
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Progress:
         """From the words behind ``REPLICATE ACK``. Raises BadMessage."""
-        try:
+        with Reading("an acknowledgement"):
             received, position, synced, waits = map(int, words)
-        except ValueError as error:
-            raise BadMessage(f"an acknowledgement that cannot be read: {error}") from None
         return cls(received, position, synced, waits == 1)
 
 

@@ -37,6 +37,13 @@ def empty_the_disk(member: Member) -> None:
     Path(member.directory).mkdir()
 
 
+def come_back_empty(cluster: Cluster, member: Member) -> None:
+    cluster.kill(member)
+    empty_the_disk(member)
+    cluster.start(member)
+    pass_time(cluster, 4)
+
+
 def cut_off(cluster: Cluster, one: Member, *others: Member) -> None:
     for other in others:
         cluster.unreachable |= {(one.port, other.port), (other.port, one.port)}
@@ -102,10 +109,7 @@ def test_a_server_with_an_empty_disk_does_not_vote_for_the_one_that_was_there(
 def test_an_empty_server_counts_when_one_that_stays_knows_of_it(cluster: Cluster, three: list[Member]) -> None:
     leader, one, two = three
     cluster.kill(one)
-    cluster.kill(two)
-    empty_the_disk(two)
-    cluster.start(two)
-    pass_time(cluster, 4)
+    come_back_empty(cluster, two)
     assert info(cluster, leader)["in_sync_replicas"] == "1"
     cluster.start(one)
     pass_time(cluster, 2)
@@ -118,10 +122,7 @@ def test_an_empty_server_counts_when_one_that_stays_knows_of_it(cluster: Cluster
 def test_with_a_minimum_of_one_an_empty_server_counts_without_the_others(cluster: Cluster, three: list[Member]) -> None:
     leader, one, two = three
     cluster.kill(one)
-    cluster.kill(two)
-    empty_the_disk(two)
-    cluster.start(two)
-    pass_time(cluster, 4)
+    come_back_empty(cluster, two)
     for minimum in (1, 2):
         cluster.ask(leader, leader.client(), "CONFIG", "SET", "min.insync.replicas", minimum)
         pass_time(cluster, 1)
@@ -132,10 +133,7 @@ def test_where_the_minimum_is_all_of_them_nobody_is_replaced(cluster: Cluster) -
     """Each of the two may lead alone, so neither can know that the other has not put somebody in its place."""
     leader = cluster.add(7001, **SAFE)
     other = follower_of(cluster, leader, **SAFE)
-    cluster.kill(other)
-    empty_the_disk(other)
-    cluster.start(other)
-    pass_time(cluster, 4)
+    come_back_empty(cluster, other)
     assert "1 more must agree, and there is none" in info(cluster, leader)["member_change"]
     assert cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v").startswith(b"-NOREPLICAS")
 

@@ -9,15 +9,14 @@ is the real thing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from itertools import count
-from random import Random
 
 import attrs
 import pytest
 
 from respbroker.replication.election import Ballot, Reach, may_follow, vote
 from respbroker.replication.in_sync import InSync
+from tests.replication import worlds
+from tests.replication.worlds import shared
 
 CATALOG = 0
 SIZES = [(2, 2), (3, 2), (3, 3), (4, 2), (4, 3), (5, 3)]  # nodes, min.insync.replicas
@@ -28,12 +27,6 @@ Logs = dict[int, list]
 
 def copy_of(logs: Logs) -> Logs:
     return {number: list(records) for number, records in logs.items()}
-
-
-def shared(one: list, other: list) -> int:
-    """How many records two logs have in common from the start."""
-    shorter = min(len(one), len(other))
-    return next((at for at in range(shorter) if one[at] != other[at]), shorter)
 
 
 @attrs.define(eq=False)
@@ -49,7 +42,7 @@ class Session:
 
 
 @attrs.define(eq=False)
-class Node:
+class Node(worlds.Server):
     name: str
     logs: Logs = attrs.field(factory=lambda: {CATALOG: []})
     level: int = 0  # the last epoch in which it was level, or led
@@ -77,12 +70,6 @@ class Node:
             return Reach.incomplete(self.lacking)
         return Reach(self.level, len(self.logs[CATALOG]), {number: len(each) for number, each in self.logs.items()})
 
-    def promise(self, epoch: int, whom: str) -> None:
-        """It has no part in anything else any more; what it acknowledged before is still under way."""
-        self.promised, self.promised_to = epoch, whom
-        self.session = self.sync = self.ballot = None
-        self.followers = {}
-
     def append(self, number: int, records: list) -> None:
         self.logs.setdefault(number, []).extend(records)
         for record in records if number == CATALOG else ():
@@ -90,25 +77,15 @@ class Node:
                 self.logs.pop(record[1], None)
 
 
-class World:
+class World(worlds.World):
     def __init__(self, seed: int, nodes: int, minimum: int) -> None:
-        self.random = Random(seed)
-        self.minimum = minimum
-        self.nodes = [Node(f"{number:016x}") for number in range(nodes)]
-        self.tokens = count(1)
-        self.now = 0.0
-        self.elected: dict[tuple[int, str], Logs] = {}  # by epoch and name: what each leader began with
-        self.acknowledged: dict[tuple[int, str], Logs] = {}  # what clients were told that each had
+        super().__init__(seed, minimum)
+        self.servers = [Node(f"{number:016x}") for number in range(nodes)]
 
     def run(self) -> None:
         acts = {self.write: 10, self.send: 16, self.receive: 20, self.hear: 14, self.follow: 16}
         acts |= {self.ask: 10, self.stand: 1, self.expire: 1, self.leave: 2}
-        for act in self.random.choices(list(acts), list(acts.values()), k=STEPS):
-            act()
-
-    def pick(self, which: Callable[[Node], object]) -> Node | None:
-        nodes = [node for node in self.nodes if which(node)]
-        return self.random.choice(nodes) if nodes else None
+        self.act(acts, STEPS)
 
     # -- elections -----------------------------------------------------------------------------------------------
 
@@ -119,7 +96,7 @@ class World:
             return
         epoch = max(node.promised, node.level) + 1
         node.promise(epoch, node.name)
-        node.ballot = Ballot([[each.name for each in self.nodes]], self.minimum, node.name, epoch)
+        node.ballot = Ballot([[each.name for each in self.servers]], self.minimum, node.name, epoch)
         self.lead_if_won(node)
 
     def ask(self) -> None:
@@ -256,20 +233,10 @@ class World:
                 leader.sync.acknowledged(name, position, position, self.now, level=not session.behind)
         self.look(leader)
 
-    def expire(self) -> None:
-        leader = self.pick(lambda each: each.sync)
-        if leader is not None:
-            self.now += 1.0
-            leader.sync.expire(self.now, 1.0)
-            self.look(leader)
-
     # -- what was acknowledged --------------------------------------------------------------------------------------
 
     def look(self, leader: Node | None) -> None:
-        """Everything below the high watermark of a leader is told to clients, though others have been elected since.
-
-        It may hear late of what its followers acknowledged before they voted.
-        """
+        """It may hear late of what its followers acknowledged before they voted."""
         if leader is None or leader.sync.high_watermark <= leader.looked_at:
             return
         leader.sync.check()

@@ -8,9 +8,7 @@ a server with an empty disk is found at the address of the one that is gone. Wha
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
 from itertools import count
-from random import Random
 
 import attrs
 import pytest
@@ -18,16 +16,12 @@ import pytest
 from respbroker.replication.election import Ballot, Reach, may_follow, vote
 from respbroker.replication.in_sync import InSync
 from respbroker.replication.membership import Member, Membership
+from tests.replication import worlds
+from tests.replication.worlds import shared
 
 SIZES = [(1, 2), (2, 2), (3, 2), (3, 3), (4, 2), (4, 3), (5, 3)]  # servers, min.insync.replicas
 SEEDS = 200  # for each size; a failure prints its own
 STEPS = 600
-
-
-def shared(one: list, other: list) -> int:
-    """How many records two logs have in common from the start."""
-    shorter = min(len(one), len(other))
-    return next((at for at in range(shorter) if one[at] != other[at]), shorter)
 
 
 @attrs.define(eq=False)
@@ -44,7 +38,7 @@ class Session:
 
 
 @attrs.define(eq=False)
-class Server:
+class Server(worlds.Server):
     address: int
     name: str
     log: list = attrs.field(factory=list)
@@ -67,12 +61,6 @@ class Server:
     def reach(self) -> Reach:
         return Reach(self.level, len(self.log), {0: len(self.log)})
 
-    def promise(self, epoch: int, whom: str) -> None:
-        """It has no part in anything else any more; what it acknowledged before is still under way."""
-        self.promised, self.promised_to = epoch, whom
-        self.session = self.sync = self.ballot = None
-        self.followers = {}
-
     def take(self, membership: Membership) -> None:
         """As the leader of a change."""
         self.membership = membership
@@ -83,30 +71,20 @@ class Server:
             session.frames.append(membership)
 
 
-class World:
+class World(worlds.World):
     def __init__(self, seed: int, servers: int, minimum: int) -> None:
-        self.random = Random(seed)
-        self.minimum = minimum
+        super().__init__(seed, minimum)
         self.names = (f"{number:016x}" for number in count(1))
         self.servers = [Server(address, next(self.names)) for address in range(1, servers + 3)]
         self.members = Membership(0, 0, [each.member for each in self.servers[:servers]])  # agreed to last
         for each in self.servers[:servers]:
             each.membership = self.members
-        self.tokens = count(1)
-        self.now = 0.0
-        self.elected: dict[tuple[int, str], list] = {}
-        self.acknowledged: dict[tuple[int, str], list] = {}
         self.happened: Counter[str] = Counter()
 
     def run(self) -> None:
         acts = {self.write: 10, self.send: 20, self.receive: 24, self.hear: 20, self.follow: 14, self.leave: 2}
         acts |= {self.ask: 14, self.stand: 2, self.expire: 2, self.change: 16, self.withdraw: 1, self.lose_disk: 2}
-        for act in self.random.choices(list(acts), list(acts.values()), k=STEPS):
-            act()
-
-    def pick(self, which: Callable[[Server], object]) -> Server | None:
-        found = [each for each in self.servers if which(each)]
-        return self.random.choice(found) if found else None
+        self.act(acts, STEPS)
 
     # -- elections -----------------------------------------------------------------------------------------------
 
@@ -269,17 +247,9 @@ class World:
                 leader.sync.acknowledged(name, answer, answer, self.now, level=level)
         self.look(leader)
 
-    def expire(self) -> None:
-        leader = self.pick(lambda each: each.sync)
-        if leader is not None:
-            self.now += 1.0
-            leader.sync.expire(self.now, 1.0)
-            self.look(leader)
-
     # -- what was acknowledged --------------------------------------------------------------------------------------
 
     def look(self, leader: Server | None) -> None:
-        """Everything below the high watermark of a leader is told to clients, though others have been elected since."""
         if leader is None or leader.sync.high_watermark <= leader.looked_at:
             return
         leader.sync.check()
