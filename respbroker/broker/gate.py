@@ -108,8 +108,7 @@ class Gate:
                 held.hold(client, 0)
         if high_watermark != self._released:
             self._released = high_watermark
-            for client in held.release(high_watermark):
-                self._node.speaks(client)
+            self._node.speaks_to(held.release(high_watermark))
 
     def _without_runs(self, batch: Batch, runs: Sequence[Run], high_watermark: int) -> Batch:
         """Hold back the replies to runs of mere writes, where all need the same; gives the other requests."""

@@ -7,7 +7,7 @@ and a client is in one group at most. Whatever else a client is told waits in a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from respbroker.broker.outputs import weight
@@ -66,23 +66,24 @@ class HeldReplies:
         else:
             client.out.append(output)
 
-    def release(self, high_watermark: int) -> Iterator[Client]:
+    def release(self, high_watermark: int) -> list[Client]:
         """Give back to clients what may leave now; those that got something.
 
         One that is to be closed is, behind what it is sent next: it gets everything at once.
         """
         groups, queues, grouped = self._groups, self._queues, self._grouped
+        released: list[Client] = []
         while groups and groups[0][0] <= high_watermark:
             need, clients = groups.popleft()
             for client in clients:
                 out = grouped.pop(client, None)
                 if out is None:  # it is gone
                     continue
-                if client in queues:
+                if queues and client in queues:
                     queues[client].appendleft((need, out))
                     continue
                 client.out = out + client.out if client.out else out
-                yield client
+                released.append(client)
         for client, queue in list(queues.items()):
             if queue[0][0] > high_watermark:
                 continue
@@ -93,7 +94,8 @@ class HeldReplies:
             if not queue:
                 client.awaiting = False
                 del queues[client]
-            yield client
+            released.append(client)
+        return released
 
     def spoken_to(self) -> list[Client]:
         """Those for whom something is held and that are about to be sent something else."""

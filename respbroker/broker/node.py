@@ -8,7 +8,7 @@ stands still, and everything the tick wrote goes to disk in one append per strea
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from respbroker.broker.blocking import Blocking
@@ -84,7 +84,7 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
         self.paused_until = 0.0
         self.pause_writes_only = False
         self._ran: list[Client] = []  # in this tick
-        self._speaking: dict[int, Client] = {}  # others that were spoken to
+        self._speaking: dict[Client, None] = {}  # others that were spoken to
         self._deferred: list[tuple[Client, bytes]] = []
         self.channels = Channels()
         self.watches = Watches()
@@ -140,7 +140,7 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
         self.clients.pop(client.id, None)
         self.held.pop(client.id, None)
         self.monitors.pop(client.id, None)
-        self._speaking.pop(client.id, None)
+        self._speaking.pop(client, None)
         client.backlog.clear()
         client.out.clear()
         client.kill = True
@@ -209,11 +209,12 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
         """Clients with something in ``out``, or that are to be closed."""
         clients = self._ran
         if self._speaking:
-            clients = list(({client.id: client for client in clients} | self._speaking).values())
+            clients = list(dict.fromkeys(clients) | self._speaking)
             self._speaking = {}
         clients = [client for client in clients if client.out or client.closing or client.kill]
-        if self.replication.gate.holds_some:
-            clients = [client for client in clients if client.kill or self.replication.gate.lets_go(client)]
+        gate = self.replication.gate
+        if gate.holds_some:  # what is in `out` of one that is not to be closed always may leave
+            clients = [client for client in clients if not client.closing or client.kill or gate.lets_go(client)]
         return clients
 
     def next_deadline(self) -> float:
@@ -257,7 +258,7 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
         """Reply to a client whose request was left unanswered earlier."""
         if reply is not None and not client.replies_suppressed:
             extend(client.out, reply)
-        self._speaking[client.id] = client
+        self._speaking[client] = None
 
     def push(self, client: Client, wire: bytes) -> None:
         if client is self.client:
@@ -265,14 +266,14 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
             self.unfinished = True
             return
         client.out.append(wire)
-        self._speaking[client.id] = client
+        self._speaking[client] = None
 
     def finish_command(self) -> None:
         """What stands behind a command: pushes to the very client, and the waiters that its changes serve."""
         self.unfinished = False
         for client, wire in self._deferred:
             client.out.append(wire)
-            self._speaking[client.id] = client
+            self._speaking[client] = None
         self._deferred.clear()
         if not self.in_exec:
             self.blocking.serve()
@@ -282,7 +283,7 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
         client.closing = True
         client.plain = False
         client.backlog.clear()
-        self._speaking[client.id] = client
+        self._speaking[client] = None
 
     def pause(self, until: float, *, writes_only: bool) -> None:
         if until >= self.paused_until:
@@ -300,13 +301,17 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
 
     def speaks(self, client: Client) -> None:
         """The client may be sent something though it asked nothing in this tick."""
-        self._speaking[client.id] = client
+        self._speaking[client] = None
+
+    def speaks_to(self, clients: Iterable[Client]) -> None:
+        """The same of many."""
+        self._speaking.update(dict.fromkeys(clients))
 
     def _run_held(self) -> None:
         """Let clients go on that were blocked or paused, with the requests that piled up."""
         held, self.held = self.held, {}
         for client in held.values():
-            self._speaking[client.id] = client
+            self._speaking[client] = None
             if client.blocked or client.lagging:  # whoever ends that puts it back
                 continue
             requests = list(client.backlog)

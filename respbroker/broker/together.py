@@ -86,10 +86,24 @@ class Together:
             self.timing.account(members[0][0], command, alike[served - 1], served, clock() - began)
             if node.unfinished:
                 node.finish_command()
-        done, whole = self._hand_out(command, members, out)
+        if len(out) == len(alike) == len(members) and command.is_fast:  # nearly always; it is answered by bytes
+            self._hand_out_singles(command, members, out)
+            done = whole = len(members)
+        else:
+            done, whole = self._hand_out(command, members, out)
         if whole:
             self.runs.append(Run(at, at + whole, command))
         return done, len(members)
+
+    def _hand_out_singles(
+        self, command: Command, members: Sequence[tuple[Client, list[list[bytes]]]], replies: list[Reply]
+    ) -> None:
+        """Give each client its reply; each has sent one request."""
+        now, name = self._node.now, command.name
+        for (client, _), reply in zip(members, replies, strict=True):
+            client.out.append(reply)  # type: ignore[arg-type]  # a fast command answers by bytes
+            client.requests_count += 1
+            client.last_active, client.last_command = now, name
 
     def _hand_out(
         self, command: Command, members: Sequence[tuple[Client, list[list[bytes]]]], replies: list[Reply]
@@ -107,10 +121,7 @@ class Together:
                 client.requests_count += len(replies) - at
                 self.run(client, requests[len(replies) - at :])
                 return done + 1, done
-            if end - at == 1 and (reply := replies[at]).__class__ is bytes:  # nearly always
-                client.out.append(reply)
-            else:
-                self._add(command, client.out, replies[at:end])
+            self._add(command, client.out, replies[at:end])
             client.requests_count += end - at
             client.last_active, client.last_command = now, name
             at = end

@@ -78,7 +78,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def all_needs_are_forgotten_and_learnt(self):
         self.held.change_needs(None, 1 << 60)
-        assert not list(self.held.release(self.position))
+        assert not self.held.release(self.position)
         self.held.change_needs(1 << 60, self.position)
         self.owed = [[(number, self.position) for number, _ in each] for each in self.owed]
 
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
     # -- what is promised ----------------------------------------------------------------------------------------
 
     def release(self) -> None:
-        given = list(self.held.release(self.watermark))
+        given = self.held.release(self.watermark)
         assert len(given) <= 2 * CLIENTS
         for place, client in enumerate(self.clients):
             out, client.out = client.out, []
@@ -120,8 +120,8 @@ def test_who_is_in_a_group_alone_is_told_as_soon_as_the_watermark_is_there() -> 
     for client, need in ((first, 11), (second, 12)):
         client.out.append(b"+OK\r\n")
         held.hold_group([client], need)
-    assert list(held.release(11)) == [first]
-    assert list(held.release(12)) == [second]
+    assert held.release(11) == [first]
+    assert held.release(12) == [second]
 
 
 def test_who_is_to_be_closed_gets_everything_at_once() -> None:
@@ -131,8 +131,8 @@ def test_who_is_to_be_closed_gets_everything_at_once() -> None:
     client.out.append(b"2")
     held.hold(client, 12)
     client.closing = True
-    assert not list(held.release(11))
-    assert list(held.release(12)) == [client]
+    assert not held.release(11)
+    assert held.release(12) == [client]
     assert client.out == [b"1", b"2"]
 
 
@@ -142,6 +142,6 @@ def test_nothing_more_is_read_from_one_who_has_too_much_waiting() -> None:
         client.out.append(b"+OK\r\n")
         held.hold_group([client], number)
     assert client.awaiting
-    assert list(held.release(HELD_MAX + 3)) == [client]
+    assert held.release(HELD_MAX + 3) == [client]
     assert not client.awaiting
     assert client.out == [b"+OK\r\n"] * (HELD_MAX + 3)
