@@ -32,15 +32,12 @@ class Members:
         #: It may have lost something that it acknowledged, and must not lead, nor agree to others that lack it.
         self.may_lack = False
 
-    def begin_run(self) -> bool:
-        """The server starts: see whether its machine did so too since replies went out that waited for no sync. Gives
-        `is_remembered`.
-        """
+    def begin_run(self) -> None:
+        """The server starts: see whether its machine did so too since replies went out that waited for no sync."""
         if self.is_remembered:
             rebooted = self.state.boot not in ("", self._boot) and self._node.settings.appendfsync != "always"
             self.may_lack = rebooted or self.state.boot == NOTHING_YET
             self.save()
-        return self.is_remembered
 
     def end_run(self) -> None:
         """The server stops in order, and everything is synced."""

@@ -133,7 +133,7 @@ class ReplicaDesk:
         following = self._replication.following
         if following is not None:
             return NotLeader(f"{following.address} is followed here")
-        return NotLeader("this server waits for a confirmation that it still leads")
+        return NotLeader("this server waits for a confirmation that it still leads, or for room on its disk")
 
     def _leading(self) -> Leading:
         replication = self._replication

@@ -26,7 +26,7 @@ from respbroker.replication.membership import Member
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.sessions.client import Client
 from respbroker.streams.group_sessions import GroupSessions
-from storage import StorageError
+from storage import DiskFull, StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -60,8 +60,15 @@ class Replication(Members, Positions, Acks):
 
     def start(self) -> None:
         """The keyspace is open: take the part that was played before, or that the settings ask for."""
+        self.unproven = self.is_remembered
+        try:
+            self._begin()
+        except DiskFull as error:
+            self._wait_for_room(error)
+
+    def _begin(self) -> None:
+        self.begin_run()
         state = self.state
-        self.unproven = self.begin_run()
         if not self.is_remembered:
             if self._node.settings.replicaof:
                 self._follow(*self._node.settings.replicaof, told=True)
@@ -73,6 +80,22 @@ class Replication(Members, Positions, Acks):
             self.canvass = Canvass(self._node, self, confirm=True)
         else:
             self.lead(self.next_epoch())
+
+    def _wait_for_room(self, error: DiskFull) -> None:
+        """The part cannot be written down, so it is not begun. What a leader has that waits for nobody may be read."""
+        node, state = self._node, self.state
+        if state.leader is not None:
+            self.following = Following(node, self, *state.leader)
+            self.following.stopped = True
+        else:
+            self.unconfirmed = True
+            node.durability.refuse_writes(error)
+            if self._store.begins_leading(node.settings.replicaof, node.settings.min_insync_replicas):
+                self.unproven = False
+        self._adopt_role()
+        waits = "until there is room this server follows nobody, agrees to no leader and takes no write"
+        node.housekeeping.report("warning", f"{error}: {waits}")
+        self.wish(self._begin)
 
     # -- what the node asks ------------------------------------------------------------------------------------------
 

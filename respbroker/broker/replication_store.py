@@ -17,7 +17,7 @@ class ReplicationStore:
     def __init__(self, filesystem: FileSystem, directory: str) -> None:
         self._filesystem = filesystem
         self._directory = directory
-        self.state = self._load()
+        self.state = self._written = self._load()  # the second as the file is for certain, else None
 
     @property
     def path(self) -> str:
@@ -58,7 +58,10 @@ class ReplicationStore:
             StorageError: it is not.
         """
         try:
-            replace(self._filesystem, self.path, state.encode(), sync=True)
+            if state != self._written:  # else it takes no room
+                self._written = None
+                replace(self._filesystem, self.path, state.encode(), sync=True)
+                self._written = state
             self._filesystem.sync_directory(self._directory)
         except OSError as error:
             raise disk_error(error, self.path, "remember the part this node plays") from error

@@ -66,6 +66,21 @@ def pass_seconds(cluster: Cluster, seconds: int) -> None:
         cluster.advance(500)
 
 
+def stop(cluster: Cluster, member: Member) -> None:
+    """SIGTERM: the next start has to write down that there was one."""
+    assert member.node is not None
+    member.node.replication.stop()
+    cluster.kill(member)
+
+
+def starts_without_room(cluster: Cluster, member: Member, disk: Disk) -> None:
+    """Nothing at all can be made in its directory."""
+    disk.full_of, disk.is_full = "/", True
+    cluster.start(member)
+    pass_seconds(cluster, 3)
+    assert any("until there is room this server follows nobody" in each for each in member.reports)
+
+
 def role(cluster: Cluster, member: Member) -> bytes:
     return cluster.ask(member, member.client(), "ROLE").split()[2]
 
@@ -300,3 +315,80 @@ def test_a_leader_whose_disk_fails_to_hold_who_is_in_sync_writes_nothing_more(cl
     assert cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v").startswith(b"-MISCONF ")
     pass_seconds(cluster, 6)
     assert remembered(leader) == before  # a second try might seem to go well
+
+
+def test_a_follower_that_starts_without_room_votes_for_nobody_and_follows_when_there_is_some(cluster: Cluster) -> None:
+    (leader, _), (one, _), (two, disk) = three(cluster, 2)
+    stop(cluster, two)
+    before = Path(f"{two.directory}/replication").read_bytes()
+    starts_without_room(cluster, two, disk)
+    reader = two.client()
+    assert cluster.ask(two, reader, "XADD", "s", "1-1", "f", "v").startswith(b"-READONLY")
+    assert cluster.ask(two, reader, "XLEN", "s") == b""  # it may have what no leader has
+    assert b"slave_priority:0" in cluster.ask(two, two.client(), "INFO", "replication")
+    cluster.kill(leader)
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 3)
+    assert (role(cluster, one), role(cluster, two)) == (b"slave", b"slave")
+    assert Path(f"{two.directory}/replication").read_bytes() == before
+    disk.is_full = False
+    cluster.ask(one, one.client(), "REPLICAOF", "NO", "ONE")
+    pass_seconds(cluster, 8)
+    assert (role(cluster, one), remembered(two).leader) == (b"master", ("127.0.0.1", one.port))
+    assert cluster.take(reader) == b":0\r\n"
+
+
+def test_a_follower_with_nothing_to_write_down_needs_no_room_to_follow(cluster: Cluster) -> None:
+    _, _, (two, disk) = three(cluster)
+    cluster.kill(two)
+    disk.is_full = True
+    cluster.start(two)
+    pass_seconds(cluster, 3)
+    assert b"slave_in_sync:1" in cluster.ask(two, two.client(), "INFO", "replication")
+
+
+def test_a_leader_that_starts_without_room_asks_whether_it_leads_when_there_is_some(cluster: Cluster) -> None:
+    (leader, disk), *_ = three(cluster)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    stop(cluster, leader)
+    starts_without_room(cluster, leader, disk)
+    writer, reader = leader.client(), leader.client()
+    assert cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "v").startswith(b"-MISCONF Errors writing to the log")
+    assert cluster.ask(leader, reader, "XLEN", "s") == b""
+    disk.is_full = False
+    pass_seconds(cluster, 3)
+    assert cluster.take(reader) == b":1\r\n"
+    assert cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+    assert b"in_sync_replicas:3" in cluster.ask(leader, writer, "INFO", "replication")
+
+
+def test_a_leader_that_would_ask_nobody_is_read_while_it_has_no_room_to_lead(cluster: Cluster) -> None:
+    (leader, disk), *followers = three(cluster)
+    cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
+    for follower, _ in followers:
+        cluster.kill(follower)
+    pass_seconds(cluster, 5)
+    stop(cluster, leader)
+    starts_without_room(cluster, leader, disk)
+    client = leader.client()
+    assert cluster.ask(leader, client, "XLEN", "s") == b":1\r\n"
+    assert cluster.ask(leader, client, "XADD", "s", "2-1", "f", "v").startswith(b"-MISCONF Errors writing to the log")
+    assert remembered(leader).promised == 1
+    disk.is_full = False
+    pass_seconds(cluster, 2)
+    assert cluster.ask(leader, client, "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
+    assert remembered(leader).promised == 2
+
+
+def test_who_is_to_follow_from_its_first_start_on_does_so_when_it_can_be_written(cluster: Cluster) -> None:
+    leader, _ = add(cluster, 7001)
+    disk = Disk()
+    disk.is_full = True
+    Path(f"{cluster.directory}/7002").mkdir()
+    late = cluster.add(7002, disk, replicaof="127.0.0.1 7001")
+    pass_seconds(cluster, 3)
+    assert cluster.ask(late, late.client(), "XADD", "s", "1-1", "f", "v").startswith(b"-READONLY")
+    disk.is_full = False
+    pass_seconds(cluster, 3)
+    assert b"slave_in_sync:1" in cluster.ask(late, late.client(), "INFO", "replication")
+    assert role(cluster, leader) == b"master"
