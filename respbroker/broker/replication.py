@@ -317,9 +317,11 @@ class Replication(Members, Positions, Acks):
             self.leading = None
             node.keyspace.on_append = None
             self.gate.close_all()
-            if not told:
-                send_away(node)
-        let_go_of_waiters(node)
+        node.group_sessions = GroupSessions()
+        if told:
+            let_go_of_waiters(node)
+        elif before is None:  # it led, or might have; who reads from a follower stays, whoever leads
+            send_away(node)
         self.following = Following(node, self, host, port, told=told)
         if before is not None:
             self.following.touched = before.touched

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from respbroker.errors import Unblocked
 from respbroker.resp import replies
-from respbroker.streams.group_sessions import GroupSessions
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -15,17 +14,19 @@ _ROLE_CHANGED: Final = "force unblock from blocking operation, instance state ch
 
 
 def let_go_of_waiters(node: Node) -> None:
-    """Clients that wait for what a follower does not do are told so, as Redis tells them."""
+    """Clients that wait for what a follower does not do, or in data that may go are told and sent away as by Redis."""
     for client in list(node.clients.values()):
         if client.blocked and not client.lingering:
             node.unblock(client, replies.error(Unblocked(_ROLE_CHANGED)))
-    node.group_sessions = GroupSessions()
+            node.close(client)
 
 
 def send_away(node: Node) -> None:
     """Close all connections, behind what is being sent: another server leads, and many clients look for it only where a
-    connection ends. Sentinel ends them with CLIENT KILL, but not at a server that it finds following already.
+    connection ends. Sentinel ends them with CLIENT KILL, but not at a server that it finds following already. Who waits
+    is told nothing: clients ask again where a connection ends, and take UNBLOCKED for a failure of the program's.
     """
     for client in list(node.clients.values()):
         if not client.replica:
+            node.blocking.forget(client)
             node.close(client)
