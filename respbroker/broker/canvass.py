@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from respbroker.broker.peer_owners import login, refused
+from respbroker.broker.voting import lacks_logs, open_on
 from respbroker.replication.campaign import Candidacy, Leads, Verdict
 from respbroker.replication.election import Ballot, Reach
 from respbroker.replication.membership import Member, Membership
@@ -135,8 +136,16 @@ class Canvass:
         elif not self.is_decided and self.ballot.is_lost and not self.confirm:
             self._give_up()
             return
+        if self._lacks_logs:
+            open_on(self._node)
         for asked in self._asked.values():
             self._work_on(asked)
+
+    @property
+    def _lacks_logs(self) -> bool:
+        """Whether this node has to open more logs before it can say what it has."""
+        is_said = self.is_decided or self._candidacy is not None or self._replication.leading is not None
+        return not is_said and lacks_logs(self._node, self._replication)
 
     def _pass_over_forgotten(self) -> None:
         """Who was taken out since is not told."""
@@ -210,6 +219,8 @@ class Canvass:
             peer.out.append(bulk_array(news.words()))
             asked.awaits.append("leads")
         elif not self.is_decided and not asked.voted and "vote" not in asked.awaits:
+            if self._lacks_logs:
+                return
             if self._candidacy is None:
                 try:
                     reach = reach_of_candidate(self._node, self._replication)
@@ -307,6 +318,8 @@ class Canvass:
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
+        if self._lacks_logs:
+            return self._node.now
         waiting = [
             asked for asked in self._asked.values()
             if not (asked.told if self.is_decided else asked.voted or not asked.votes)

@@ -9,6 +9,7 @@ from respbroker.broker.canvass import reach
 from respbroker.broker.forgetting import Forgetting
 from respbroker.broker.handover import WANTED_SECONDS, Handover
 from respbroker.broker.member_facts import member_facts
+from respbroker.broker.voting import Voting
 from respbroker.commands.replicas import LeaderFacts, ReplicaFacts
 from respbroker.errors import NotLeader, ReplyError
 from respbroker.replication.campaign import Candidacy, Leads, Verdict
@@ -37,13 +38,16 @@ SUCCESSION_SECONDS: Final = 10.0
 
 
 class ReplicaDesk:
-    """Owns nothing but a handover under way, and who waits for a member to go; all else is `Replication`'s."""
+    """Owns nothing but a handover under way, and who waits for a vote or for a member to go; all else is
+    `Replication`'s.
+    """
 
     def __init__(self, node: Node, replication: Replication) -> None:
         self._node = node
         self._replication = replication
         self._handover: Handover | None = None
         self._forgetting = Forgetting(node, replication)
+        self._voting = Voting(node, replication, self._judge)
         self._successor = "", 0.0  # who is to lead as soon as it has everything, and until when that is wanted
 
     # -- for ROLE and INFO -----------------------------------------------------------------------------------------
@@ -156,7 +160,10 @@ class ReplicaDesk:
         """Where a peer is that speaks of itself: the address it calls from, if it named none."""
         return said or self._node.client.address.rpartition(":")[0]
 
-    def vote(self, candidacy: Candidacy) -> Verdict:
+    def vote(self, candidacy: Candidacy) -> Reply:
+        return self._voting.ask(candidacy)
+
+    def _judge(self, candidacy: Candidacy) -> Verdict:
         replication, state = self._replication, self._replication.state
         if candidacy.dataset != state.dataset:
             return Verdict(False, "this server has other data", 0, state.node)
@@ -261,9 +268,12 @@ class ReplicaDesk:
         if self._handover is not None and self._handover.work():
             self._handover = None
         self._forgetting.look()
+        self._voting.look()
 
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
+        if self._voting.is_looking:
+            return self._node.now
         return float("inf") if self._handover is None else self._handover.deadline
 
     def wait(self, replicas: int, timeout_ms: int, *, aof: bool, local: int) -> Reply:

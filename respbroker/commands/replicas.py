@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from respbroker.commands.context import Context
-    from respbroker.replication.campaign import Candidacy, Leads, Verdict
+    from respbroker.replication.campaign import Candidacy, Leads
     from respbroker.replication.messages import Hello, Knows, Listed, Progress, Welcome
     from respbroker.sessions.client import Client, Reply
 
@@ -76,7 +76,7 @@ class Replicas(Protocol):
 
     def left(self, client: Client) -> None: ...
     def knows(self, client: Client, knows: Knows) -> None: ...
-    def vote(self, candidacy: Candidacy) -> Verdict: ...
+    def vote(self, candidacy: Candidacy) -> Reply: ...
     def hear_of(self, leads: Leads) -> None: ...
     def follow(self, host: str, port: int) -> None:
         """From the next tick on."""

@@ -73,10 +73,9 @@ def vote(ctx: Context, words: list[bytes]) -> Reply:
     takes part if the other does not know.
     """
     try:
-        verdict = ctx.replicas.vote(Candidacy.parse(words[2:]))
+        return ctx.replicas.vote(Candidacy.parse(words[2:]))
     except BadMessage as problem:
         raise ReplyError(str(problem)) from None
-    return bulk_array(verdict.words())
 
 
 def leads(ctx: Context, words: list[bytes]) -> Reply:
@@ -144,7 +143,7 @@ COMMANDS: Final = (
             _row("LEAVE", 2, leave, "A follower is about to stop: nothing is to wait for it.", ""),
             _row("VOTE", -11, vote, "A node asks to lead.",
                  "dataset epoch node host port level-epoch list-epoch list-number agreed"
-                 " [log end-offset [log end-offset ...]]"),
+                 " [log end-offset [log end-offset ...]]", _PEER | Flag.BLOCKING),
             _row("LEADS", 7, leads, "A node tells that it leads.", "dataset node host port history"),
             _row("FORGET", -3, forget, "Takes a server that is gone for good out of the members.",
                  "<host port | node>", _PEER | Flag.BLOCKING),

@@ -139,6 +139,11 @@ class Replica:
                 self.log_of(number)
                 count -= 1
 
+    @property
+    def all_open(self) -> bool:
+        """Whether `open_some` has come to the end."""
+        return self.to_open is not None and not self.to_open
+
     def stream_of(self, number: int) -> Stream | None:
         """The stream with that number, opened if need be; None if the catalog does not know it."""
         stream = self.open_streams.get(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from respbroker.broker import follower_session, following, housekeeping
+from respbroker.broker import follower_session, following, housekeeping, voting
 from storage import OsFileSystem
 from tests.support.cluster import Cluster, Member, follower_of, logs_of
 
@@ -14,7 +14,7 @@ STREAMS = 8 * TICK_LISTED
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (follower_session, following):
+    for module in (follower_session, following, voting):
         monkeypatch.setattr(module, "TICK_LISTED", TICK_LISTED)
     monkeypatch.setattr(housekeeping, "OPENED_PER_PERIOD", TICK_LISTED)
 
@@ -121,3 +121,54 @@ def test_a_follower_opens_its_logs_in_time_so_that_its_promotion_need_not_wait_f
     cluster.ask(follower, follower.client(), "REPLICAOF", "NO", "ONE")
     assert b"master" in cluster.ask(follower, follower.client(), "ROLE")
     assert disk.taken() < STREAMS / 2
+
+
+def test_candidate_and_voter_look_at_a_few_logs_a_tick(cluster: Cluster) -> None:
+    leader = cluster.add(7001, min_insync_replicas=2)
+    leader.arrived.append((leader.client(), [[b"XADD", b"s%d" % n, b"1-1", b"f", b"v"] for n in range(STREAMS)]))
+    cluster.settle()
+    one, two = (follower_of(cluster, leader, port, min_insync_replicas=2) for port in (7002, 7003))
+    disks = {one: Disk(), two: Disk()}
+    for member in (leader, one, two):
+        cluster.kill(member)
+    for member, disk in disks.items():
+        member.filesystem = disk
+        cluster.start(member)
+        disk.taken()
+    one.arrived.append((one.client(), [[b"REPLICAOF", b"NO", b"ONE"]]))
+    most = dict.fromkeys(disks, 0)
+    for _ in range(4 * STREAMS // TICK_LISTED):
+        for member, disk in disks.items():
+            cluster.tick(member)
+            assert member.node is not None
+            if member.node.replication.leading is None:  # to lead looks at each directory once
+                most[member] = max(most[member], disk.taken())
+    cluster.advance(100)
+    assert b"master" in cluster.ask(one, one.client(), "ROLE")
+    assert all(0 < each <= 4 * TICK_LISTED for each in most.values())
+
+
+def test_a_candidate_is_answered_by_itself_when_all_logs_are_open_and_others_meanwhile(
+    cluster: Cluster, two: tuple[Member, Member]
+) -> None:
+    leader, follower = two
+    begin_anew(cluster, leader, follower)
+    cluster.unreachable.add((follower.port, leader.port))
+    assert follower.node is not None
+    state = follower.node.replication.state
+    known = map(int, state.membership.known)
+    vote = ["REPLICATE", "VOTE", state.dataset, 9, "b" * 16, "127.0.0.1", 7009, 9, *known, 0, 1 << 40]
+    candidate, gone, reader = follower.client(), follower.client(), follower.client()
+    for client in (candidate, gone):
+        follower.arrived.append((client, [[str(word).encode() for word in vote]]))
+    cluster.tick(follower)
+    follower.node.disconnect(gone)
+    follower.arrived.append((reader, [[b"PING"]]))
+    cluster.tick(follower)
+    assert (cluster.take(candidate), cluster.take(reader)) == (b"", b"+PONG\r\n")
+    for _ in range(2 * STREAMS // TICK_LISTED):
+        assert follower.node.next_deadline() <= follower.node.now or follower.node.replication.state.promised == 9
+        cluster.tick(follower)
+    assert cluster.take(candidate).startswith(b"*4\r\n$1\r\n1\r\n")
+    assert follower.node.replication.state.promised_to == "b" * 16
+    assert follower.node.replicas.next_deadline() > follower.node.now
