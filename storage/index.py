@@ -120,7 +120,7 @@ _SUMMARY = struct.Struct(
     "Q"  # log_size     bytes of the segment this describes
     "Q"  # batch_count
     "I"  # leader_epoch of the last batch
-    "I"  # state        1 if small batches have been merged, and 2 if effects have been left out
+    "I"  # state        1 if small batches have been merged, 2 if effects have been left out, 4 if cleaned
     "Q"  # entries      rows of the sparse index
     "I"  # body_crc     CRC32C of the columns
     "I"  # reserved     0
@@ -147,14 +147,15 @@ class Summary:
     leader_epoch: int
     merged: bool
     bare: bool = False
+    cleaned: bool = False
 
 
 def encode_index(summary: Summary, index: SparseIndex) -> bytes:
     """The bytes of an index file."""
     body = index.encode()
     values = attrs.astuple(summary)
-    state = summary.merged | summary.bare << 1
-    raw = _SUMMARY.pack(INDEX_MAGIC, 0, *values[:-2], state, len(index), crc32c(body), 0)
+    state = summary.merged | summary.bare << 1 | summary.cleaned << 2
+    raw = _SUMMARY.pack(INDEX_MAGIC, 0, *values[:-3], state, len(index), crc32c(body), 0)
     return raw[:4] + struct.pack("<I", crc32c(raw[8:])) + raw[8:] + body
 
 
@@ -165,8 +166,8 @@ def decode_summary(raw: bytes) -> Summary | None:
     magic, crc, *values = _SUMMARY.unpack_from(raw)
     if magic != INDEX_MAGIC or crc != crc32c(raw[8:SUMMARY_SIZE]):
         return None
-    values[11:12] = [bool(values[11] & 1), bool(values[11] & 2)]
-    return Summary(*values[:13])
+    values[11:12] = [bool(values[11] & bit) for bit in (1, 2, 4)]
+    return Summary(*values[:14])
 
 
 def decode_index(raw: bytes) -> tuple[Summary, SparseIndex] | None:

@@ -143,7 +143,7 @@ class LogRaw(LogAppends):
             raise OutOfRange("records are not stored", file=self.directory, offset=offset)
         segment = segments.floor(offset)
         position = position_of(self.caches, segment, offset)
-        return RawReader(self.segments, segment, position, offset, self._bare_offset)
+        return RawReader(self.segments, segment, position, offset, self.replay_floor)
 
 
 def verified(raw: bytes, segment: Segment) -> Batches:

@@ -27,16 +27,16 @@ class RawChunk(NamedTuple):
 class RawReader:
     """A place in a log, between two appends. It stays good while the log grows and rolls, and while segments behind it
     are dropped, merged or cleaned. It is done for when the one it is in is, when the log is cut, and when it comes to
-    one from which effects were left out since it was made: whoever reads on then needs a snapshot too."""
+    one that was cleaned since it was made: `Log.replay_floor` says who may read on then."""
 
-    __slots__ = ("_bare_offset", "_cuts", "_offset", "_position", "_segment", "_segments")
+    __slots__ = ("_cuts", "_floor", "_offset", "_position", "_segment", "_segments")
 
-    def __init__(self, segments: Segments, segment: Segment, position: int, offset: int, bare_offset: int) -> None:
+    def __init__(self, segments: Segments, segment: Segment, position: int, offset: int, floor: int) -> None:
         """Use `storage.raw.LogRaw.raw_reader`."""
         self._segments = segments
         self._cuts = segments.cuts
-        #: Whoever reads knows that effects below were left out.
-        self._bare_offset = bare_offset
+        #: Whoever reads knows that records below were left out.
+        self._floor = floor
         self._segment = segment
         self._position = position
         self._offset = offset
@@ -53,8 +53,8 @@ class RawReader:
         Only headers are looked at: whoever appends the batches verifies them.
 
         Raises:
-            Outdated: the segment is not what it was. If `Log.replay_floor` has passed the offset, so has the time to
-                go on without a snapshot.
+            Outdated: the segment is not what it was. If `Log.replay_floor` has passed the offset, only who reads the
+                log as a whole may go on.
             CorruptLog: a header is damaged; the place is named.
             DiskFailed: the disk cannot read them.
         """
@@ -86,7 +86,7 @@ class RawReader:
             return segment
         if self._position == segment.size:
             following = segments.floor(self._offset)
-            if following.base_offset != self._offset or (following.bare and following.end_offset > self._bare_offset):
+            if following.base_offset != self._offset or (following.cleaned and following.end_offset > self._floor):
                 raise self._outdated()
             self._segment = segment = following
             self._position = 0

@@ -154,7 +154,7 @@ class _Rewriting:
         return Summary(
             first.base_offset, last.end_offset, first.first_ordinal, last.end_ordinal, last.last_ms, last.last_seq,
             first.first_append_ms, last.last_append_ms, self._size, self._batches, last.leader_epoch, True,
-            self._is_bare,
+            self._is_bare, self._selection is not None,
         )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ class Segment:
         self.batch_count = 0
         self.merged = False
         self.bare = False
-        #: Known of the active one only: there are cleaned batches in it, and so no others.
+        #: There are cleaned batches in it, and so no others.
         self.cleaned = False
         #: None when sealed.
         self.index: SparseIndex | None = None
@@ -184,6 +184,7 @@ class Segment:
             self.leader_epoch,
             self.merged,
             self.bare,
+            self.cleaned,
         )
 
     def adopt(self, summary: Summary) -> None:
@@ -199,6 +200,7 @@ class Segment:
         self.leader_epoch = summary.leader_epoch
         self.merged = summary.merged
         self.bare = summary.bare
+        self.cleaned = summary.cleaned
 
     def encode_index(self, index: SparseIndex) -> bytes:
         """The bytes of its index file."""

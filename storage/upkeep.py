@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import attrs
 
-from storage.batch import DATA, GAPS, HEADER_SIZE, MORE, REACH, parse_header
+from storage.batch import DATA, MORE
 from storage.caches import Caches
 from storage.config import LogConfig
 from storage.durability import Durability, start_of
@@ -102,9 +102,15 @@ class LogUpkeep(LogSwaps):
         return max((segment.end_offset for segment in self.segments.all if segment.bare), default=0)
 
     @property
+    def _cleaned_offset(self) -> int:
+        """Below it entries were cleaned away, and effects may have been left out."""
+        return max((segment.end_offset for segment in self.segments.all if segment.cleaned), default=0)
+
+    @property
     def replay_floor(self) -> int:
-        """Whoever has all records below knows the state there by the effects; who has less needs a snapshot."""
-        return max(self.segments.all[0].base_offset, self._bare_offset)
+        """Whoever has all records below may go on from there, with what follows. Who has less needs the log as a whole:
+        the effects by which entries are gone stand behind the segments that lack them, and some in a snapshot only."""
+        return max(self.segments.all[0].base_offset, self._cleaned_offset)
 
     @property
     def cut_floor(self) -> int:
@@ -119,20 +125,8 @@ class LogUpkeep(LogSwaps):
 
     @property
     def is_cleaned(self) -> bool:
-        """Whether entries were cleaned away from some segment: then that begins with a batch that tells which are left.
-
-        Raises:
-            DiskFailed: a segment cannot be read.
-        """
-        try:
-            heads = [
-                parse_header(segment.open_file(self.caches).pread(HEADER_SIZE + REACH.size, 0))
-                for segment in self.segments.all
-                if segment.merged
-            ]
-        except OSError as error:
-            raise disk_error(error, self.directory, "read the segments") from error
-        return any(head is not None and head.flags & GAPS for head in heads)
+        """Whether entries were cleaned away from some segment."""
+        return any(segment.cleaned for segment in self.segments.all)
 
     @property
     def bytes_since_snapshot(self) -> int:

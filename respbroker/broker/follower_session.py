@@ -204,8 +204,6 @@ class FollowerSession:
                 chunk = self._reader(number, log).read(CHUNK_BYTES)
             except Outdated:  # its segment was rewritten or dropped meanwhile
                 self._readers.pop(number, None)
-                if self._lacks_effects(number, log):
-                    self.behind[number] = -1
                 continue
             except (NotABatchBorder, OutOfRange):  # and there is no way to go on from there
                 self.behind[number] = -1
@@ -217,11 +215,6 @@ class FollowerSession:
             self.sent += len(chunk.raw)
             self.behind[number] = chunk.end_offset
 
-    def _lacks_effects(self, number: int, log: Log) -> bool:
-        """Whether only a snapshot has what comes next, and none would be sent behind it."""
-        is_told = number in self.copying or number in self._from_start
-        return self.behind[number] < log.replay_floor and not is_told
-
     def _say_chunk(self, number: int, chunk: RawChunk) -> None:
         words = CHUNK, *append_words(number, chunk.begins_segment)
         self.client.out += [bulk_array_start(1 + APPEND_WORDS, words), *bulk_pieces((chunk.raw,))]
@@ -231,8 +224,8 @@ class FollowerSession:
         if reader is not None:
             return reader
         offset = self.behind[number]
-        if offset == 0 and log.replay_floor:
-            offset = -1  # only a snapshot has what its first records did
+        if offset < log.replay_floor and number not in self.copying:
+            offset = -1  # a part of it would lack entries that the rest says are gone
         if offset == 0 and number != CATALOG:
             self._from_start.add(number)
         if offset < 0:
@@ -270,10 +263,9 @@ class FollowerSession:
 def _may_have_parted(ours: Log, log: Listed) -> bool:
     """Whether what a follower has of a log that it must have anew may be what this node lacks.
 
-    Where entries were cleaned away, or what was before the log is gone, nobody knows to the record where epochs ended.
+    Where what was before the log is gone, nobody knows to the record where epochs ended.
     """
-    before = ours.origin.last_epoch
-    return before > log.last_epoch or log.end_offset > ours.epoch_end(log.last_epoch) or ours.is_cleaned
+    return ours.origin.last_epoch > log.last_epoch or log.end_offset > ours.epoch_end(log.last_epoch)
 
 
 def starting_point(log: Log, end_offset: int, last_epoch: int) -> int:
