@@ -57,6 +57,22 @@ class Text(Kind):
         return "text"
 
 
+_HOST: Final = re.compile(r"[0-9A-Za-z._:%-]{0,255}")
+
+
+@attrs.frozen
+class Host(Text):
+    """What other servers are told to connect to: a name or an address, as it may stand in INFO and in log lines."""
+
+    def parse(self, text: str, old: str) -> str:
+        if not _HOST.fullmatch(text):
+            raise ValueError("argument must be the name or the IP address of a host")
+        return text
+
+    def describe(self) -> str:
+        return "a host's name or IP address"
+
+
 @attrs.frozen
 class Words(Kind):
     """Texts with blanks between them: addresses."""

@@ -23,6 +23,7 @@ from respbroker.model.setting_kinds import (
     Choice,
     Clamped,
     EventClasses,
+    Host,
     Integer,
     Memory,
     OutputLimit,
@@ -182,7 +183,7 @@ class Settings:
     )
     replica_announce_ip: str = setting(
         "",
-        Text(),
+        Host(),
         "The address that this server is to be found at; empty for the one it connects from.",
         former="slave-announce-ip",
     )

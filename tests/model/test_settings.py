@@ -219,6 +219,9 @@ def test_settings_of_one_node_are_not_those_of_another() -> None:
         (b"databases", b"3", "can't set immutable config"),
         (b"replicaof", b"127.0.0.1 6380", "can't set immutable config"),
         (b"replica-announce-port", b"70000", "argument must be between 0 and 65535 inclusive"),
+        (b"replica-announce-ip", b"10.0.0.1 7000", "argument must be the name or the IP address of a host"),
+        (b"replica-announce-ip", b"one,port=1", "argument must be the name or the IP address of a host"),
+        (b"replica-announce-ip", "höst".encode(), "argument must be the name or the IP address of a host"),
         (b"replica-priority", b"-1", "argument must be between 0 and 2147483647 inclusive"),
         (b"dir", b"/", "can't set protected config"),
         (b"save", b"900", "Invalid save parameters"),
@@ -253,6 +256,19 @@ def test_settings_of_one_node_are_not_those_of_another() -> None:
 def test_refusals_are_in_the_words_of_redis(name: bytes, value: bytes, reason: str) -> None:
     refusal = refusal_of(Settings(), (name, value))
     assert refusal == f"CONFIG SET failed (possibly related to argument '{name.decode()}') - {reason}"
+
+
+@pytest.mark.parametrize("host", ["", "10.0.0.1", "fe80::1%eth0", "redis-0.redis_headless.svc"])
+def test_an_address_to_be_found_at_is_taken_under_both_names(host: str) -> None:
+    settings = Settings()
+    settings.set_many([(b"slave-announce-ip", host.encode())])
+    assert settings.replica_announce_ip == host
+
+
+@pytest.mark.parametrize("name", ["replica-announce-ip", "slave-announce-ip"])
+def test_a_start_refuses_an_address_that_is_none(name: str) -> None:
+    with pytest.raises(SettingsError, match="must be the name or the IP address of a host"):
+        Settings.load("", [(name, "10.0.0.1 ")])
 
 
 def test_an_unknown_name_and_a_name_said_twice_are_refused() -> None:
