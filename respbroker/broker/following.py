@@ -16,6 +16,7 @@ from respbroker.broker.frames import Frames
 from respbroker.broker.handover import WANTED_SECONDS
 from respbroker.broker.peer_owners import login, refused
 from respbroker.replication.election import may_follow
+from respbroker.replication.history import shown
 from respbroker.replication.membership import address
 from respbroker.replication.messages import (
     AGAIN,
@@ -268,7 +269,7 @@ class Following(Frames):
                 self.give_up(pause=0.0)
                 return
         elif welcome.wanted not in (SOME, ALL):
-            raise BadMessage(f"it asks for {welcome.wanted!r}")
+            raise BadMessage(f"it asks for {shown(welcome.wanted)}")
         self._lists_all = welcome.wanted == ALL
         asked = keyspace.directory_numbers() if self._lists_all else {*welcome.numbers, *self._parted}
         self._to_list, self._asked = deque(sorted(asked)), []
@@ -322,7 +323,7 @@ class Following(Frames):
                 cuts.pop(number, None)
                 self._parted.discard(number)
             else:
-                raise BadMessage(f"it wants {kind!r} done to a log")
+                raise BadMessage(f"it wants {shown(kind)} done to a log")
         if cuts or drops:
             self._replication.gate.close_all()
         if cuts:

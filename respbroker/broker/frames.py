@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.broker.log_copies import LogCopies
-from respbroker.replication.history import EPOCH_MAX, History
+from respbroker.replication.history import EPOCH_MAX, History, shown
 from respbroker.replication.membership import Membership
 from respbroker.replication.messages import (
     ASKS,
@@ -108,7 +108,7 @@ class Frames:
         elif kind == MEMBERS:
             self._members(parse_membership(words[1:], self.host))
         else:
-            raise BadMessage(f"a frame that is not known: {kind[:64]!r}")
+            raise BadMessage(f"a frame that is not known: {shown(kind)}")
 
     def _members(self, membership: Membership) -> None:
         """Write down who takes part, and say so: the leader may be waiting for that."""

@@ -16,6 +16,15 @@ _WORD: Final = re.compile(rb"([1-9][0-9]{0,18}):([0-9a-f]{16}):(0|[1-9][0-9]{0,1
 NOTHING: Final = b"-"
 
 
+class Unreadable(ValueError):
+    """What was read cannot be; says why in words for people, as other ValueErrors need not."""
+
+
+def shown(word: object) -> str:
+    """A word for people, who are shown the beginning of a long one; whatever else may have come in its place, too."""
+    return repr(word[:64])[1:] if isinstance(word, bytes) else repr(word)[:64]
+
+
 @attrs.frozen
 class Leadership:
     """One node leading, from its promotion or restart until the next."""
@@ -31,7 +40,7 @@ def _newest(leaderships: Iterable[Leadership]) -> tuple[Leadership, ...]:
 
 def _check_rising(_history: History, _attribute: Any, value: tuple[Leadership, ...]) -> None:
     if any(earlier.epoch >= later.epoch for earlier, later in pairwise(value)):
-        raise ValueError("epochs must rise")
+        raise Unreadable("epochs must rise")
 
 
 @attrs.frozen
@@ -98,6 +107,6 @@ class History:
         for part in word.split(b",", KEPT_MAX - 1) if word != NOTHING else ():
             match = _WORD.fullmatch(part)
             if match is None:
-                raise ValueError(f"not a history of epochs: {part[:64]!r}")
+                raise Unreadable(f"no history of epochs: {shown(part)}")
             leaderships.append(Leadership(int(match[1]), match[2].decode(), int(match[3])))
         return cls(leaderships)

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import attrs
 
-from respbroker.replication.history import NODE
+from respbroker.replication.history import NODE, Unreadable
 
 
 def address(host: str, port: int) -> str:
@@ -215,12 +215,12 @@ class Membership:
         lists: dict[int, list[Member]] = {part: [] for part in range(4)}
         for row in rows:
             if [type(part) for part in row] != _ROW_TYPES or not NODE.fullmatch(row[0]) or row[3] not in lists:
-                raise ValueError("members must be node ids with a host, a port and the lists that each is in")
+                raise Unreadable("members must be node ids with a host, a port and the lists that each is in")
             lists[row[3]].append(Member(*row[:3]))
         learners, goes, comes, stay = lists.values()
         members = [*stay, *goes]
         if min(epoch, number) < 0 or len(goes) > 1 or len(comes) > 1:
-            raise ValueError("of members one at a time changes")
+            raise Unreadable("of members one at a time changes")
         return cls(epoch, number, members, [*stay, *comes] if goes or comes else None, learners)
 
     def dump(self) -> list[Any]:

@@ -82,7 +82,7 @@ class Hello:
         """From the words behind ``REPLICATE HELLO``. Raises BadMessage."""
         with Reading("a hello"):
             version, dataset, node, history, position, exact, promised, promised_to, host, port = words
-            if int(version) != VERSION:
+            if read_count(version) != VERSION:
                 raise BadMessage(f"version {int(version)} of the protocol is not spoken here, only {VERSION}")
             return cls(
                 read_dataset(dataset), read_node(node), History.parse(history), read_count(position), exact == b"1",
@@ -112,7 +112,7 @@ class Welcome:
         """Raises BadMessage."""
         with Reading("a welcome"):
             version, dataset, node, history, position, wanted, *numbers = words
-            if int(version) != VERSION:
+            if read_count(version) != VERSION:
                 raise BadMessage(f"the leader speaks version {int(version)} of the protocol, this is {VERSION}")
             return cls(
                 read_dataset(dataset), read_node(node), History.parse(history), read_count(position), wanted,
@@ -141,7 +141,7 @@ def parse_listing(words: Sequence[bytes]) -> list[Listed]:
     """From the words behind ``REPLICATE LOGS``. Raises BadMessage."""
     with Reading("a list of logs"):
         return [
-            Listed(read_count(number), int(end), read_epoch(epoch))
+            Listed(read_count(number), read_count(end, least=-1), read_epoch(epoch))
             for number, end, epoch in zip(words[::3], words[1::3], words[2::3], strict=True)
         ]
 

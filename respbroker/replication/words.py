@@ -1,11 +1,11 @@
-"""The words that servers say to each other: each function reads one, and raises ValueError for what cannot be."""
+"""The words that servers say to each other: each function reads one, and raises Unreadable for what cannot be."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-from respbroker.replication.history import EPOCH_MAX, NODE
+from respbroker.replication.history import EPOCH_MAX, NODE, Unreadable, shown
 
 ID_PART_MAX: Final = (1 << 64) - 1  # of an entry's milliseconds, or its sequence number
 COUNT_MAX: Final = (1 << 63) - 1  # of anything else
@@ -33,13 +33,17 @@ class Reading:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, ValueError | TypeError | AttributeError):
-            raise BadMessage(f"{self._what} that cannot be read: {error}") from None
+            why = error if isinstance(error, Unreadable) else "words are missing, too many, or no numbers"
+            raise BadMessage(f"{self._what} that cannot be read: {why}") from None
 
 
 def read_count(word: bytes, most: int = COUNT_MAX, least: int = 0) -> int:
-    number = int(word)
+    try:
+        number = int(word)
+    except ValueError:
+        raise Unreadable(f"no number: {shown(word)}") from None
     if not least <= number <= most:
-        raise ValueError(f"{number} is not between {least} and {most}")
+        raise Unreadable(f"{shown(word)} is not between {least} and {most}")
     return number
 
 
@@ -53,20 +57,20 @@ def read_port(word: bytes) -> int:
 
 def read_dataset(word: bytes) -> str:
     if not _DATASET.fullmatch(word):
-        raise ValueError(f"no name of a dataset: {word[:64]!r}")
+        raise Unreadable(f"no name of a dataset: {shown(word)}")
     return word.decode()
 
 
 def read_node(word: bytes) -> str:
-    if not NODE.fullmatch(word.decode("ascii")):
-        raise ValueError(f"no id of a node: {word[:64]!r}")
+    if not NODE.fullmatch(word.decode("latin-1")):
+        raise Unreadable(f"no id of a node: {shown(word)}")
     return word.decode()
 
 
 def read_host(word: bytes) -> str:
     """One that is empty is found where its owner calls from."""
     if word and not HOST.fullmatch(word):
-        raise ValueError(f"no address: {word[:64]!r}")
+        raise Unreadable(f"no address: {shown(word)}")
     return word.decode("ascii")
 
 

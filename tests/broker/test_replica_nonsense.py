@@ -11,6 +11,17 @@ from respbroker.resp.reply_decoder import ErrorReply, ReplyDecoder
 from tests.support.cluster import Cluster, Member
 
 NODES = [b"%016x" % number for number in range(3)]
+#: Words for programmers.
+PYTHONS = ("invalid literal", "zip(", "unpack", "codec", "object", "must be <=", "int()", " b'")
+    "invalid literal",
+    "zip(",
+    "unpack",
+    "codec",
+    "object",
+    "must be <=",
+    "int()",
+    " b'",
+)  # words for programmers
 
 
 def said(rng: random.Random, dataset: bytes, history: bytes) -> list[bytes]:
@@ -48,7 +59,8 @@ def test_a_leader_survives_whatever_a_peer_says(tmp_path: Path, seed: int) -> No
     for _ in range(150):
         client = leader.client()
         for _ in range(rng.randrange(1, 4)):
-            cluster.ask(leader, client, *said(rng, dataset, history))
+            answer = cluster.ask(leader, client, *said(rng, dataset, history)).decode("latin-1")
+            assert not answer.startswith("-") or not any(word in answer for word in PYTHONS)
             cluster.advance(rng.choice([0, 0, 10, 700]))
     assert_serves(cluster, leader)
 
@@ -66,6 +78,31 @@ def test_a_connection_is_that_of_one_follower(tmp_path: Path) -> None:
     assert cluster.ask(leader, client, *hello(NODES[1])) == b"-ERR REPLICATE HELLO comes once in a connection\r\n"
     assert b"connected_slaves:1\r\n" in cluster.ask(leader, leader.client(), "INFO", "replication")
     assert NODES[1] not in cluster.ask(leader, leader.client(), "INFO", "replication")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["HELLO", "x", *hello(NODES[0])[3:]], "a hello that cannot be read: no number: 'x'"),
+        (["HELLO", 3, b"0" * 40, b"\xff", *hello(NODES[0])[5:]],
+         "a hello that cannot be read: no id of a node: '\\xff'"),
+        (["HELLO", 3, b"0" * 40, NODES[0], "1:2", *hello(NODES[0])[6:]],
+         "a hello that cannot be read: no history of epochs: '1:2'"),
+        (["LOGS", 1, 2], "a list of logs that cannot be read: words are missing, too many, or no numbers"),
+        (["LOGS", 1, -2, 3], "a list of logs that cannot be read: '-2' is not between -1 and 9223372036854775807"),
+        (["ACK", 1, 2, "y", 0], "an acknowledgement that cannot be read: words are missing, too many, or no numbers"),
+        (["KNOWS", 1, "z"], "the version of a list that cannot be read: no number: 'z'"),
+        (["VOTE", b"0" * 40, 1, NODES[0], "", 7999, 1, 1, 1, 1, 5],
+         "a candidacy that cannot be read: words are missing, too many, or no numbers"),
+        (["LEADS", b"0" * 40, NODES[0], "", "port", "-"], "news of a leader that cannot be read: no number: 'port'"),
+    ],
+)  # fmt: skip
+def test_a_peer_is_told_in_words_what_of_its_request_cannot_be(
+    tmp_path: Path, words: list[bytes | str | int], why: str
+) -> None:
+    cluster = Cluster(tmp_path)
+    leader = cluster.add(7001)
+    assert cluster.ask(leader, leader.client(), "REPLICATE", *words) == f"-ERR {why}\r\n".encode()
 
 
 def test_an_address_in_which_another_line_begins_is_none(tmp_path: Path) -> None:
@@ -146,6 +183,8 @@ def test_a_follower_gives_up_a_leader_that_talks_nonsense_and_tries_again(tmp_pa
         cluster.advance(1100)
     cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
     assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":1\r\n"
+    (reason,) = (line for line in follower.reports if "without the leader" in line)
+    assert not any(word in reason for word in PYTHONS)
 
 
 def test_an_epoch_far_ahead_is_refused(tmp_path: Path) -> None:
