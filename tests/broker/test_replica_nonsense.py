@@ -13,15 +13,6 @@ from tests.support.cluster import Cluster, Member
 NODES = [b"%016x" % number for number in range(3)]
 #: Words for programmers.
 PYTHONS = ("invalid literal", "zip(", "unpack", "codec", "object", "must be <=", "int()", " b'")
-    "invalid literal",
-    "zip(",
-    "unpack",
-    "codec",
-    "object",
-    "must be <=",
-    "int()",
-    " b'",
-)  # words for programmers
 
 
 def said(rng: random.Random, dataset: bytes, history: bytes) -> list[bytes]:
