@@ -68,9 +68,12 @@ class Forgetting:
 
     def _find(self, who: str | Address) -> Member:
         state = self._replication.state
-        for each in state.others:
-            if who in (each.node, (each.host, each.port)):
-                return each
+        found = [each for each in state.others if who in (each.node, (each.host, each.port))]
+        if len(found) > 1:  # the one that is gone, and the one that is to take its place
+            names = " and ".join(each.node for each in found)
+            raise ReplyError(f"Ambiguous: {found[0].address} is the address of {names}. Name one of these instead")
+        if found:
+            return found[0]
         here = self._node.client.local_address.rpartition(":")[0], self._replication.announced[1]
         if who in (state.node, self._replication.announced, here):
             raise ReplyError("I tried hard but I can't forget myself...")

@@ -246,6 +246,25 @@ def test_a_member_is_named_by_its_id_too(cluster: Cluster, three: list[Member]) 
     )
 
 
+def test_who_shares_its_address_with_another_is_named_by_its_id(cluster: Cluster, three: list[Member]) -> None:
+    leader, one, two = three
+    assert two.node is not None
+    gone = two.node.replication.state.node
+    cluster.kill(one)  # so nobody agrees that the empty server takes the place of the one that is gone
+    come_back_empty(cluster, two)
+    assert two.node is not None
+    ids = f"{gone} and {two.node.replication.state.node}"
+    assert forget(cluster, leader, 7003) == (
+        f"-ERR Ambiguous: 127.0.0.1:7003 is the address of {ids}. Name one of these instead\r\n".encode()
+    )
+    operator = leader.client()
+    assert cluster.ask(leader, operator, "REPLICATE", "FORGET", gone) == b""  # it waits for the other
+    cluster.start(one)
+    pass_time(cluster, 4)
+    assert states(cluster, leader) == {7001: "leader", 7002: "in_sync", 7003: "in_sync"}
+    assert cluster.take(operator) == b"+OK\r\n"
+
+
 def test_one_that_was_taken_out_joins_again_when_it_comes_back(cluster: Cluster, three: list[Member]) -> None:
     leader, _, two = three
     cluster.kill(two)
