@@ -361,6 +361,7 @@ class Following(Frames):
         if CATALOG in cuts:
             self._replication.may_lack_logs()
         self.touched |= cuts.keys()
+        self.forgot = True
         self._replication.gate.close_all()
         node.housekeeping.report(
             "notice", f"forgets {self._records_behind(cuts)} records, in {len(cuts)} of the logs, that come again"

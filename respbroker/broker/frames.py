@@ -60,6 +60,7 @@ class Frames:
         #: ``position`` is exactly what this node has; not after a start, when it may have more.
         self.exact = False
         self.touched: set[int] = set()  #: logs appended to since `position` last moved
+        self.forgot = False  #: entries that were told of, since it was level: see `Following._forget_to_have_again`
         self._received = 0
         self._is_asked = False  # to acknowledge
         self._has_synced = False  # more than the leader was told of
@@ -129,6 +130,9 @@ class Frames:
                 replication.adopt(self._theirs)
                 self._adopts = False
                 self._parted.clear()
+            if self.forgot:  # who read meanwhile may have been told of more before
+                self.forgot = False
+                replication.gate.close_all()
             replication.follow_to(tick.position, tick.high_watermark, self.touched)
             self.exact = True
             self.touched.clear()

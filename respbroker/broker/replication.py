@@ -324,7 +324,7 @@ class Replication(Members, Positions, Acks):
             send_away(node)
         self.following = Following(node, self, host, port, told=told)
         if before is not None:
-            self.following.touched = before.touched
+            self.following.touched, self.following.forgot = before.touched, before.forgot
         self._adopt_role()
         node.housekeeping.report("notice", f"this server follows {self.following.address}")
 

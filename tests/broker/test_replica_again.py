@@ -58,3 +58,15 @@ def test_it_agrees_to_none_that_may_lack_it_too(cluster: Cluster, cut_off: list[
     assert role(cluster, leader) == b"master"
     for member in cut_off:
         assert int(cluster.ask(member, member.client(), "XLEN", "s")[1:]) == ENTRIES + 30
+
+
+def test_who_reads_meanwhile_is_told_nothing(cluster: Cluster, cut_off: list[Member]) -> None:
+    """It may have been told of more before, over the same connection."""
+    _, follower, _ = cut_off
+    client = follower.client()
+    follower.arrived.append((client, [[b"XLEN", b"s"]]))
+    cluster.tick(follower)
+    cluster.settle()
+    assert cluster.take(client) == b""
+    assert client.kill
+    assert cluster.ask(follower, follower.client(), "XLEN", "s") == b":%d\r\n" % (ENTRIES + 30)

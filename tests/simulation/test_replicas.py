@@ -37,7 +37,7 @@ def test_topics_that_linger_are_compacted_or_give_up_what_is_old_keep_what_they_
     assert world.table.rows
 
 
-@pytest.mark.parametrize("seed", [*range(1, 13), 7700149, 12000066, 12001012, 12001703])
+@pytest.mark.parametrize("seed", [*range(1, 13), 7700149, 12000066, 12001012, 12001703, 21000151, 21000404])
 @pytest.mark.parametrize("loses_unsynced", [False, True])
 def test_nothing_is_lost_by_flipped_bits_old_copies_and_full_disks(seed: int, loses_unsynced: bool) -> None:
     World(seed, loses_unsynced=loses_unsynced, values=True, topics=True, disks=True).run()

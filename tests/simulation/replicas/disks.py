@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.node import Node
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from tests.simulation.replicas.server import Server
     from tests.simulation.replicas.world import World
 
-KINDS: Final = {"flip a bit": 2.0, "put an old copy back": 3.0, "full for a while": 1.0}
+KINDS: Final = {"flip a bit": 2.0, "put an old copy back": 4.0, "full for a while": 1.0}
 LOOK_SECONDS: Final = 1.5
+AGAIN_SECONDS: Final = 0.1  # until it is looked again whether a copy may be put back
 TAIL_BYTES: Final = 400  # the newest bytes of a file, where damage is hardest to tell from a write cut short
 COPIES_KEPT: Final = 3
 
@@ -66,6 +68,8 @@ class DiskFaults:
         world = self._world
         if world.plan.minimum < 2 or not self._all_strong(server) or server.port in self.damaged:
             return False
+        if not (self._is_led_by_another(server) or self.rest_is_whole(server)):
+            return False  # it may have what nobody else has yet, and nobody could follow it any more
         if server.node is not None:
             if world.rng.random() < 0.5 and world.events.now >= server.paused_until:
                 server.stop()
@@ -89,6 +93,10 @@ class DiskFaults:
         if ReplicationStore(before, "/data").machine_ran_on(str(server.boots)):
             self._check_told(server, path, before)
         return True
+
+    def _is_led_by_another(self, server: Server) -> bool:
+        others = (each.node for each in self._world.servers.values() if each is not server)
+        return any(node is not None and node.replication.leading is not None for node in others)
 
     def _chosen_file(self, server: Server) -> str | None:
         sizes = {path: len(inode.current) for path, inode in server.disk.names.items() if inode and inode.current}
@@ -142,9 +150,11 @@ class DiskFaults:
         if self._world.plan.minimum < 2 or not copies:
             return False
         if not (self._all_strong(server) and self.rest_is_whole(server)):
-            self._wanted.add(server.port)
+            if server.port not in self._wanted:
+                self._wanted.add(server.port)
+                self._world.network.heal()  # else the others would seldom be whole while there are faults
+                self._world.events.after(AGAIN_SECONDS, partial(self._put_it_back_now, server))
             return False
-        self._wanted.discard(server.port)
         self._world.note("an old copy is put back", server)
         server.kill()
         server.disk = self._world.rng.choice(copies).killed()
@@ -153,9 +163,14 @@ class DiskFaults:
         self._back_later(server)
         return True
 
+    def _put_it_back_now(self, server: Server) -> None:
+        self._wanted.discard(server.port)
+        if not self._world.is_calm:
+            self._put_an_old_copy_back(server)
+
     def rest_is_whole(self, server: Server) -> bool:
-        """Whether the others have all that was acknowledged, follow or lead in the newest epoch, and nobody wants to
-        lead in another.
+        """Whether the others have all that the leader has, follow or lead in the newest epoch, and nobody wants to lead
+        in another. To be in sync is not enough: what this server has acknowledged may be on its way to the third.
         """
         servers = list(self._world.servers.values())
         nodes = [each.node for each in servers if each.node is not None]
@@ -169,7 +184,7 @@ class DiskFaults:
         others = [each.node.replication for each in servers if each is not server and each.node is not None]
         return all(
             each is chief
-            or (each.following is not None and each.following.level
+            or (each.following is not None and each.following.level and each.position == chief.position
                 and each.state.history == chief.state.history and each.state.node in chief.leading.in_sync.nodes)
             for each in others
         )  # fmt: skip
@@ -189,11 +204,8 @@ class DiskFaults:
             return
         world.events.after(LOOK_SECONDS, self.look_after)
         for server in world.servers.values():
-            if not world.is_calm:
-                if world.rng.random() < 0.3 and server.port not in self.damaged:
-                    self._copy(server)
-                if server.port in self._wanted:
-                    self._put_an_old_copy_back(server)
+            if not world.is_calm and world.rng.random() < 0.3 and server.port not in self.damaged:
+                self._copy(server)
             if server.node is None and server.broken is not None:
                 if isinstance(server.broken, DiskFull | OSError):
                     server.start()
