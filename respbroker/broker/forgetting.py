@@ -79,6 +79,11 @@ class Forgetting:
             raise ReplyError("I tried hard but I can't forget myself...")
         raise ReplyError(f"Unknown node {who if isinstance(who, str) else ':'.join(map(str, who))}")
 
+    @property
+    def awaits_some(self) -> bool:
+        """Whether a client waits for a member to be forgotten."""
+        return bool(self._waiting)
+
     def look(self) -> None:
         """At the end of a tick: answer those whose wait is over."""
         for client, wait in list(self._waiting.items()):

@@ -69,12 +69,18 @@ class Gate:
         self._node = node
         self._held = HeldReplies()
         self._released = -1  # the high watermark at which replies were let go last
+        self._before = self._position = 0  # before the last tick, and behind it
         #: Of this tick, by database, command, key, and whether there are more words than in a plain SET.
         self._needs: dict[tuple[int, bytes, bytes, bool], int] = {}
 
     @property
     def holds_some(self) -> bool:
         return bool(self._held)
+
+    @property
+    def holds_earlier(self) -> bool:
+        """Whether something is held that waits for no more than what earlier ticks brought."""
+        return bool(self._held) and self._held.least_need <= self._before
 
     def lets_go(self, client: Client) -> bool:
         """Whether what the client has in ``out`` now may leave; where some is held, that is what came before it.
@@ -91,6 +97,7 @@ class Gate:
         """
         replication, held = self._node.replication, self._held
         high_watermark, position = replication.high_watermark, replication.position
+        self._before, self._position = self._position, position
         if position <= high_watermark and not held and not self._is_ahead:
             return
         self._needs.clear()
@@ -106,9 +113,14 @@ class Gate:
         for client in held.spoken_to():
             if not client.closing:  # else what was let go waits only to be sent with the rest
                 held.hold(client, 0)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Let replies go that may leave by now."""
+        high_watermark = self._node.replication.high_watermark
         if high_watermark != self._released:
             self._released = high_watermark
-            self._node.speaks_to(held.release(high_watermark))
+            self._node.speaks_to(self._held.release(high_watermark))
 
     def _without_runs(self, batch: Batch, runs: Sequence[Run], high_watermark: int) -> Batch:
         """Hold back the replies to runs of mere writes, where all need the same; gives the other requests."""

@@ -32,6 +32,13 @@ class HeldReplies:
     def __contains__(self, client: Client) -> bool:
         return client in self._queues or client in self._grouped
 
+    @property
+    def least_need(self) -> int:
+        """What the oldest of them need, or near it; there are some."""
+        queue = next(iter(self._queues.values()), None)
+        needs = ([queue[0][0]] if queue else []) + ([self._groups[0][0]] if self._groups else [])
+        return min(needs)
+
     def hold(self, client: Client, need: int) -> None:
         """Put aside what is to be sent to a client, for it must wait or something before it does."""
         out, client.out = client.out, []

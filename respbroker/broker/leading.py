@@ -127,8 +127,8 @@ class Leading:
             session.read_on(node.keyspace)
         if not session.behind and not was_level:
             session.level = True
-        is_in_sync = session.node in self.in_sync.nodes
-        news = replication.high_watermark, is_in_sync
+        news = self._news(session)
+        is_in_sync = news[1]
         due = node.now - session.frame_at >= HEARTBEAT_SECONDS
         if not session.introduced:
             session.introduced = True
@@ -147,6 +147,10 @@ class Leading:
         if len(session.client.out) > before:
             self._speaking[session.client.id] = session.client
 
+    def _news(self, session: FollowerSession) -> tuple[int, bool]:
+        """What a follower is to know by now; see `FollowerSession.told`."""
+        return self._replication.high_watermark, session.node in self.in_sync.nodes
+
     def _is_overdue(self, session: FollowerSession, *, awaited: bool) -> bool:
         """Whether a follower is to say now that it has what earlier ticks brought, which did not ask for that."""
         if not session.level or session.asked >= session.shown:
@@ -158,6 +162,10 @@ class Leading:
     @property
     def _ask_seconds(self) -> float:
         return min(ASK_SECONDS, self._node.settings.replica_lag_time_max_ms / 10_000)
+
+    def in_step(self) -> list[Client]:
+        """Followers that are level and know that they are in sync: what they acknowledge changes nothing of that."""
+        return [session.client for session in self.sessions.values() if session.level and session.told[1]]
 
     def take_frames(self) -> list[Client]:
         """Followers with frames to send."""
@@ -319,6 +327,9 @@ class Leading:
 
     def _due_at(self, session: FollowerSession) -> float:
         """When a follower is to be told something at the latest."""
+        news = self._news(session)
+        if news[1] != session.told[1] or (session.awaits_news and news != session.told):
+            return self._node.now
         heartbeat = session.frame_at + HEARTBEAT_SECONDS
         if session.level and session.asked < session.shown:
             return min(heartbeat, session.asked_at + self._ask_seconds)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from respbroker.broker.blocking import Blocking
 from respbroker.broker.clock import Now
+from respbroker.broker.dispatch import Dispatcher
+from respbroker.broker.gate import Batch
 from respbroker.broker.replication import Replication
+from respbroker.replication.messages import ACK_WORDS
 from respbroker.sessions.client import Client
 from respbroker.sessions.peer import Peer
 from respbroker.sessions.watches import Watches
@@ -20,11 +23,17 @@ class NodeReplicas:
     """The half of `respbroker.broker.node.Node` that is about other servers. Peers are told of before the tick."""
 
     blocking: Blocking
+    dispatcher: Dispatcher
+    held: dict[int, Client]
     keyspace: Keyspace
     replication: Replication
     unfinished: bool
     waiters: Waiters
     watches: Watches
+
+    if TYPE_CHECKING:
+
+        def speaks(self, client: Client) -> None: ...
 
     def take_peers(self) -> list[Peer]:
         """Servers to connect to."""
@@ -34,6 +43,25 @@ class NodeReplicas:
         """Followers with something to be sent, which waits for no sync of this node's."""
         leading = self.replication.leading
         return [] if leading is None else leading.take_frames()
+
+    def awaited_replicas(self) -> list[Client]:
+        """Followers whose acknowledgements `hear` may take behind this tick; none if no reply waits for them."""
+        return self.replication.awaited_replicas()
+
+    def hear(self, batch: Batch) -> None:
+        """Take acknowledgements that came since the tick began, so that replies leave with those of the tick.
+
+        They change nothing but who has what. Whatever else a follower has sent is run in the next tick.
+        """
+        for client, requests in batch:
+            if all(words[:2] == ACK_WORDS for words in requests):
+                self.dispatcher.run(client, requests)
+                if client.out:  # an error
+                    self.speaks(client)
+            else:
+                client.backlog.extend(requests)
+                self.held[client.id] = client
+        self.replication.heard()
 
     def leave(self) -> None:
         """This node is about to stop: its leader is to wait for it no more."""

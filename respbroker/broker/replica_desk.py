@@ -253,6 +253,11 @@ class ReplicaDesk:
         """Whether a handover is under way, and waits for a follower to have everything."""
         return self._handover is not None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something that `work` looks at what followers have for."""
+        return self._handover is not None or self._forgetting.awaits_some
+
     def work(self) -> None:
         """At the end of a tick: let a handover go on, or have one begin."""
         successor, until = self._successor

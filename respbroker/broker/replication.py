@@ -154,6 +154,22 @@ class Replication(Members, Positions, Acks):
         elif self.following is not None:
             self.following.acknowledge(waits=self.gate.holds_some)
 
+    def awaited_replicas(self) -> list[Client]:
+        """Followers whose acknowledgements do nothing but let replies go; none if no reply waits for them, or only for
+        that of what has just been sent.
+        """
+        if self.leading is None or not self.gate.holds_earlier:
+            return []
+        if self.waits.holds_some or self._node.replicas.is_busy:  # for these they do more
+            return []
+        return self.leading.in_step()
+
+    def heard(self) -> None:
+        """Such acknowledgements have been taken behind a tick."""
+        if self.leading is not None:
+            self.leading.count()
+            self.gate.let_go()
+
     def next_deadline(self) -> float:
         """Monotonic seconds until when nothing happens by itself."""
         parts = [part for part in (self.leading, self.following) if part is not None]

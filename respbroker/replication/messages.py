@@ -251,6 +251,10 @@ class Knows:
             return cls(read_epoch(epoch), read_count(number))
 
 
+#: What an acknowledgement begins with.
+ACK_WORDS: Final = [b"REPLICATE", b"ACK"]
+
+
 @attrs.frozen
 class Progress:
     """``REPLICATE ACK``: bytes of batches taken in this session, and the positions appended and synced.
@@ -265,7 +269,7 @@ class Progress:
 
     def words(self) -> list[bytes]:
         numbers = self.received, self.position, self.synced, self.waits
-        return [b"REPLICATE", b"ACK", *(b"%d" % number for number in numbers)]
+        return [*ACK_WORDS, *(b"%d" % number for number in numbers)]
 
     @classmethod
     def parse(cls, words: Sequence[bytes]) -> Progress:

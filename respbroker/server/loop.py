@@ -74,17 +74,21 @@ class Loop:
     async def run(self) -> None:
         """Serve until `stop`."""
         checkpoint_at = 0.0
+        events: list[tuple[int, int]] = []
         while not self.stopping:
             now = time.monotonic()
             if now >= checkpoint_at:
                 await trio.lowlevel.checkpoint()
                 checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-            patience = self._patience(now)
-            events = self._look(patience, now)
-            if not events and patience > LINGER_SECONDS and not self.stopping:
-                await self._sleep(patience)
-                checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
-                events = self._poller.poll(0)
+            is_busy = len(events) > 1 and not self.commit.holding
+            events = self._poller.poll(0) if is_busy else []
+            if not events:  # else it need not even be worked out how long to wait
+                patience = self._patience(now)
+                events = self._look(patience, now)
+                if not events and patience > LINGER_SECONDS and not self.stopping:
+                    await self._sleep(patience)
+                    checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+                    events = self._poller.poll(0)
             self.turn(events)
 
     def stop(self) -> None:
@@ -136,6 +140,8 @@ class Loop:
             self._report_violations()
         if frames := node.take_frames():
             self.connections.ship(frames, now.seconds)
+        if awaited := node.awaited_replicas():
+            self._hear(awaited, now)
         clients = node.take_outputs()
         if self.commit.holds_back(settings.appendfsync):
             self._commit(clients, batch, now.seconds)
@@ -148,6 +154,14 @@ class Loop:
         self._serve_node(now.seconds)
         if now.seconds >= self._sweep_at:
             self._sweep(now.seconds)
+
+    def _hear(self, awaited: list[Client], now: Now) -> None:
+        """Take what replicas have acknowledged during the tick: the replies that it lets go of leave a turn sooner."""
+        read_size = self._read_size
+        batch = self._read([(client.connection.fd, READ) for client in awaited if client.connection is not None], now)
+        self._read_size = read_size
+        if batch:
+            self.node.hear(batch)
 
     def _commit(self, clients: list[Client], batch: Batch, now: float) -> None:
         """Answer behind a sync: here and now if the disk is quick, else when the thread has done it."""

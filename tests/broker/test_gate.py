@@ -39,6 +39,65 @@ def test_a_reply_leaves_though_a_later_one_to_the_same_client_is_held(
     assert tick(cluster, leader, writer) == b"$3\r\n2-1\r\n"
 
 
+def test_acknowledgements_that_come_during_a_tick_let_replies_go_with_it(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    first, second = leader.client(), leader.client()
+    assert tick(cluster, leader, first, "XADD s 1-1 f v") == b""
+    cluster.tick(follower)
+    leader.arrived.append((second, [b"XADD s 2-1 f v".split()]))
+    cluster.tick(leader, hears=True)
+    assert cluster.take(first) == b"$3\r\n1-1\r\n"
+    assert cluster.take(second) == b""
+    cluster.settle()
+    assert cluster.take(second) == b"$3\r\n2-1\r\n"
+
+
+def test_whatever_else_a_follower_says_then_is_done_in_the_next_tick(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer = leader.client()
+    assert leader.node is not None
+    tick(cluster, leader, writer, "XADD s 1-1 f v")
+    cluster.tick(follower)
+    ((replica, said),) = leader.arrived
+    said.append([b"REPLICATE", b"LEAVE"])
+    cluster.tick(leader, hears=True)
+    assert cluster.take(writer) == b""
+    assert replica.id in leader.node.clients
+    assert leader.node.next_deadline() <= leader.node.now
+    cluster.tick(leader)
+    assert cluster.take(writer) == b"$3\r\n1-1\r\n"
+    assert replica.id not in leader.node.replication.leading.sessions
+
+
+def test_a_follower_that_holds_replies_is_told_at_once_what_was_heard_behind_a_tick(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer, reader = leader.client(), follower.client()
+    assert leader.node is not None
+    tick(cluster, leader, writer, "XADD s 1-1 f v")
+    assert tick(cluster, follower, reader, "XLEN s") == b""
+    cluster.tick(leader, hears=True)
+    assert cluster.take(writer) == b"$3\r\n1-1\r\n"
+    assert leader.node.next_deadline() <= leader.node.now
+    cluster.tick(leader)
+    assert tick(cluster, follower, reader) == b":1\r\n"
+
+
+def test_nothing_is_heard_behind_a_tick_for_those_who_wait_for_more_than_a_reply(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer, waiter = leader.client(), leader.client()
+    assert leader.node is not None
+    tick(cluster, leader, writer, "XADD s 1-1 f v")
+    assert not leader.node.awaited_replicas()  # nobody can have acknowledged that yet
+    cluster.tick(leader)
+    assert leader.node.awaited_replicas()
+    tick(cluster, leader, waiter, "WAIT 1 0")
+    assert not leader.node.awaited_replicas()
+
+
 def test_a_client_is_closed_when_all_that_was_held_has_left(cluster: Cluster, leader: Member, follower: Member) -> None:
     writer = leader.client()
     assert tick(cluster, leader, writer, "XADD s 1-1 f v") == b""

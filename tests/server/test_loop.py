@@ -143,6 +143,15 @@ def test_a_replica_that_reads_slowly_is_kept_and_heard_beyond_all_limits(monkeyp
         assert server.node.statistics.output_limit_disconnections == 0
 
 
+def test_an_acknowledgement_that_comes_during_a_tick_is_heard_before_that_tick_is_answered():
+    with edge() as server, server.connect() as replica, server.connect() as writer:
+        ask(replica, b"REPLICA\r\n", b"+OK\r\n")
+        server.node.during_hold = lambda: replica.sendall(b"ACK\r\n")
+        ticks = server.node.ticks
+        ask(writer, b"HOLD\r\n", b"+held\r\n")
+        assert server.node.ticks == ticks + 1
+
+
 def test_frames_of_any_size_arrive_whole_and_are_counted():
     with edge() as server, server.connect(SO_RCVBUF=65536) as replica, server.connect() as writer:
         ask(replica, b"REPLICA\r\n", b"+OK\r\n")

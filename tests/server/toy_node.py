@@ -2,7 +2,8 @@
 
 PING, ECHO, QUIT; WAIT blocks until somebody says GO; WRITE is answered +OK and asks for a sync; BIG n answers n bytes;
 LAZY n answers n pieces of 64 KB one by one. REPLICA makes the client one: what it is sent from then on are frames;
-each WRITE sends one to all replicas, WRITE n n2 ... sends frames of so many bytes.
+each WRITE sends one to all replicas, WRITE n n2 ... sends frames of so many bytes. HOLD is answered when a replica says
+ACK, which is heard behind a tick.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class ToyNode:
         self.wanted_peers, self.told_of_peers = [], []
         self.ticks = 0
         self._speaking: dict[int, Client] = {}
+        self._holding: list[Client] = []
+        self.during_hold = lambda: None
 
     def connect(self, now, address="", local="", fd=-1):
         client = Client(len(self.clients) + 1, address, local, fd, connected_at=now.seconds, last_active=now.seconds)
@@ -137,6 +140,9 @@ class ToyNode:
             out.append(b"$%d\r\n" % (int(words[1]) * len(CHUNK)))
             out.append(self.lazily(int(words[1])))
             out.append(b"\r\n")
+        elif name == b"HOLD":
+            self._holding.append(client)
+            self.during_hold()
         elif name == b"REPLICA":
             client.replica = True
             out.append(replies.OK)
@@ -172,6 +178,15 @@ class ToyNode:
 
     def take_frames(self):
         return [client for client in self._replicas() if client.out]
+
+    def awaited_replicas(self):
+        return self._replicas() if self._holding else []
+
+    def hear(self, batch):
+        assert [requests for _, requests in batch] == [[[b"ACK"]]]
+        for client in self._holding:
+            client.out.append(b"+held\r\n")
+        self._holding.clear()
 
     def leave(self):
         self.told_of_peers.append("leave")

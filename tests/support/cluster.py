@@ -130,15 +130,22 @@ class Cluster:
             self.tick(member)
         self.settle()
 
-    def tick(self, member: Member) -> bool:
-        """One tick of one server, syncs and jobs done at once; whether anything moved."""
+    def tick(self, member: Member, *, hears: bool = False) -> bool:
+        """One tick of one server, syncs and jobs done at once; whether anything moved. ``hears``: what its followers
+        have said comes while it runs.
+        """
         node = member.node
         if node is None or member.paused:
             return False
         batch, member.arrived = member.arrived, []
+        late = [each for each in batch if hears and each[0].replica]
         now = self.clock.now()
         moved = bool(batch)
-        node.tick(batch, now)
+        node.tick([each for each in batch if each not in late], now)
+        if late:
+            awaited = node.awaited_replicas()
+            node.hear([each for each in late if each[0] in awaited])
+            member.arrived += [each for each in late if each[0] not in awaited]
         moved = self._carry(member, node) or moved
         if member.syncs and node.durability.needs_sync:
             request = node.durability.take_syncs()

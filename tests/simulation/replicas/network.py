@@ -18,7 +18,8 @@ from storage.batch import parse_header
 from tests.simulation.replicas.events import Events
 
 if TYPE_CHECKING:
-    from tests.simulation.replicas.server import Accepted, Server
+    from tests.simulation.replicas.ends import Accepted
+    from tests.simulation.replicas.server import Server
 
 Address = int | str
 DIAL_SECONDS: Final = 5.0  # without an answer

@@ -18,47 +18,16 @@ from respbroker.broker.job import Job
 from respbroker.broker.node import Node
 from respbroker.model.settings import Settings
 from respbroker.resp.decoder import Decoder, Limits
-from respbroker.resp.reply_decoder import ReplyDecoder
 from respbroker.server.commit import OutputCommit, Sending
 from respbroker.sessions.client import Client
-from respbroker.sessions.peer import Peer
 from storage import StorageError
+from tests.simulation.replicas.ends import Accepted, Dialled
 from tests.simulation.replicas.events import START_MS, START_SECONDS, Events
 from tests.simulation.replicas.network import Connection, Network
 from tests.support.memory_filesystem import MemoryFileSystem, PowerLoss
 from tests.support.nodes import _flat
 
-
-@attrs.define(eq=False)
-class Accepted:
-    """The server's side of a connection, and of each thing said there and not sent whether it was promised to stay."""
-
-    connection: Connection
-    client: Client
-    decoder: Decoder
-    fd: int = 7
-    promised: list[bool] = attrs.Factory(list)
-
-
-@attrs.define(eq=False)
-class _Dialled:
-    """The caller's side of a connection to another server."""
-
-    server: Server
-    incarnation: int
-    peer: Peer
-    answers: ReplyDecoder = attrs.Factory(ReplyDecoder)
-
-    def connected(self, connection: Connection) -> None:
-        self.peer.connected = True
-        self.server.hear(self.incarnation, lambda node, now: node.peer_connected(self.peer, now))
-
-    def received(self, connection: Connection, data: bytes) -> None:
-        said = self.answers.feed(data)
-        self.server.hear(self.incarnation, lambda node, now: node.peer_received(self.peer, said, now))
-
-    def lost(self, connection: Connection, reason: str) -> None:
-        self.server.hear(self.incarnation, lambda node, now: node.peer_lost(self.peer, reason, now))
+LATE = 0.3  # how often what a replica has said comes while a tick runs
 
 
 @attrs.define
@@ -99,7 +68,7 @@ class Server:
         self._full_until = 0.0  # no room at all
         self._inbox: list[Callable[[Node, Now], None]] = []
         self._arrived: dict[Client, list[list[bytes]]] = {}
-        self._dialled: list[tuple[_Dialled, Connection]] = []
+        self._dialled: list[tuple[Dialled, Connection]] = []
         self._ghosts: list[Connection] = []
         self._tick_at = float("inf")
         self._due = 0
@@ -296,14 +265,16 @@ class Server:
         news, self._inbox = self._inbox, []
         for each in news:
             each(node, now)
-        batch, self._arrived = list(self._arrived.items()), {}
+        arrived, self._arrived = self._arrived, {}
+        late = {client: arrived.pop(client) for client in [*arrived] if client.replica and self.rng.random() < LATE}
         self._make_room(self.room)
-        node.tick(batch, now)
+        node.tick(list(arrived.items()), now)
         if self.disk.room == 0:
             self.room = None
         self._make_room()
         for client in node.take_frames():
             self._send(self._sending(client))
+        self._hear(node, late)
         clients = node.take_outputs()
         if commit.holds_back(policy):
             held = [self._sending(client) for client in clients if client.connection is not None]
@@ -318,6 +289,16 @@ class Server:
         commit.start_due(policy, now.seconds)
         deadline = min(node.next_deadline(), commit.next_deadline(policy) or float("inf"))
         self._wake(max(0.0005, deadline - now.seconds))
+
+    def _hear(self, node: Node, late: dict[Client, list[list[bytes]]]) -> None:
+        """What replicas have said while the tick ran: heard behind it, or kept for the next."""
+        awaited = node.awaited_replicas()
+        heard = [(client, late.pop(client)) for client in awaited if client in late]
+        if heard:
+            node.hear(heard)
+        self._arrived |= {client: said for client, said in late.items() if client.id in node.clients}
+        if self._arrived:
+            self._wake(0.0005)
 
     def _sending(self, client: Client) -> Sending:
         pieces, client.out = client.out, []
@@ -340,7 +321,7 @@ class Server:
 
     def _serve_peers(self, node: Node) -> None:
         for peer in node.take_peers():
-            dialled = _Dialled(self, self.incarnation, peer)
+            dialled = Dialled(self, self.incarnation, peer)
             self._dialled.append((dialled, self.network.dial(self.port, peer.port, dialled)))
         kept = []
         for dialled, connection in self._dialled:
