@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from respbroker.broker.acks import Acks
+from respbroker.broker.beginning import begin
 from respbroker.broker.canvass import Canvass
 from respbroker.broker.following import Following
 from respbroker.broker.gate import Batch, Gate
@@ -26,7 +27,7 @@ from respbroker.replication.membership import Member
 from respbroker.replication.state import RANDOM_BYTES, ReplicationState
 from respbroker.sessions.client import Client
 from respbroker.streams.group_sessions import GroupSessions
-from storage import DiskFull, StorageError
+from storage import StorageError
 
 if TYPE_CHECKING:
     from respbroker.broker.node import Node
@@ -59,43 +60,8 @@ class Replication(Members, Positions, Acks):
         self._remember_at = node.now + _REMEMBER_SECONDS
 
     def start(self) -> None:
-        """The keyspace is open: take the part that was played before, or that the settings ask for."""
-        self.unproven = self.is_remembered
-        try:
-            self._begin()
-        except DiskFull as error:
-            self._wait_for_room(error)
-
-    def _begin(self) -> None:
-        self.begin_run()
-        state = self.state
-        if not self.is_remembered:
-            if self._node.settings.replicaof:
-                self._follow(*self._node.settings.replicaof, told=True)
-        elif state.leader is not None:
-            self._follow(*state.leader)
-        elif self._store.begins_unconfirmed(self._node.settings.min_insync_replicas):
-            self.unconfirmed = True
-            self._adopt_role()
-            self.canvass = Canvass(self._node, self, confirm=True)
-        else:
-            self.lead(self.next_epoch())
-
-    def _wait_for_room(self, error: DiskFull) -> None:
-        """The part cannot be written down, so it is not begun. What a leader has that waits for nobody may be read."""
-        node, state = self._node, self.state
-        if state.leader is not None:
-            self.following = Following(node, self, *state.leader)
-            self.following.stopped = True
-        else:
-            self.unconfirmed = True
-            node.durability.refuse_writes(error)
-            if self._store.begins_leading(node.settings.replicaof, node.settings.min_insync_replicas):
-                self.unproven = False
-        self._adopt_role()
-        waits = "until there is room this server follows nobody, agrees to no leader and takes no write"
-        node.housekeeping.report("warning", f"{error}: {waits}")
-        self.wish(self._begin)
+        """The keyspace is open: take a part."""
+        begin(self._node, self, self._store)
 
     # -- what the node asks ------------------------------------------------------------------------------------------
 
@@ -302,7 +268,7 @@ class Replication(Members, Positions, Acks):
         node.keyspace.leader_epoch = epoch
         node.keyspace.on_append = self.leading.appended
         known = len(node.keyspace.findings)
-        self._adopt_role()
+        self.adopt_role()
         for finding in node.keyspace.findings[known:]:
             node.housekeeping.report("warning", finding)
         node.housekeeping.report("notice", f"this server leads, in epoch {epoch}")
@@ -313,9 +279,10 @@ class Replication(Members, Positions, Acks):
             self.following.told |= told
             self.following.hurry()
             return
-        self._follow(host, port, told=told)
+        self.follow_anew(host, port, told=told)
 
-    def _follow(self, host: str, port: int, *, told: bool = False) -> None:
+    def follow_anew(self, host: str, port: int, *, told: bool = False) -> None:
+        """The same, though it may be done already."""
         node = self._node
         node.lingering.hurry()
         node.lingering.append_due()
@@ -341,10 +308,11 @@ class Replication(Members, Positions, Acks):
         self.following = Following(node, self, host, port, told=told)
         if before is not None:
             self.following.touched, self.following.forgot = before.touched, before.forgot
-        self._adopt_role()
+        self.adopt_role()
         node.housekeeping.report("notice", f"this server follows {self.following.address}")
 
-    def _adopt_role(self) -> None:
+    def adopt_role(self) -> None:
+        """Let the keyspace and the settings be as the role has it."""
         node = self._node
         node.keyspace.following = self.follows or self.unconfirmed  # who waits puts up with what it finds
         node.keyspace.on_key_changed = node.key_replicated if self.follows else None

@@ -181,7 +181,7 @@ CHAPTERS: Final = (
         "respbroker/broker",
         "What a node does as a leader or a follower. `replication` owns the role; `leading` and `following` are the two"
         " sides of a session, `gate` holds replies back.",
-        "replication* members member_changes* member_facts forgetting positions leading* follower_session"
+        "replication* beginning members member_changes* member_facts forgetting positions leading* follower_session"
         " following* frames log_copies gate* replica_waits"
         " canvass handover replica_desk replication_store peer_owners node_replicas",
     ),
