@@ -18,6 +18,7 @@ from respbroker.replication.messages import (
     COPY,
     CUT,
     DROP,
+    MESSAGE,
     SNAPSHOT,
     Listed,
     Tick,
@@ -107,7 +108,7 @@ class FollowerSession:
 
     @property
     def room(self) -> int:
-        """Bytes of batches that may be sent now."""
+        """Bytes of batches and messages that may be sent now."""
         return WINDOW - (self.sent - self.received)
 
     @property
@@ -157,6 +158,14 @@ class FollowerSession:
     def say(self, words: Sequence[bytes]) -> None:
         """Send a frame."""
         self.client.out.append(bulk_array(words))
+
+    def pass_on(self, messages: Sequence[tuple[bytes, bytes, bytes]]) -> None:
+        """Send what was published. What there is no room for is lost, as messages may be."""
+        for sharded, channel, message in messages:
+            size = len(channel) + len(message)
+            if size <= self.room:
+                self.sent += size
+                self.say((MESSAGE, sharded, channel, message))
 
     def miss(self, tick: Sequence[Written]) -> None:
         """These are not sent: their logs are behind from there on, if they are not behind already."""

@@ -18,6 +18,7 @@ from respbroker.replication.messages import (
     LEAD,
     LEVEL,
     MEMBERS,
+    MESSAGE,
     SNAPSHOT,
     TICK,
     Append,
@@ -108,6 +109,8 @@ class Frames:
             self._replication.handed_over(*parse_numbers(words[1:], EPOCH_MAX))
         elif kind == MEMBERS:
             self._members(parse_membership(words[1:], self.host))
+        elif kind == MESSAGE and len(words) == 4:
+            self._message(*words[1:])
         else:
             raise BadMessage(f"a frame that is not known: {shown(kind)}")
 
@@ -118,6 +121,13 @@ class Frames:
         self._replication.members_told(membership)
         if self.peer is not None:
             self.peer.out.append(bulk_array(Knows(*membership.version).words()))
+
+    def _message(self, sharded: bytes, channel: bytes, message: bytes) -> None:
+        """Tell those who listen here what was published at the leader."""
+        channels, push = self._node.channels, self._node.push
+        publish = channels.publish_to_shard if sharded == b"1" else channels.publish
+        publish(channel, message, push)
+        self._received += len(channel) + len(message)
 
     def _tick(self, tick: Tick) -> None:
         replication = self._replication

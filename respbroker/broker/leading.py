@@ -59,6 +59,7 @@ class Leading:
         self._appended: list[Written] = []  # in the flush that runs
         self._tick: list[Written] = []  # in this tick
         self._atomic = False
+        self._messages: list[tuple[bytes, bytes, bytes]] = []  # published since frames were last taken
         self._speaking: dict[int, Client] = {}
         self._eager_until = 0.0
         self._counted_until = POSITION_MAX
@@ -168,13 +169,24 @@ class Leading:
         return [session.client for session in self.sessions.values() if session.level and session.told[1]]
 
     def take_frames(self) -> list[Client]:
-        """Followers with frames to send."""
+        """Followers with frames to send. Messages come behind what was written before them."""
+        if self._messages:
+            for session in self.sessions.values():
+                if session.listed:
+                    session.pass_on(self._messages)
+                    self.speak(session)
+            self._messages = []
         speaking, self._speaking = self._speaking, {}
         return list(speaking.values())
 
     def speak(self, session: FollowerSession) -> None:
         """A frame was put in the session beside those of `ship`."""
         self._speaking[session.client.id] = session.client
+
+    def published(self, channel: bytes, message: bytes, *, sharded: bool) -> None:
+        """Have the followers tell those who listen there."""
+        if self.sessions:
+            self._messages.append((b"%d" % sharded, channel, message))
 
     def members_changed(self) -> None:
         """Tell every follower who takes part."""

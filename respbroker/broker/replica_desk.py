@@ -93,6 +93,10 @@ class ReplicaDesk:
     def failover_state(self) -> str:
         return "no-failover" if self._handover is None else self._handover.state
 
+    def published(self, channel: bytes, message: bytes, *, sharded: bool) -> None:
+        if self._replication.leading is not None:
+            self._replication.leading.published(channel, message, sharded=sharded)
+
     def facts(self) -> dict[str, object]:
         replication = self._replication
         state, leading, following = replication.state, replication.leading, replication.following

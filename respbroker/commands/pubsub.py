@@ -80,10 +80,12 @@ def _confirmed(ctx: Context, frames: list[bytes]) -> Reply:
 
 
 def publish(ctx: Context, words: list[bytes]) -> Reply:
+    ctx.replicas.published(words[1], words[2], sharded=False)
     return replies.integer(ctx.channels.publish(words[1], words[2], ctx.push))
 
 
 def spublish(ctx: Context, words: list[bytes]) -> Reply:
+    ctx.replicas.published(words[1], words[2], sharded=True)
     return replies.integer(ctx.channels.publish_to_shard(words[1], words[2], ctx.push))
 
 

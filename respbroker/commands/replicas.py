@@ -16,7 +16,7 @@ from respbroker.commands.arguments import (
 )
 from respbroker.commands.table import CommandSpec, Flag
 from respbroker.commands.tips import LEAST, TO_ALL_SHARDS
-from respbroker.errors import NotAnInteger, ReplyError, SyntaxRefused
+from respbroker.errors import ReplyError, SyntaxRefused
 from respbroker.replication.words import HOST
 from respbroker.resp.replies import OK, array, bulk, bulk_array, integer
 
@@ -90,6 +90,9 @@ class Replicas(Protocol):
         """Take a server out for good, by its node id or its address."""
 
     def wait(self, replicas: int, timeout_ms: int, *, aof: bool, local: int) -> Reply: ...
+    def published(self, channel: bytes, message: bytes, *, sharded: bool) -> None:
+        """Followers tell their own listeners."""
+
     def facts(self) -> dict[str, object]:
         """More fields for INFO."""
 
@@ -102,12 +105,7 @@ def replicaof(ctx: Context, words: list[bytes]) -> Reply:
         return OK
     if not HOST.fullmatch(host):
         raise ReplyError("Invalid master host")
-    try:
-        number = int(port)
-    except ValueError:
-        raise NotAnInteger from None
-    if not 0 < number < 65536:
-        raise ReplyError("Invalid master port")
+    number = parse_bounded(port, 1, 65535, "Invalid master port")
     leader = ctx.replicas.leader
     if leader is not None and leader.is_up and (leader.host, leader.port) == (host.decode("latin-1"), number):
         return b"+OK Already connected to specified master\r\n"
