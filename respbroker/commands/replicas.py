@@ -105,7 +105,10 @@ def replicaof(ctx: Context, words: list[bytes]) -> Reply:
         return OK
     if not HOST.fullmatch(host):
         raise ReplyError("Invalid master host")
-    number = parse_bounded(port, 1, 65535, "Invalid master port")
+    try:
+        number = parse_bounded(port, 1, 65535, "")
+    except ReplyError:
+        raise ReplyError("Invalid master port") from None
     leader = ctx.replicas.leader
     if leader is not None and leader.is_up and (leader.host, leader.port) == (host.decode("latin-1"), number):
         return b"+OK Already connected to specified master\r\n"
