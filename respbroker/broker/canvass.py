@@ -113,6 +113,13 @@ class Canvass:
         elif not ballot.is_won:
             report("notice", f"this server asks {others} to lead in epoch {self.epoch}: {ballot.missing} must agree")
 
+    @property
+    def question(self) -> str:
+        """What is asked of the others."""
+        if self.confirm:
+            return "asks whether it still leads"
+        return f"asks to lead in epoch {self.epoch}: {self.ballot.missing} must agree"
+
     # -- deciding --------------------------------------------------------------------------------------------------
 
     def work(self) -> None:

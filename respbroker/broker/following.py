@@ -79,7 +79,6 @@ class Following(Frames):
         self.lead_at: float | None = None  #: it was asked to hand over; without it then
         self.stopped = False  #: the disk failed: nothing is asked of the leader any more
         self.heard_at = node.now
-        self.down_since = node.now
         self._retry_at = node.now
         self._inbox: deque[Any] = deque()
         self._to_list: deque[int] | None = None  # logs that the leader has asked for; None if all are listed
@@ -184,7 +183,7 @@ class Following(Frames):
     def _over(self, reason: str) -> None:
         node = self._node
         if self.stage is Stage.FRAMES:
-            self.down_since = node.now
+            self.link_since = node.now
         if self.lead_at is not None:
             self.lead_at = node.now
         if reason:
@@ -197,7 +196,7 @@ class Following(Frames):
         self._retry_at = node.now + RETRY_SECONDS
         self._inbox.clear()
         self._to_list = None
-        self._received = 0
+        self.received_bytes = 0
         self._is_asked = self._has_synced = False
         self._told = None
         self._copies.forget()

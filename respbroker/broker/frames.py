@@ -62,7 +62,8 @@ class Frames:
         self.exact = False
         self.touched: set[int] = set()  #: logs appended to since `position` last moved
         self.forgot = False  #: entries that were told of, since it was level: see `Following._forget_to_have_again`
-        self._received = 0
+        self.link_since = node.now  #: the leader's batches arrive, or do not
+        self.received_bytes = 0  #: of batches, in this session
         self._is_asked = False  # to acknowledge
         self._has_synced = False  # more than the leader was told of
         self._told: Progress | None = None  # as the leader knows it
@@ -74,6 +75,7 @@ class Frames:
 
     def _begin(self) -> None:
         """All that the leader lacks is cut off, or is of logs that will be copied anew: frames come."""
+        self.link_since = self._node.now
         self._adopts = bool(self._parted)
         if self._adopts:  # what was read of these must not be told, nor what will be
             self.touched |= self._parted
@@ -127,7 +129,7 @@ class Frames:
         channels, push = self._node.channels, self._node.push
         publish = channels.publish_to_shard if sharded == b"1" else channels.publish
         publish(channel, message, push)
-        self._received += len(channel) + len(message)
+        self.received_bytes += len(channel) + len(message)
 
     def _tick(self, tick: Tick) -> None:
         replication = self._replication
@@ -153,7 +155,7 @@ class Frames:
         if self._copies.has(append.number):
             self._copies.extend(append)
             self.touched.add(append.number)
-            self._received += len(append.raw)
+            self.received_bytes += len(append.raw)
         else:
             self._append([append], atomic=False)
         self._is_asked = True
@@ -172,7 +174,7 @@ class Frames:
             node.durability.bound_journal()
         changed = node.keyspace.replicate(parts, node.now_ms, atomic=atomic)
         self.exact = False
-        self._received += sum(len(append.raw) for append in appends)
+        self.received_bytes += sum(len(append.raw) for append in appends)
         self.touched.update(append.number for append in appends)
         node.replicated(changed)
 
@@ -195,7 +197,7 @@ class Frames:
         if is_asked or has_synced or (waits and not (told is not None and told.waits)):
             replication = self._replication
             position = replication.local_position if self.level else 0
-            progress = Progress(self._received, position, replication.synced_position if self.level else 0, waits)
+            progress = Progress(self.received_bytes, position, replication.synced_position if self.level else 0, waits)
             if is_asked or progress != told:
                 self._told = progress
                 self.peer.out.append(bulk_array(progress.words()))

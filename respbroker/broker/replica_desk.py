@@ -69,8 +69,9 @@ class ReplicaDesk:
             following.stage.word,
             is_up,
             is_up and not following.level,
+            following.received_bytes,
             int(now - following.heard_at) if is_up else -1,
-            -1 if is_up else int(now - following.down_since),
+            int(now - following.link_since),
         )
 
     @property
@@ -112,6 +113,8 @@ class ReplicaDesk:
             is_safe = state.complete and following.in_sync and not following.stopped
             facts["slave_priority"] = self._node.settings.replica_priority if is_safe else 0
             facts["slave_in_sync"] = int(following.in_sync)
+        if change := replication.change:
+            facts["role_change"] = change
         return facts | member_facts(replication)
 
     # -- for other servers -----------------------------------------------------------------------------------------

@@ -76,6 +76,13 @@ class Replication(Members, Positions, Acks):
         return bool(self._changes)
 
     @property
+    def change(self) -> str:
+        """What a change of role waits for, for INFO; empty if none does."""
+        if self._changes.lacks_room:
+            return "waits for room on the disk"
+        return "" if self.canvass is None or self.canvass.is_decided else self.canvass.question
+
+    @property
     def follows(self) -> bool:
         """Whether the node is a follower: it changes nothing by itself."""
         return self.following is not None

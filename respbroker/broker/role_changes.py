@@ -28,6 +28,7 @@ class RoleChanges:
         self._replication = replication
         self._wishes: list[Change] = []
         self._next_at = 0.0  # nothing is tried before
+        self.lacks_room = False  #: what was tried last did not find any on the disk
 
     def __bool__(self) -> bool:
         return bool(self._wishes)
@@ -55,13 +56,15 @@ class RoleChanges:
 
     def _is_done(self, change: Change) -> bool:
         """Change the role; whether that is over, well or not."""
+        self.lacks_room = False
         try:
             change()
         except StorageError as error:
+            self.lacks_room = isinstance(error, DiskFull)
             self._node.housekeeping.notices.happened(f"cannot change the part this server plays: {error}")
             self._next_at = self._node.now + RETRY_SECONDS
             if isinstance(error, DiskFailed):  # a second try might seem to go well
                 self._node.durability.fail(error)
                 self._replication.end_canvass()
-            return not isinstance(error, DiskFull)
+            return not self.lacks_room
         return True

@@ -48,8 +48,13 @@ def _of_follower(view: View, leader: LeaderFacts, facts: dict[str, object]) -> I
     yield f"master_sync_in_progress:{int(leader.is_copying)}"
     yield f"slave_read_repl_offset:{position}"
     yield f"slave_repl_offset:{position}"
-    if not leader.is_up:
-        yield f"master_link_down_since_seconds:{leader.down_seconds}"
+    if leader.is_copying:  # how much there is to come only the leader knows: as Redis where it copies without a file
+        yield "master_sync_total_bytes:0"
+        yield f"master_sync_read_bytes:{leader.copied_bytes}"
+        yield f"master_sync_left_bytes:{-leader.copied_bytes}"
+        yield "master_sync_perc:0.00"
+        yield f"master_sync_last_io_seconds_ago:{leader.silent_seconds}"
+    yield f"master_link_{'up' if leader.is_up else 'down'}_since_seconds:{leader.link_seconds}"
     yield f"slave_priority:{facts.pop('slave_priority')}"
     yield "slave_read_only:1"
     yield "replica_announced:1"

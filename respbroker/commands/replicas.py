@@ -42,15 +42,18 @@ class ReplicaFacts:
 
 @attrs.frozen
 class LeaderFacts:
-    """A leader as its follower tells of it; ``state`` is ROLE's word. Times in seconds, -1 where there is none."""
+    """A leader as its follower tells of it; ``state`` is ROLE's word, ``link_seconds`` since when it is up or down.
+    ``silent_seconds`` is -1 where it is down.
+    """
 
     host: str
     port: int
     state: str
     is_up: bool
     is_copying: bool
+    copied_bytes: int
     silent_seconds: int
-    down_seconds: int
+    link_seconds: int
 
 
 class Replicas(Protocol):

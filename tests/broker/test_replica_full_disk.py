@@ -79,6 +79,8 @@ def starts_without_room(cluster: Cluster, member: Member, disk: Disk) -> None:
     cluster.start(member)
     pass_seconds(cluster, 3)
     assert any("until there is room this server follows nobody" in each for each in member.reports)
+    told = cluster.ask(member, member.client(), "INFO", "replication")
+    assert b"\r\nrole_change:waits for room on the disk\r\n" in told
 
 
 def role(cluster: Cluster, member: Member) -> bytes:
@@ -359,7 +361,9 @@ def test_a_leader_that_starts_without_room_asks_whether_it_leads_when_there_is_s
     pass_seconds(cluster, 3)
     assert cluster.take(reader) == b":1\r\n"
     assert cluster.ask(leader, writer, "XADD", "s", "2-1", "f", "v") == b"$3\r\n2-1\r\n"
-    assert b"in_sync_replicas:3" in cluster.ask(leader, writer, "INFO", "replication")
+    told = cluster.ask(leader, writer, "INFO", "replication")
+    assert b"in_sync_replicas:3" in told
+    assert b"role_change" not in told
 
 
 def test_a_leader_that_would_ask_nobody_is_read_while_it_has_no_room_to_lead(cluster: Cluster) -> None:
