@@ -55,9 +55,14 @@ class Acks:
         acks = self._node.settings.acks
         self.acks_of_all = acks if all(self.wants_all(entry) == (acks == "all") for entry in topics) else None
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether this node follows, and its copy of the leader's data is not whole."""
+        return self.follows and not self.state.complete
+
     def refuse(self, client: Client, command: Command, words: list[bytes]) -> None:
         """Raise what stands against a command: no leader, no copy of its data yet, too few in-sync replicas."""
-        if self.follows and not self.state.complete and Flag.LOADING not in command.flags:
+        if self.is_loading and Flag.LOADING not in command.flags:
             raise Loading
         if command.name == "exec" and client.transaction is not None:
             for queued, queued_words in client.transaction.queue:

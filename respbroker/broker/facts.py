@@ -15,7 +15,7 @@ def facts(node: Node) -> dict[str, Any]:
     known = {
         "uptime_in_seconds": int(node.now - node.started_at.seconds),
         "run_id": node.run_id,
-        "loading": 0,
+        "loading": int(node.replication.is_loading),
         "rdb_changes_since_last_save": node.dirty - durability.dirty_at_save,
         "rdb_last_save_time": durability.last_save_ms // 1000,
         "rdb_last_bgsave_status": "err" if durability.save_failed else "ok",

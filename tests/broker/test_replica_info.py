@@ -7,10 +7,10 @@ from tests.support.cluster import Cluster, Member, follower_of
 SAFE = {"acks": "all", "min.insync.replicas": 2}
 
 
-def info(cluster: Cluster, member: Member) -> dict[str, str]:
+def info(cluster: Cluster, member: Member, section: str = "replication") -> dict[str, str]:
     """The fields, as the next tick tells them; what is under way goes on by no more than that."""
     client = member.client()
-    member.arrived.append((client, [[b"INFO", b"replication"]]))
+    member.arrived.append((client, [[b"INFO", section.encode()]]))
     cluster.tick(member)
     told = cluster.take(client).decode()
     return dict(line.split(":", 1) for line in told.split("\r\n") if ":" in line)
@@ -28,6 +28,7 @@ def test_a_follower_tells_how_much_has_come_as_one_that_copies_without_a_file(cl
             break
     sync = {name: value for name, value in told.items() if name.startswith("master_sync_")}
     read = int(sync["master_sync_read_bytes"])
+    assert info(cluster, follower, "persistence")["loading"] == "1"
     assert 0 < read < 4_000_000
     assert sync == {
         "master_sync_in_progress": "1", "master_sync_total_bytes": "0", "master_sync_read_bytes": f"{read}",
@@ -36,6 +37,7 @@ def test_a_follower_tells_how_much_has_come_as_one_that_copies_without_a_file(cl
     assert info(cluster, leader)["slave0"].split(",")[2] == "state=send_bulk"
     cluster.settle()
     cluster.advance(100)
+    assert info(cluster, follower, "persistence")["loading"] == "0"
     told = info(cluster, follower)
     assert {name for name in told if name.startswith("master_sync_")} == {"master_sync_in_progress"}
     assert info(cluster, leader)["slave0"].split(",")[2] == "state=online"
