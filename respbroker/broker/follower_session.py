@@ -37,6 +37,10 @@ WINDOW: Final = 32 << 20  #: bytes of batches on the way to a follower; more is 
 CHUNK_BYTES: Final = 512 << 10  # read from a log that is behind at a time
 TICK_BYTES: Final = 1 << 20  # sent of them in a tick, so that a follower that catches up holds up nobody else
 TICK_LOGS: Final = 32  # of many small ones looked at in a tick
+#: Where nobody waits for them, ticks that follow each other within this time are sent as one, unless they are large: a
+#: frame costs either side as much as a hundred entries in it do.
+GATHER_SECONDS: Final = 0.002
+GATHER_BYTES: Final = 256 << 10
 #: Logs of a listing looked at in a tick, on either side: to open one takes a sixth of a millisecond, and other clients
 #: wait for no more of them than this.
 TICK_LISTED: Final = 32
@@ -95,6 +99,8 @@ class FollowerSession:
     shown: int = 0  #: the position that it was told last
     asked: int = 0  #: the same of the last tick that asked for an acknowledgement
     asked_at: float = 0.0
+    _gathered: list[Written] = attrs.Factory(list)  # of ticks that are still to go out
+    _gathered_bytes: int = 0
     _listing: deque[Listed] | None = None  # what of it has not been looked at
     _not_listed: set[int] = attrs.Factory(set)
     _verdicts: list[bytes] = attrs.Factory(list)
@@ -168,31 +174,46 @@ class FollowerSession:
                 self.say((MESSAGE, sharded, channel, message))
 
     def miss(self, tick: Sequence[Written]) -> None:
-        """These are not sent: their logs are behind from there on, if they are not behind already."""
-        for written in tick:
+        """These are not sent, nor is what was gathered: their logs are behind from there on, if not already."""
+        self.sent -= self._gathered_bytes
+        for written in (*self._gathered, *tick):
             if written.number not in self.behind:
                 self.behind[written.number] = written.start
+        self._gathered, self._gathered_bytes = [], 0
 
-    def say_tick(self, tick: Tick, taken: Sequence[Written]) -> None:
-        """Send a tick with what was appended in it."""
-        words = tick.words()
-        out = self.client.out
-        out.append(bulk_array_start(len(words) + APPEND_WORDS * len(taken), words))
-        for written in taken:
-            out += written.pieces
-
-    def take(self, tick: Sequence[Written]) -> Sequence[Written]:
-        """What of a tick goes out with it; the rest is behind from now on."""
+    def take(self, tick: Sequence[Written]) -> None:
+        """Gather what of a tick is to go out; the rest is behind from now on."""
         size = sum(written.size for written in tick)
         if size > self.room and size:
             self.miss(tick)
             self.level = False
-            return ()
+            return
         if self.behind:
             tick = [written for written in tick if written.number not in self.behind]
             size = sum(written.size for written in tick)
         self.sent += size
-        return tick
+        self._gathered += tick
+        self._gathered_bytes += size
+
+    def is_to_send(self, now: float, *, hurries: bool) -> bool:
+        """Whether what was gathered goes out now: it does where it ``hurries``, is much, or has been some time."""
+        return bool(self._gathered) and (
+            hurries or self._gathered_bytes > GATHER_BYTES or now >= self.frame_at + GATHER_SECONDS
+        )
+
+    @property
+    def gathers(self) -> bool:
+        """Whether something is still to go out."""
+        return bool(self._gathered)
+
+    def say_tick(self, tick: Tick) -> None:
+        """Send a tick with everything that was gathered."""
+        gathered, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        words = tick.words()
+        out = self.client.out
+        out.append(bulk_array_start(len(words) + APPEND_WORDS * len(gathered), words))
+        for written in gathered:
+            out += written.pieces
 
     def read_on(self, keyspace: Keyspace) -> None:
         """Send on from the logs that are behind, as much as there is room for.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from respbroker.broker.follower_session import FollowerSession, Written
+from respbroker.broker.follower_session import GATHER_SECONDS, FollowerSession, Written
 from respbroker.broker.member_changes import MemberChanges
 from respbroker.errors import ReplyError
 from respbroker.replication.in_sync import InSync
@@ -61,6 +61,7 @@ class Leading:
         self._atomic = False
         self._messages: list[tuple[bytes, bytes, bytes]] = []  # published since frames were last taken
         self._speaking: dict[int, Client] = {}
+        self.hurries = False  #: the node is about to stop: frames wait for nothing any more
         self._eager_until = 0.0
         self._counted_until = POSITION_MAX
         self.changes = MemberChanges(node, replication, self)
@@ -122,7 +123,8 @@ class Leading:
     def _ship_to(self, session: FollowerSession, tick: list[Written], flags: int, *, awaited: bool) -> None:
         node, replication = self._node, self._replication
         before = len(session.client.out)
-        taken = session.take(tick) if tick else []
+        if tick:
+            session.take(tick)
         was_level = session.level
         if session.behind:
             session.read_on(node.keyspace)
@@ -136,14 +138,15 @@ class Leading:
             self._tell_members(session)
         overdue = self._is_overdue(session, awaited=awaited)
         has_news = session.awaits_news and news != session.told
-        if taken or session.level != was_level or due or overdue or has_news or is_in_sync != session.told[1]:
+        is_told = session.level != was_level or due or overdue or has_news or is_in_sync != session.told[1]
+        if is_told or session.is_to_send(node.now, hurries=awaited or bool(flags & ATOMIC) or self.hurries):
             flags |= (IN_SYNC if is_in_sync else 0) | (LEVEL if session.level else 0)
             awaited = awaited or node.now < self._eager_until or session.is_filling
             if awaited or overdue or due or not (is_in_sync and was_level):
                 flags |= ASKS
                 session.asked, session.asked_at = replication.position, node.now
             session.shown = replication.position
-            session.say_tick(Tick(replication.position, replication.high_watermark, flags, ()), taken)
+            session.say_tick(Tick(replication.position, replication.high_watermark, flags, ()))
             session.told, session.frame_at = news, node.now
         if len(session.client.out) > before:
             self._speaking[session.client.id] = session.client
@@ -342,6 +345,8 @@ class Leading:
         news = self._news(session)
         if news[1] != session.told[1] or (session.awaits_news and news != session.told):
             return self._node.now
+        if session.gathers:
+            return session.frame_at + GATHER_SECONDS
         heartbeat = session.frame_at + HEARTBEAT_SECONDS
         if session.level and session.asked < session.shown:
             return min(heartbeat, session.asked_at + self._ask_seconds)

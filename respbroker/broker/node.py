@@ -156,6 +156,8 @@ class Node(NodeKeys, NodeNested, NodeReplicas, NodeValues):
     def end_waiting(self) -> None:
         """The next tick is the last: what lingers is appended in it."""
         self.lingering.hurry()
+        if self.replication.leading is not None:
+            self.replication.leading.hurries = True
 
     def stop(self) -> None:
         """The edge is done and everything is synced: close all files and give the directory back."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from respbroker.broker.clock import Now
+from respbroker.broker.follower_session import GATHER_SECONDS
 from respbroker.broker.node import Node
 from respbroker.model.settings import Settings
 from respbroker.resp.decoder import Decoder, Limits
@@ -20,6 +21,8 @@ from respbroker.sessions.client import Client, Output
 from respbroker.sessions.peer import Peer
 from storage import FileSystem, OsFileSystem
 from tests.support.nodes import TestClock, _flat, _word
+
+GATHER_MS = round(GATHER_SECONDS * 1000)
 
 Requests = list[list[bytes]]
 
@@ -50,6 +53,12 @@ class Member:
     paused: bool = False
     boots: int = 1  #: starts of its machine
     syncs: bool = True  #: what was written is synced at once
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it leads, and something is still to be sent to a follower."""
+        leading = None if self.node is None or self.paused else self.node.replication.leading
+        return leading is not None and any(session.gathers for session in leading.sessions.values())
 
     def client(self, protocol: int = 2) -> Client:
         """A connected client."""
@@ -116,11 +125,13 @@ class Cluster:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def settle(self, rounds: int = 200) -> None:
-        """Run ticks until nobody has anything more to say; time stands still."""
+        """Run ticks until nobody has anything more to say; time stands still, unless a leader gathers for a frame."""
         for _ in range(rounds):
             moved = [self.tick(member) for member in list(self.members.values())]
             if not any(moved):
-                return
+                if not any(member.gathers for member in self.members.values()):
+                    return
+                self.clock.advance(GATHER_MS)
         raise AssertionError("the servers do not stop talking")
 
     def advance(self, milliseconds: int) -> None:
