@@ -43,6 +43,8 @@ class Acks:
         self.is_short = False
         #: ``acks`` of every write; None where topics have others than the server.
         self.acks_of_all: str | None = "1"
+        #: Who wants to write is told READONLY until then, and sent away: sentinels may still name this server.
+        self.sends_away_until = 0.0
 
     def settings_changed(self) -> None:
         """Work out ``is_short`` and ``acks_of_all`` again: settings, the in-sync set or the role are others."""
@@ -70,6 +72,8 @@ class Acks:
         if not command.is_write:
             return
         if (refusal := self.refusal) is not None:
+            if self._node.now < self.sends_away_until:
+                self._node.close(client)
             raise refusal
         if not waits_for_replicas(command):
             return

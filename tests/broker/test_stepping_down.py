@@ -21,6 +21,23 @@ def test_where_another_server_has_come_to_lead_every_connection_is_closed(cluste
     assert cluster.take(waiting) == b"", "a connection that ends makes clients ask again, UNBLOCKED makes programs fail"
 
 
+def test_who_comes_back_before_the_sentinels_know_is_sent_away_again_when_it_writes(cluster: Cluster) -> None:
+    leader = cluster.add(7001, min_insync_replicas="2")
+    chosen, _ = (follower_of(cluster, leader, port, min_insync_replicas="2") for port in (7002, 7003))
+    cluster.ask(chosen, chosen.client(), "REPLICAOF", "NO", "ONE")
+    cluster.advance(100)
+    writer, in_transaction, reader = (leader.client() for _ in range(3))
+    assert cluster.ask(leader, writer, "XADD", "s", "*", "f", "v").startswith(b"-READONLY ")
+    cluster.ask(leader, in_transaction, "MULTI")
+    assert cluster.ask(leader, in_transaction, "XADD", "s", "*", "f", "v").startswith(b"-READONLY ")
+    assert cluster.ask(leader, reader, "XLEN", "s") == b":0\r\n"
+    assert [client.closing for client in (writer, in_transaction, reader)] == [True, True, False]
+    for _ in range(61):
+        cluster.advance(1000)
+    assert cluster.ask(leader, reader, "XADD", "s", "*", "f", "v").startswith(b"-READONLY ")
+    assert not reader.closing, "it is a follower like any other now"
+
+
 def test_who_came_to_a_leader_that_was_replaced_while_it_was_down_is_sent_away(cluster: Cluster) -> None:
     """A client may be there before the server itself knows, and no sentinel will end its connection then."""
     leader = cluster.add(7001, min_insync_replicas="2")
