@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from typing import NamedTuple
 
-from storage.batch import HEADER, HEADER_SIZE, MAGIC, MORE, SPARSE
+from crc32c import crc32c
+
+from storage.batch import CRC_START, HEADER, HEADER_SIZE, MAGIC, MORE, SPARSE
 from storage.caches import Caches
 from storage.errors import CorruptLog, NotABatchBorder, Outdated
 from storage.scan import walk
 from storage.segment import Segment
 from storage.segments import Segments
-
-_MAGIC = struct.Struct("<I")  # with which the batch behind a chunk must begin
 
 
 class RawChunk(NamedTuple):
@@ -50,12 +49,10 @@ class RawReader:
         """The next appends, as many as ``bytes_max`` has room for but at least one, all of one segment; None at the
         log's end.
 
-        Only headers are looked at: whoever appends the batches verifies them.
-
         Raises:
             Outdated: the segment is not what it was. If `Log.replay_floor` has passed the offset, only who reads the
                 log as a whole may go on.
-            CorruptLog: a header is damaged; the place is named.
+            CorruptLog: a batch is damaged; the place is named.
             DiskFailed: the disk cannot read them.
         """
         segment = self._current()
@@ -63,7 +60,7 @@ class RawReader:
         rest = segment.size - position
         if not rest:
             return None
-        size = min(max(bytes_max, HEADER_SIZE) + _MAGIC.size, rest)
+        size = min(max(bytes_max, HEADER_SIZE), rest)
         while True:
             raw = segment.pread(self._segments.caches, size, position)
             end, end_offset = self._whole(raw, bytes_max)
@@ -99,27 +96,28 @@ class RawReader:
 
     def _whole(self, raw: bytes, bytes_max: int) -> tuple[int, int]:
         """Size and end offset of the whole appends at the beginning of ``raw``; no more once it is much."""
-        unpack = HEADER.unpack_from
+        unpack, view = HEADER.unpack_from, memoryview(raw)
         whole, end_offset = 0, self._offset
         whole_offset = end_offset
         at = flags = 0
         last = len(raw) - HEADER_SIZE
         while at <= last:
-            magic, size, _, _, base_offset, _, _, _, _, _, _, _, span, _, new_flags, _ = unpack(raw, at)
+            magic, size, crc, _, base_offset, _, _, _, _, _, _, _, span, _, new_flags, _ = unpack(raw, at)
             follows = base_offset == end_offset or (flags & MORE and new_flags & SPARSE and base_offset < end_offset)
+            stop = at + size
             if magic != MAGIC or size < HEADER_SIZE or not follows:
                 raise self._damaged(at, end_offset)
-            at += size
-            if at > len(raw):
+            if stop > len(raw):
                 break
+            if crc32c(view[at + CRC_START : stop]) != crc:
+                raise self._damaged(at, end_offset)
+            at = stop
             end_offset = max(end_offset, base_offset + span)
             flags = new_flags
             if not flags & MORE:
                 whole, whole_offset = at, end_offset
                 if at >= bytes_max:
                     break
-        if whole + _MAGIC.size <= len(raw) and _MAGIC.unpack_from(raw, whole)[0] != MAGIC:
-            raise self._damaged(whole, whole_offset)  # or the batch before has a wrong size
         return whole, whole_offset
 
     def _damaged(self, at: int, offset: int) -> CorruptLog:

@@ -17,6 +17,7 @@ from respbroker.replication.messages import (
     COPIED,
     COPY,
     CUT,
+    DAMAGED,
     DROP,
     MESSAGE,
     SNAPSHOT,
@@ -27,7 +28,7 @@ from respbroker.replication.messages import (
 from respbroker.resp.replies import bulk_array, bulk_array_start, bulk_pieces, bulks
 from respbroker.sessions.client import Client
 from respbroker.streams.journal import CATALOG
-from storage import CorruptLog, Log, NotABatchBorder, Outdated, OutOfRange, RawChunk, RawReader
+from storage import CorruptLog, Log, MissingLog, NotABatchBorder, Outdated, OutOfRange, RawChunk, RawReader
 from storage.batch import parse_header
 
 if TYPE_CHECKING:
@@ -74,8 +75,9 @@ class FollowerSession:
     """From a follower's hello to its end. Owned by `respbroker.broker.leading.Leading`.
 
     A log is *behind* from the offset that ``behind`` has for it; of all others the follower was sent everything.
-    The catalog is read last, so that it never names a stream that the follower lacks. ``received`` is what the
-    follower has taken of the ``sent`` bytes. ``listed`` says that frames may go out.
+    The catalog is read last, so that it never names a stream that the follower lacks, but for those that are damaged
+    here: these stay behind. ``received`` is what the follower has taken of the ``sent`` bytes. ``listed`` says that
+    frames may go out.
     """
 
     client: Client
@@ -86,6 +88,7 @@ class FollowerSession:
     listed: bool = False
     behind: dict[int, int] = attrs.Factory(dict)
     copying: set[int] = attrs.Factory(set)
+    damaged: dict[int, str] = attrs.Factory(dict)  #: logs behind that cannot be read, and why
     introduced: bool = False  #: it was told who takes part
     knows: tuple[int, int] = (-1, -1)  #: the version of that which it has written down
     level: bool = False
@@ -136,11 +139,16 @@ class FollowerSession:
         """Look at some of the logs that were listed; behind the last the follower is told what is to be done to them.
 
         Raises:
-            StorageError: a log cannot be read.
+            StorageError: the disk cannot be read.
         """
         assert self._listing is not None
         for _ in range(min(TICK_LISTED, len(self._listing))):
-            self._judge_one(self._listing.popleft(), keyspace)
+            log = self._listing.popleft()
+            try:
+                self._judge_one(log, keyspace)
+            except (CorruptLog, MissingLog):  # nobody knows what this node lacks of it; `read_on` tells
+                self._verdicts += ANEW, b"%d" % log.number, b"0"
+                self.behind[log.number] = -1
         if not self._listing:
             self.behind |= dict.fromkeys(sorted(self._not_listed), 0)
             self.say(self._verdicts)
@@ -219,31 +227,43 @@ class FollowerSession:
         """Send on from the logs that are behind, as much as there is room for.
 
         Raises:
-            StorageError: a log cannot be read.
+            StorageError: the catalog cannot be read.
         """
+        for number in [each for each in self.damaged if keyspace.key_of(each) is None]:
+            self._is_read(number)
         enough = self.sent + TICK_BYTES
         for _ in range(TICK_LOGS):
-            if not self.behind or self.room < CHUNK_BYTES or self.sent >= enough:
+            number = next((each for each in self.behind if each != CATALOG and each not in self.damaged), CATALOG)
+            if number not in self.behind or self.room < CHUNK_BYTES or self.sent >= enough:
                 return
-            number = next((each for each in self.behind if each != CATALOG), CATALOG)
-            log = keyspace.log_of(number)
-            if log is None:  # dropped meanwhile: the catalog tells
-                self._is_read(number)
-                continue
             try:
-                chunk = self._reader(number, log).read(CHUNK_BYTES)
-            except Outdated:  # its segment was rewritten or dropped meanwhile
-                self._readers.pop(number, None)
-                continue
-            except (NotABatchBorder, OutOfRange):  # and there is no way to go on from there
-                self.behind[number] = -1
-                continue
-            if chunk is None:
-                self._finish(number, log)
-                continue
-            self._say_chunk(number, chunk)
-            self.sent += len(chunk.raw)
-            self.behind[number] = chunk.end_offset
+                self._read_some(number, keyspace)
+            except (CorruptLog, MissingLog) as error:
+                if number == CATALOG:
+                    raise
+                self.damaged[number] = keyspace.told(error)
+                self.say((DAMAGED, b"%d" % number, self.damaged[number].encode()))
+
+    def _read_some(self, number: int, keyspace: Keyspace) -> None:
+        """Send what comes next of a log that is behind."""
+        log = keyspace.log_of(number)
+        if log is None:  # dropped meanwhile: the catalog tells
+            self._is_read(number)
+            return
+        try:
+            chunk = self._reader(number, log).read(CHUNK_BYTES)
+        except Outdated:  # its segment was rewritten or dropped meanwhile
+            self._readers.pop(number, None)
+            return
+        except (NotABatchBorder, OutOfRange):  # and there is no way to go on from there
+            self.behind[number] = -1
+            return
+        if chunk is None:
+            self._finish(number, log)
+            return
+        self._say_chunk(number, chunk)
+        self.sent += len(chunk.raw)
+        self.behind[number] = chunk.end_offset
 
     def _say_chunk(self, number: int, chunk: RawChunk) -> None:
         words = CHUNK, *append_words(number, chunk.begins_segment)
@@ -285,6 +305,7 @@ class FollowerSession:
 
     def _is_read(self, number: int) -> None:
         del self.behind[number]
+        self.damaged.pop(number, None)
         self._readers.pop(number, None)
         self.copying.discard(number)
         self._from_start.discard(number)

@@ -14,6 +14,7 @@ from respbroker.replication.messages import (
     CHUNK,
     COPIED,
     COPY,
+    DAMAGED,
     IN_SYNC,
     LEAD,
     LEVEL,
@@ -48,6 +49,8 @@ class Frames:
 
     if TYPE_CHECKING:
 
+        @property
+        def address(self) -> str: ...
         @property
         def is_up(self) -> bool: ...
 
@@ -107,6 +110,9 @@ class Frames:
         elif kind == SNAPSHOT and len(words) == 4:
             number, offset = parse_numbers(words[1:3], COUNT_MAX, COUNT_MAX, least=-1)
             self._snapshot(number, offset, words[3])
+        elif kind == DAMAGED and len(words) == 3:
+            why = " ".join(words[2].decode("utf-8", "backslashreplace").split())
+            self._node.housekeeping.report("error", f"the leader {self.address} cannot send all that is lacking: {why}")
         elif kind == LEAD and len(words) == 2:
             self._replication.handed_over(*parse_numbers(words[1:], EPOCH_MAX))
         elif kind == MEMBERS:

@@ -196,6 +196,8 @@ class Gate:
 
     def _need(self, client: Client, requests: list[list[bytes]], enough: int) -> int:
         """The position that the high watermark must reach for the replies to these requests."""
+        if self._node.replication.is_loading:
+            return 0
         position, needs, db = self._node.replication.position, self._needs, client.db
         need = at = 0
         while at < len(requests):

@@ -133,6 +133,8 @@ class Leading:
         news = self._news(session)
         is_in_sync = news[1]
         due = node.now - session.frame_at >= HEARTBEAT_SECONDS
+        for why in session.damaged.values() if due else ():
+            node.housekeeping.report("error", f"cannot send {session.address} all that it lacks: {why}")
         if not session.introduced:
             session.introduced = True
             self._tell_members(session)

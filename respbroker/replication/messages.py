@@ -33,6 +33,7 @@ CHUNK: Final = b"chunk"  # log, flags, batches: of a log that is behind
 COPY: Final = b"copy"  # log, first offset, first ordinal, ms, seq and epoch before them: the log comes anew
 COPIED: Final = b"copied"  # log, offset of the snapshot or -1, snapshot: it has come
 SNAPSHOT: Final = b"snapshot"  # log, offset, state: of a log that was sent from its beginning
+DAMAGED: Final = b"damaged"  # log, why: it cannot be sent, and so the follower will not be level
 LEAD: Final = b"lead"  # epoch: the leader hands over
 MESSAGE: Final = b"message"  # 1 if of a shard channel, channel, message: it was published at the leader
 MEMBERS: Final = b"members"  # epoch, number, then for each server, the leader first: node, host, port, lists

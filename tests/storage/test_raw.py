@@ -342,12 +342,12 @@ def test_a_reader_is_done_for_when_its_segment_is_rewritten_or_dropped_or_the_lo
     middle(log)
 
 
-def test_a_damaged_header_is_named_with_its_place() -> None:
+def test_a_damaged_batch_is_named_with_its_place() -> None:
     filesystem = MemoryFileSystem()
     log = open_log(filesystem, LogConfig())
     fill(log, 8)
     second = len(_groups(log)[1])
-    for byte in (0, 5, 17):  # magic, size, base offset
+    for byte in (0, 5, 17, 100):  # magic, size, base offset, in the table or behind it
         path = log.segments.active.path
         filesystem.flip(path, 8 * (second + byte))
         for bytes_max in (1, 100, 1000):

@@ -84,7 +84,7 @@ class Operator:
         self.leader = world.ports[0]
         self.calm = False
         self._since = 0.0  # when he last decided
-        self._stuck_since = float("inf")  # nobody leads anybody
+        self._stuck_since = float("inf")  # nobody leads one that has everything
         self._waiting_since = float("inf")  # for a change of members
         self._has_lowered = False
         self.decisions = 0
@@ -106,11 +106,12 @@ class Operator:
         if self.calm and self.watches[self.leader].leads:
             self._let_pass(self.watches[self.leader])
         living = [each for each in self.watches.values() if now - each.heard_at < 2 * PERIOD + 1.0]
-        stuck = not any(each.number("connected_slaves") for each in living if each.leads)
+        stuck = not any(each.number("in_sync_replicas") > 1 for each in living if each.leads)
         self._stuck_since = min(self._stuck_since, now) if stuck and self.calm else float("inf")
         if (plan.loses_unsynced or world.disks) and now - self._stuck_since > PATIENCE and living:
             self._stuck_since = float("inf")
-            self._force(max(living, key=lambda each: each.number("master_repl_offset")))
+            fit = [each for each in living if each.target not in world.faults.damaged]
+            self._force(max(fit or living, key=lambda each: each.number("master_repl_offset")))
             return
         if world.disks and living and now - max(self._stuck_since, self._since) > PROMOTED_SECONDS:
             self._promote(rng.choice(living))  # who led waits for one that was in sync and has lost its disk
