@@ -25,6 +25,9 @@ def _wire(words: Words) -> bytes:
     return bulk_array([word if isinstance(word, bytes) else str(word).encode() for word in words])
 
 
+REFUSED_WRITE: Final = "Errors writing to the log"  # for want of room
+
+
 class Caller:
     """A program with one connection at a time; ``target`` is the port that it talks to."""
 
@@ -124,13 +127,19 @@ class Caller:
             self.world.history.replies += 1
             for reply in self._got:
                 if isinstance(reply, ErrorReply):
-                    errors = self.world.history.errors
-                    errors[reply.code] = errors.get(reply.code, 0) + 1
+                    self._count_error(reply)
             if self.answered(self._got):
                 self._later()
             else:
                 self.world.network.hang_up(connection, back=False)
                 self._without()
+
+    def _count_error(self, reply: ErrorReply) -> None:
+        errors = self.world.history.errors
+        errors[reply.code] = errors.get(reply.code, 0) + 1
+        is_unread = reply.code == "MISCONF" and not reply.text.startswith(REFUSED_WRITE)
+        if is_unread and self.counts and self.target not in self.world.faults.damaged:
+            raise Broken(f"{self.target} cannot read what it has for {self.name}: {reply.text}")
 
     @property
     def counts(self) -> bool:
@@ -144,6 +153,9 @@ _WEIGHTS: Final = (3, 1, 3, 2, 3, 1, 1, 2, 2, 2)
 
 class Producer(Caller):
     """Adds entries; ``idempotent``: with IDMP, again and again until it is told the ID."""
+
+    streams: tuple[str, ...] = ()  # to these; none: to all there are
+    weights: tuple[int, ...] = ()
 
     def __init__(self, world: World, name: str, *, idempotent: bool) -> None:
         super().__init__(world, name)
@@ -166,7 +178,7 @@ class Producer(Caller):
             self._writes[0].refused = False
             return [self._add(self._writes[0])]
         self._kind = "add"
-        if not self.idempotent and rng.random() < 0.1:
+        if not (self.idempotent or self.streams) and rng.random() < 0.1:
             self._kind = rng.choice(("trim", "drop", "delete"))
             self._writes = []
             if self._kind == "trim":
@@ -174,13 +186,15 @@ class Producer(Caller):
             if self._kind == "drop":
                 return [("DEL", "temp")]
             return [("XTRIM", "temp", "MAXLEN", 2)]
-        if not self.idempotent and rng.random() < 0.25:
+        if not (self.idempotent or self.streams) and rng.random() < 0.25:
             self._kind = "exec"
             one, other = self._new("s0"), self._new("s1")
             one.twin, other.twin = other, one
             self._writes = [one, other]
             return [("MULTI",), self._add(one), self._add(other), ("EXEC",)]
         streams, weights = (_STREAMS, _WEIGHTS) if self.world.topics else (_STREAMS[:7], _WEIGHTS[:7])
+        if self.streams:
+            streams, weights = self.streams, self.weights
         self._writes = [self._new(rng.choices(streams, weights)[0])]
         if self.idempotent:
             return [self._add(self._writes[0])]

@@ -220,7 +220,9 @@ class DiskFaults:
                     self.damaged.discard(server.port)
 
     def _mend(self, server: Server, why: str) -> None:
-        if self._all_strong(server) and self._may_be_replaced(server):
+        leads = server.node is not None and server.node.replication.leading is not None
+        others_suffice = self._all_strong(server) and self._may_be_replaced(server)
+        if others_suffice and (not leads or self.rest_is_whole(server)):  # else nobody might be able to lead
             self._world.note(f"a disk is replaced, for the server {why}", server)
             self.give_empty_disk(server)
         elif self._world.is_calm and server.node is not None:  # as a leader it cannot serve who would be a member

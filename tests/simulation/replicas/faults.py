@@ -145,7 +145,7 @@ class Faults(DiskFaults):
         full = self._world.rng.choice((self._leader(), server))
         if full is None or full.node is None:
             return False
-        full.room = self._world.rng.choice((1, 50, 300, 1000))
+        full.room = self._world.rng.randint(1, 1000)
         return True
 
     def _clock(self, server: Server) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.resp.reply_decoder import ErrorReply
+from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.clients import Caller, Words
-from tests.simulation.replicas.history import parse_id
-from tests.simulation.replicas.tables import NOTHING, Row, Table, entries_of
-from tests.simulation.replicas.topics import KEY_FIELD, TABLE
+from tests.simulation.replicas.history import Id, parse_id
+from tests.simulation.replicas.tables import NOTHING, Entry, Row, Table, entries_of
+from tests.simulation.replicas.topics import KEY_FIELD, TABLE, TOMBSTONE_MS
 
 if TYPE_CHECKING:
     from tests.simulation.replicas.world import World
@@ -69,10 +70,12 @@ class TableReader(Caller):
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)
         self._floors: dict[bytes, int] = {}
+        self._tombstones: dict[bytes, Id] = {}  # that were the last of their keys
         self._left = 0
 
     def connected(self, connection: Any) -> None:
         self._floors.clear()
+        self._tombstones.clear()
         self._left = self.rng.choice((3, 30, 1000))
         super().connected(connection)
 
@@ -83,11 +86,21 @@ class TableReader(Caller):
         if isinstance(replies[0], ErrorReply):
             return False
         table = self.world.table
-        found = table.newest(entries_of(replies[0]), counts=self.counts)
+        entries = entries_of(replies[0])
+        found = table.newest(entries, counts=self.counts)
         if self.counts:
+            self._check_tombstones(found, entries)
             where = f"{self.name} on {self.target}"
             for key, floor in self._floors.items():
                 Table.check_row(where, table.rows[key], found.get(key), floor)
             self._floors = {key: max(found.get(key, NOTHING), self._floors.get(key, NOTHING)) for key in table.rows}
         self._left -= 1
         return self._left > 0
+
+    def _check_tombstones(self, found: dict[bytes, int], entries: list[Entry]) -> None:
+        """Whoever follows the topic sees that a key is removed."""
+        for key, entry_id in self._tombstones.items():
+            if key not in found and self.world.is_young(entry_id, TOMBSTONE_MS):
+                raise Broken(f"{TABLE} on {self.target}: the tombstone {entry_id} is gone before its time")
+        last = {key: (entry_id, value) for entry_id, key, value in entries}
+        self._tombstones = {key: entry_id for key, (entry_id, value) in last.items() if value is None}

@@ -17,7 +17,7 @@ from tests.simulation.replicas.broken import Broken
 from tests.simulation.replicas.checkers import Checker
 from tests.simulation.replicas.clients import SETUP_REQUESTS, Caller, Consumer, Producer, Reader
 from tests.simulation.replicas.disks import KINDS as DISK_FAULTS
-from tests.simulation.replicas.events import Events
+from tests.simulation.replicas.events import START_MS, START_SECONDS, Events
 from tests.simulation.replicas.faults import Faults
 from tests.simulation.replicas.history import History
 from tests.simulation.replicas.network import Network
@@ -28,6 +28,7 @@ from tests.simulation.replicas.table_clients import TableReader, TableWriter
 from tests.simulation.replicas.tables import Table
 from tests.simulation.replicas.topics import LOOK_SECONDS
 from tests.simulation.replicas.topics import SETUP_REQUESTS as TOPIC_REQUESTS
+from tests.simulation.replicas.trimmed_clients import TrimmedReader, TrimmedWriter
 from tests.simulation.replicas.value_clients import ValueReader, ValueWriter
 
 FIRST_PORT = 7001
@@ -83,6 +84,10 @@ class World:
     def say(self, sentence: str) -> None:
         print(f"{self.events.elapsed:9.3f} {sentence}")
 
+    def is_young(self, entry_id: tuple[int, int], limit_ms: int) -> bool:
+        """Whether an entry is less old than that, as far as clocks can tell."""
+        return not self.plan.jumps and START_MS + int((self.events.now - START_SECONDS) * 1000) < entry_id[0] + limit_ms
+
     # -- the run ---------------------------------------------------------------------------------------------------
 
     def run(self) -> World:
@@ -134,6 +139,7 @@ class World:
             self.callers += [ValueWriter(self, "v0"), ValueWriter(self, "v1"), ValueReader(self, "vr")]
         if self.topics:
             self.callers += [TableWriter(self, "t0"), TableWriter(self, "t1"), TableReader(self, "tr")]
+            self.callers += [TrimmedWriter(self, "old", idempotent=False), TrimmedReader(self, "or")]
         for caller in self.callers:
             caller.begin()
         if self.disks:
@@ -162,6 +168,9 @@ class World:
         self._wait("the servers do not settle", self._is_settled, SETTLING_SECONDS)
         self.events.run_until(self.events.now + 4.0)  # whoever still waits is answered
         self._wait("the servers do not settle", self._is_settled, SETTLING_SECONDS)
+        self.checker.check_writes()
+        self.events.run_until(self.events.now + 1.0)
+        self._wait("the servers do not take a last write", self._is_settled, SETTLING_SECONDS)
         self.is_over = True
 
     def _is_settled(self) -> bool:
