@@ -44,6 +44,11 @@ class NodeReplicas:
         leading = self.replication.leading
         return [] if leading is None else leading.take_frames()
 
+    @property
+    def awaits_replicas(self) -> bool:
+        """Whether a reply waits for what followers acknowledge, so that they are to be sent frames before all else."""
+        return self.replication.gate.holds_some or self.replication.waits.holds_some
+
     def awaited_replicas(self) -> list[Client]:
         """Followers whose acknowledgements `hear` may take behind this tick; none if no reply waits for them."""
         return self.replication.awaited_replicas()

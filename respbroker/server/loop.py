@@ -138,22 +138,33 @@ class Loop:
         node.tick(batch, now)
         if self._violations:
             self._report_violations()
-        if frames := node.take_frames():
+        frames = node.take_frames()
+        behind_sync = self.commit.holds_back(settings.appendfsync)
+        if frames and (behind_sync or node.awaits_replicas):  # else no reply waits for what they bring about
             self.connections.ship(frames, now.seconds)
+            frames = []
         if awaited := node.awaited_replicas():
             self._hear(awaited, now)
         clients = node.take_outputs()
-        if self.commit.holds_back(settings.appendfsync):
+        if behind_sync:
             self._commit(clients, batch, now.seconds)
         else:
-            self._alone = self._alone and not clients
-            self.connections.answer(clients, now.seconds)
+            self._answer(clients, frames, now.seconds)
         if self.connections.paused:
             self.connections.resume()
         self.peers.after_tick(now.seconds)
         self._serve_node(now.seconds)
         if now.seconds >= self._sweep_at:
             self._sweep(now.seconds)
+
+    def _answer(self, clients: list[Client], frames: list[Client], now: float) -> None:
+        """Send replies, then the frames of replicas that can wait so long."""
+        self._alone = self._alone and not clients
+        if not frames:
+            self.connections.answer(clients, now)
+            return
+        self.connections.answer([client for client in clients if client not in frames], now)
+        self.connections.ship(frames, now)
 
     def _hear(self, awaited: list[Client], now: Now) -> None:
         """Take what replicas have acknowledged during the tick: the replies that it lets go of leave a turn sooner."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 
@@ -12,7 +13,7 @@ from respbroker.server import connection, listener
 from respbroker.sessions.peer import Peer
 from tests.server.edge import TIMEOUT, ask, edge, receive, receive_all
 from tests.server.peer_bench import listening, port_of
-from tests.server.toy_node import CHUNK, ToyNode
+from tests.server.toy_node import CHUNK, FRAME, ToyNode
 
 
 def test_pipelined_requests_are_answered_in_order():
@@ -150,6 +151,26 @@ def test_an_acknowledgement_that_comes_during_a_tick_is_heard_before_that_tick_i
         ticks = server.node.ticks
         ask(writer, b"HOLD\r\n", b"+held\r\n")
         assert server.node.ticks == ticks + 1
+
+
+def test_a_reply_leaves_before_frames_unless_another_waits_for_what_they_bring():
+    with edge() as server, server.connect() as replica, server.connect() as writer, server.connect() as other:
+        answered, holding = [], threading.Event()
+
+        def frame():
+            answered.append(bool(select.select([writer], [], [], 0)[0]))
+            yield FRAME
+
+        ask(replica, b"REPLICA\r\n", b"+OK\r\n")
+        server.node.frame = frame
+        ask(writer, b"WRITE\r\n", b"+OK\r\n")
+        assert receive(replica, len(FRAME)) == FRAME
+        server.node.during_hold = holding.set
+        other.sendall(b"HOLD\r\n")
+        assert holding.wait(TIMEOUT)
+        ask(writer, b"WRITE\r\n", b"+OK\r\n")
+        assert receive(replica, len(FRAME)) == FRAME
+        assert answered == [True, False]
 
 
 def test_frames_of_any_size_arrive_whole_and_are_counted():

@@ -80,6 +80,7 @@ class ToyNode:
         self._speaking: dict[int, Client] = {}
         self._holding: list[Client] = []
         self.during_hold = lambda: None
+        self.frame = lambda: FRAME
 
     def connect(self, now, address="", local="", fd=-1):
         client = Client(len(self.clients) + 1, address, local, fd, connected_at=now.seconds, last_active=now.seconds)
@@ -126,7 +127,7 @@ class ToyNode:
             self.durability.needs_sync = True
             out.append(replies.OK)
             for replica in self._replicas():
-                replica.out.extend([bytes([n]) * int(size) for n, size in enumerate(words[1:], 1)] or [FRAME])
+                replica.out.extend([bytes([n]) * int(size) for n, size in enumerate(words[1:], 1)] or [self.frame()])
         elif name == b"WAIT":
             client.blocked = True
         elif name == b"GO":
@@ -178,6 +179,10 @@ class ToyNode:
 
     def take_frames(self):
         return [client for client in self._replicas() if client.out]
+
+    @property
+    def awaits_replicas(self):
+        return bool(self._holding)
 
     def awaited_replicas(self):
         return self._replicas() if self._holding else []
