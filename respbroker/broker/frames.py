@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
 
+NAMED: Final = 5  # of many streams that an operator is told of
 _COPY_MOST: Final = (COUNT_MAX, COUNT_MAX, COUNT_MAX, ID_PART_MAX, ID_PART_MAX, EPOCH_MAX)
 
 
@@ -75,6 +76,14 @@ class Frames:
         self._adopts = False  #: it is this node's as soon as nothing is here that the leader lacks
         #: Logs that hold what the leader lacks and could not be cut there: they are copied anew.
         self._parted: set[int] = set()
+
+    @property
+    def half_sent(self) -> str:
+        """The streams that it was being sent since it last had everything, for people; empty if there are none."""
+        keyspace = self._node.keyspace
+        keys = [key for key in map(keyspace.key_of, sorted(self.touched)) if key is not None]
+        named = ", ".join(keyspace.catalog.title(*key) for key in keys[:NAMED])
+        return f"{named} and {len(keys) - NAMED} more" if len(keys) > NAMED else named
 
     def _begin(self) -> None:
         """All that the leader lacks is cut off, or is of logs that will be copied anew: frames come."""

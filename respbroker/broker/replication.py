@@ -263,6 +263,12 @@ class Replication(Members, Positions, Acks):
         if self.following is not None:
             self.following.give_up()
             self.changed |= dict.fromkeys(self.following.touched, self.position + 1)
+            if half_sent := self.following.half_sent:
+                node.housekeeping.report(
+                    "warning",
+                    "this server was being sent what it lacked: more may be missing, and of an EXEC only a part may be"
+                    f" here. It concerns {half_sent}",
+                )
             self.following = None
         self.begin_epoch(epoch)
         self.gate.learn(self.position)

@@ -85,6 +85,7 @@ def test_who_leads_while_it_is_sent_a_compacted_topic_can_read_it(cluster: Clust
     cluster.ask(heir, heir.client(), "REPLICAOF", "NO", "ONE")
     pass_time(cluster, 3)
     assert b"master" in cluster.ask(heir, heir.client(), "ROLE")
+    assert [said for said in heir.reports if "a part may be here. It concerns stream b't' in database 0" in said]
     assert reply(cluster.ask(heir, heir.client(), "XRANGE", "t", "-", "+")) == []
     fill(cluster, heir, 5000, 5010)
     cluster.ask(heir, heir.client(), "XREADGROUP", "GROUP", "g", "c", "STREAMS", "t", ">")
@@ -107,6 +108,7 @@ def test_who_follows_one_that_was_not_sent_it_has_what_that_one_has(cluster: Clu
     for member in (heir, follower):
         ensure_readable(cluster, member)
     assert same(heir, follower)
+    assert not [said for said in heir.reports if "a part may be here" in said]
 
 
 def test_who_reads_meanwhile_is_told_all_or_nothing_of_it(cluster: Cluster, half_sent: list[Member]) -> None:
