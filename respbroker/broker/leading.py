@@ -141,7 +141,9 @@ class Leading:
         overdue = self._is_overdue(session, awaited=awaited)
         has_news = session.awaits_news and news != session.told
         is_told = session.level != was_level or due or overdue or has_news or is_in_sync != session.told[1]
-        if is_told or session.is_to_send(node.now, hurries=awaited or bool(flags & ATOMIC) or self.hurries):
+        if is_told or session.is_to_send(
+            node.now, hurries=awaited or bool(flags & ATOMIC or self._messages) or self.hurries
+        ):
             flags |= (IN_SYNC if is_in_sync else 0) | (LEVEL if session.level else 0)
             awaited = awaited or node.now < self._eager_until or session.is_filling
             if awaited or overdue or due or not (is_in_sync and was_level):

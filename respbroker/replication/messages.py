@@ -25,7 +25,7 @@ from respbroker.replication.words import (
     read_port,
 )
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 # Kinds of frames: the first word of each.
 TICK: Final = b"tick"  # position, high watermark, flags, then for each append: log, flags, batches

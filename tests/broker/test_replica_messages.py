@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from respbroker.broker.follower_session import WINDOW
-from tests.support.cluster import Cluster, follower_of
+from tests.support.cluster import Cluster, Member, follower_of
 
 
 def test_what_is_published_at_the_leader_is_heard_at_followers_as_with_redis(cluster: Cluster) -> None:
@@ -58,3 +58,17 @@ def test_a_follower_that_takes_nothing_costs_the_leader_a_bounded_number_of_mess
     cluster.advance(600)
     cluster.ask(leader, writer, "PUBLISH", "news", message)
     assert cluster.take(listener).count(message.encode()) == 1, "it has told what it took"
+
+
+def test_what_was_written_before_a_message_is_there_when_that_is_heard(cluster: Cluster, leader: Member) -> None:
+    follower = follower_of(cluster, leader)
+    writer, listener, reader = leader.client(), follower.client(), follower.client()
+    cluster.ask(follower, listener, "SUBSCRIBE", "news")
+    cluster.ask(leader, writer, "XADD", "s", "1-1", "f", "v")
+    leader.arrived.append((writer, [b"XADD s 2-1 f v".split(), b"PUBLISH news two".split()]))
+    cluster.tick(leader)
+    follower.arrived.append((reader, [b"XLEN s".split()]))
+    cluster.tick(follower)
+    assert b"two" in cluster.take(listener)
+    cluster.settle()
+    assert cluster.take(reader) == b":2\r\n"

@@ -20,7 +20,7 @@ def said(rng: random.Random, dataset: bytes, history: bytes) -> list[bytes]:
     numbers = [b"%d" % rng.randrange(-1, 12) for _ in range(6)]
     node, known = rng.choice(NODES), rng.choice([dataset, b"0" * 40])
     requests = [
-        [b"HELLO", b"3", known, node, history, numbers[0], b"1", numbers[1], rng.choice([b"", node]), b"", b"7999"],
+        [b"HELLO", b"4", known, node, history, numbers[0], b"1", numbers[1], rng.choice([b"", node]), b"", b"7999"],
         [b"LOGS", b"0", *numbers[:2], b"1", *numbers[2:4]],
         [b"ACK", *numbers[:4]],
         [b"KNOWS", *numbers[:2]],
@@ -44,7 +44,7 @@ def test_a_leader_survives_whatever_a_peer_says(tmp_path: Path, seed: int) -> No
     cluster = Cluster(tmp_path)
     leader = cluster.add(7001)
     cluster.ask(leader, leader.client(), "XADD", "s", "1-1", "f", "v")
-    hello = [b"REPLICATE", b"HELLO", b"3", b"0" * 40, NODES[0], b"-", b"0", b"0", b"0", b"", b"", b"7999"]
+    hello = [b"REPLICATE", b"HELLO", b"4", b"0" * 40, NODES[0], b"-", b"0", b"0", b"0", b"", b"", b"7999"]
     decoder = ReplyDecoder()
     ((_, dataset, _, history, *_),) = decoder.feed(cluster.ask(leader, leader.client(), *hello))
     for _ in range(150):
@@ -58,7 +58,7 @@ def test_a_leader_survives_whatever_a_peer_says(tmp_path: Path, seed: int) -> No
 
 def hello(node: bytes, host: str = "") -> list[bytes | str | int]:
     """Of an empty follower."""
-    return ["REPLICATE", "HELLO", 3, b"0" * 40, node, "-", 0, 0, 0, "", host, 7999]
+    return ["REPLICATE", "HELLO", 4, b"0" * 40, node, "-", 0, 0, 0, "", host, 7999]
 
 
 def test_a_connection_is_that_of_one_follower(tmp_path: Path) -> None:
@@ -75,9 +75,9 @@ def test_a_connection_is_that_of_one_follower(tmp_path: Path) -> None:
     ("words", "why"),
     [
         (["HELLO", "x", *hello(NODES[0])[3:]], "a hello that cannot be read: no number: 'x'"),
-        (["HELLO", 3, b"0" * 40, b"\xff", *hello(NODES[0])[5:]],
+        (["HELLO", 4, b"0" * 40, b"\xff", *hello(NODES[0])[5:]],
          "a hello that cannot be read: no id of a node: '\\xff'"),
-        (["HELLO", 3, b"0" * 40, NODES[0], "1:2", *hello(NODES[0])[6:]],
+        (["HELLO", 4, b"0" * 40, NODES[0], "1:2", *hello(NODES[0])[6:]],
          "a hello that cannot be read: no history of epochs: '1:2'"),
         (["LOGS", 1, 2], "a list of logs that cannot be read: words are missing, too many, or no numbers"),
         (["LOGS", 1, -2, 3], "a list of logs that cannot be read: '-2' is not between -1 and 9223372036854775807"),

@@ -115,7 +115,7 @@ class HandMade:
         self._node.peer_connected(self._peer, self._cluster.clock.now())
         ((*_, command, _version, _, _, _, _, _, _, _, _, _),) = self._said()
         assert command == b"HELLO"
-        self.say(b"3", self._dataset, NODES[0], self.history, b"99", wanted, *(b"%d" % number for number in numbers))
+        self.say(b"4", self._dataset, NODES[0], self.history, b"99", wanted, *(b"%d" % number for number in numbers))
         ((_, command, *rest),) = self._said()
         assert command == b"LOGS"
         values = list(map(int, rest))

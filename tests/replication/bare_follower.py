@@ -29,7 +29,7 @@ class BareFollower:
         """HELLO and LOGS; frames come from then on."""
         self._received = self.flags = 0
         self.connection = redis.Connection(port=port, protocol=2, socket_timeout=20)
-        answer = self._ask("HELLO", 3, self.dataset, self.node, self.history, self.position, 1, 0, "", "", 1)
+        answer = self._ask("HELLO", 4, self.dataset, self.node, self.history, self.position, 1, 0, "", "", 1)
         _, self.dataset, _, self.history, _, self.wanted, *numbers = answer
         if self.wanted == b"fresh":
             self.logs.clear()
