@@ -269,7 +269,7 @@ class Durability:
             self.start, self.synced, self.unsynced_sealed = before
             raise
 
-    def retreat(self, active: Segment) -> None:
+    def retreat(self, active: Segment, *, snapshots_went: bool) -> None:
         """``active`` is the last segment again, and shorter; durable when this returns.
 
         If the last checkpoint says nothing about what goes, it stays: taking back an append needs no room on the disk.
@@ -281,8 +281,9 @@ class Durability:
         if self.synced[:2] > end:
             self.synced = mark_of(active)
         self.pending = [item for item in self.pending if not self._is_behind(item, active)]
-        self.snapshots.durable_offset = max(
-            (offset for offset in self.snapshots.offsets if offset <= self.snapshots.durable_offset), default=0
-        )
+        if snapshots_went:  # else what the checkpoint says of them stays, though one as old as that may be gone
+            self.snapshots.durable_offset = max(
+                (offset for offset in self.snapshots.offsets if offset <= self.snapshots.durable_offset), default=0
+            )
         if self.checkpointed[:2] > end or self.snapshots.durable_offset != before:
             self.sync_checkpoint()

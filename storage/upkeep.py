@@ -301,10 +301,11 @@ class LogUpkeep(LogSwaps):
             self.segments.drop_last()
         self.caches.forget(old)
         self.segments.replace(old, new)
-        for offset in [offset for offset in self.snapshots.offsets if offset > new.end_offset]:
+        behind = [offset for offset in self.snapshots.offsets if offset > new.end_offset]
+        for offset in behind:
             self.snapshots.offsets.remove(offset)
             self.filesystem.remove(self.snapshots.path(offset))
-        self.durability.retreat(new)
+        self.durability.retreat(new, snapshots_went=bool(behind))
         for segment in gone:
             self._remove_files(segment)
         if gone:

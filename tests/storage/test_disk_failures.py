@@ -88,6 +88,26 @@ def test_a_checkpoint_without_room_costs_nothing_but_time() -> None:
     assert Log.open(filesystem, "/log").read_each(0, 1) == [b"first"]
 
 
+def test_an_append_is_taken_back_without_room_where_the_checkpoint_knows_only_snapshots_that_are_gone() -> None:
+    filesystem, log = new_log()
+    for number in range(2, 6):
+        log.write_snapshot(b"state", log.end_offset)
+        pending = log.unsynced()
+        pending.sync()
+        log.synced(pending)
+        if number == 2:
+            log.checkpoint()
+        log.append([number], [0], [b"entry"], now_ms=number)
+    again = filesystem.killed()
+    log = Log.open(again, "/log")
+    assert log.snapshots.durable_offset < log.snapshots.offsets[0]
+    end = log.end_offset
+    log.append([9], [0], [b"refused"], now_ms=9)
+    again.room = 0
+    log.take_back()
+    assert log.end_offset == end
+
+
 def test_syncing_in_the_background_may_outlast_rolls_drops_and_closing() -> None:
     filesystem, log = new_log(segment_bytes=10)
     pending = log.unsynced()
