@@ -31,16 +31,17 @@ QUIET: Final = {"heal": 1.0}
 FULL: Final = {"full disk": 3.0, "full for a while": 1.0}
 TORN: Final = {"full disk": 3.0, "die in an exec": 1.0}
 APART: Final = {"isolate": 1.0, "partition": 1.0, "heal": 0.5}
+ALONE: Final = {"isolate": 3.0, "kill": 1.0, "heal": 1.0}
 KILLED: Final = {"kill": 2.0, "partition": 2.0, "one way": 1.0, "isolate": 1.0, "heal": 1.0}
 
 
-def look(faults: dict[str, float], *, late_ms: int = 0) -> None:
+def look(faults: dict[str, float], *, every: float = 0.4, late_ms: int = 0) -> None:
     """In seeds that promise something. ``late_ms``: the last server's clock is so much ahead, and it never leads."""
     for seed in range(SEEDS):
         world = World(seed, topics=True, disks=True)
         if world.plan.minimum < 2:
             continue
-        world.plan.faults, world.plan.fault_every = faults, 0.4
+        world.plan.faults, world.plan.fault_every = faults, every
         if late_ms:
             world.plan.foolish = world.plan.failovers = 0.0
             world.plan.jumps = False
@@ -205,3 +206,9 @@ def test_replies_that_are_let_go_one_tick_too_early_are_lost(monkeypatch: pytest
     monkeypatch.setattr(HeldReplies, "release", lambda self, mark: release(self, max(mark, before[self][-2])))
     with pytest.raises(Broken, match=r"which was acknowledged|is known"):
         look(KILLED)
+
+
+def test_reads_of_what_replicas_do_not_have_are_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gate, "_last_change", lambda *_: 0)
+    with pytest.raises(Broken, match=r"was read, and is gone|saw|is known"):
+        look(ALONE, every=1.0)

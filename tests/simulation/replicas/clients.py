@@ -5,6 +5,7 @@ Each asks one thing at a time. If nothing comes in time, or the connection ends,
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +26,7 @@ def _wire(words: Words) -> bytes:
     return bulk_array([word if isinstance(word, bytes) else str(word).encode() for word in words])
 
 
-REFUSED_WRITE: Final = "Errors writing to the log"  # for want of room
+NO_ROOM: Final = re.compile("Errors writing to the log|no room")
 
 
 class Caller:
@@ -137,7 +138,7 @@ class Caller:
     def _count_error(self, reply: ErrorReply) -> None:
         errors = self.world.history.errors
         errors[reply.code] = errors.get(reply.code, 0) + 1
-        is_unread = reply.code == "MISCONF" and not reply.text.startswith(REFUSED_WRITE)
+        is_unread = reply.code == "MISCONF" and not NO_ROOM.search(reply.text)
         if is_unread and self.counts and self.target not in self.world.faults.damaged:
             raise Broken(f"{self.target} cannot read what it has for {self.name}: {reply.text}")
 
