@@ -6,7 +6,8 @@
 ``acks all`` and ``min.insync.replicas 2``, beside XADD and WAIT 1 at Redis and Valkey; `p1` are 50 connections with one
 request in flight on each, `c1` to `c400` as many as that. `copy`: a fresh follower until it has everything. Rounds
 take turns; medians. Leader, follower and load are three programs: where there are two cores, everything is measured
-twice, freely and with the leader on a core of its own, as on a machine of its own.
+twice, freely and with the leader on a core of its own, as on a machine of its own. The load is that of the raw loader,
+for redis-benchmark would need more of the follower's core than there is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 import attrs
 
 from tests.benchmarks.catching_up import catching_up
-from tests.benchmarks.loader import Load, drive, redis_benchmark, request
+from tests.benchmarks.loader import Load, drive, request
 from tests.benchmarks.pairs import Pair, pair
 from tests.benchmarks.peers import NAMES, OURS
 from tests.benchmarks.report import machine, number
@@ -79,19 +80,16 @@ def measured(target: Pair, entries: int, load: Callable[[], Load]) -> Round:
     return found
 
 
-def add(target: Pair, clients: int, pipeline: int, entries: int) -> Round:
-    """XADD by redis-benchmark."""
-    return measured(
-        target, entries, lambda: redis_benchmark(target.leader.port, entries, ADD, clients=clients, pipeline=pipeline)
-    )
+def add(target: Pair, clients: int, pipeline: int, entries: int, *, waits: bool = False) -> Round:
+    """XADD; with ``waits`` a WAIT behind each pipeline."""
+    piece = request(*ADD) * pipeline + (request("WAIT", 1, 0) if waits else b"")
+    scripts = [[piece] * (entries // clients // pipeline) for _ in range(clients)]
+    return measured(target, entries, lambda: drive(target.leader.port, scripts, lines=2 * pipeline + waits))
 
 
 def add_for_all(target: Pair, clients: int, pipeline: int, entries: int) -> Round:
-    """XADD, with a WAIT behind each pipeline where the server has no ``acks all``, by the raw loader."""
-    ours = target.name == OURS
-    piece = request(*ADD) * pipeline + (b"" if ours else request("WAIT", 1, 0))
-    scripts = [[piece] * (entries // clients // pipeline) for _ in range(clients)]
-    return measured(target, entries, lambda: drive(target.leader.port, scripts, lines=2 * pipeline + (not ours)))
+    """The same for all replicas: with WAIT where the server has no ``acks all``."""
+    return add(target, clients, pipeline, entries, waits=target.name != OURS)
 
 
 @contextlib.contextmanager
