@@ -341,8 +341,14 @@ class Leading:
             except StorageError as error:
                 self._save_at = float("inf") if node.durability.failed else node.now + SAVE_SECONDS
                 node.housekeeping.report("error", str(error))
-        if not in_sync.changed:  # else nothing is answered that rests on it
-            replication.high_watermark = in_sync.high_watermark
+        self.raise_high_watermark()
+
+    def raise_high_watermark(self) -> None:
+        """To what all in sync have. While the set has changed and is not on the disk, nothing is answered that rests on
+        it.
+        """
+        if not self.in_sync.changed:
+            self._replication.high_watermark = self.in_sync.high_watermark
 
     def _due_at(self, session: FollowerSession) -> float:
         """When a follower is to be told something at the latest."""

@@ -60,7 +60,7 @@ class NodeReplicas:
         """
         for client, requests in batch:
             if all(words[:2] == ACK_WORDS for words in requests):
-                self.dispatcher.run(client, requests)
+                self.dispatcher.run_all([(client, requests)])
                 if client.out:  # an error
                     self.speaks(client)
             else:

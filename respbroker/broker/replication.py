@@ -140,7 +140,7 @@ class Replication(Members, Positions, Acks):
     def heard(self) -> None:
         """Such acknowledgements have been taken behind a tick."""
         if self.leading is not None:
-            self.leading.count()
+            self.leading.raise_high_watermark()
             self.gate.let_go()
 
     def next_deadline(self) -> float:
