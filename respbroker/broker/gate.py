@@ -98,7 +98,8 @@ class Gate:
         replication, held = self._node.replication, self._held
         high_watermark, position = replication.high_watermark, replication.position
         self._before, self._position = self._position, position
-        if position <= high_watermark and not held and not self._is_ahead:
+        is_quiet = not (batch or served or others)
+        if not held and (is_quiet or (position <= high_watermark and not self._is_ahead)):
             return
         self._needs.clear()
         everything = self._everything
