@@ -203,6 +203,10 @@ class FollowerSession:
         self._gathered += tick
         self._gathered_bytes += size
 
+    def is_owed(self, news: tuple[int, bool]) -> bool:
+        """Whether it is to be told these at once; see ``told``."""
+        return news[1] != self.told[1] or (self.awaits_news and news != self.told)
+
     def is_to_send(self, now: float, *, hurries: bool) -> bool:
         """Whether what was gathered goes out now: it does where it ``hurries``, is much, or has been some time."""
         return bool(self._gathered) and (

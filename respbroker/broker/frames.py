@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from respbroker.broker.log_copies import LogCopies
+from respbroker.model.phrases import few
 from respbroker.replication.history import EPOCH_MAX, History, shown
 from respbroker.replication.membership import Membership
 from respbroker.replication.messages import (
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from respbroker.broker.node import Node
     from respbroker.broker.replication import Replication
 
-NAMED: Final = 5  # of many streams that an operator is told of
 _COPY_MOST: Final = (COUNT_MAX, COUNT_MAX, COUNT_MAX, ID_PART_MAX, ID_PART_MAX, EPOCH_MAX)
 
 
@@ -81,9 +81,8 @@ class Frames:
     def half_sent(self) -> str:
         """The streams that it was being sent since it last had everything, for people; empty if there are none."""
         keyspace = self._node.keyspace
-        keys = [key for key in map(keyspace.key_of, sorted(self.touched)) if key is not None]
-        named = ", ".join(keyspace.catalog.title(*key) for key in keys[:NAMED])
-        return f"{named} and {len(keys) - NAMED} more" if len(keys) > NAMED else named
+        keys = map(keyspace.key_of, sorted(self.touched))
+        return few([keyspace.catalog.title(*key) for key in keys if key is not None])
 
     def _begin(self) -> None:
         """All that the leader lacks is cut off, or is of logs that will be copied anew: frames come."""

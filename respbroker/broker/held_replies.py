@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from respbroker.broker.outputs import weight
@@ -35,9 +36,8 @@ class HeldReplies:
     @property
     def least_need(self) -> int:
         """What the oldest of them need, or near it; there are some."""
-        queue = next(iter(self._queues.values()), None)
-        needs = ([queue[0][0]] if queue else []) + ([self._groups[0][0]] if self._groups else [])
-        return min(needs)
+        queued = [queue[0][0] for queue in islice(self._queues.values(), 1)]
+        return min(queued + [need for need, _ in islice(self._groups, 1)])
 
     def hold(self, client: Client, need: int) -> None:
         """Put aside what is to be sent to a client, for it must wait or something before it does."""

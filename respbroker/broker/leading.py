@@ -139,8 +139,7 @@ class Leading:
             session.introduced = True
             self._tell_members(session)
         overdue = self._is_overdue(session, awaited=awaited)
-        has_news = session.awaits_news and news != session.told
-        is_told = session.level != was_level or due or overdue or has_news or is_in_sync != session.told[1]
+        is_told = session.level != was_level or due or overdue or session.is_owed(news)
         if is_told or session.is_to_send(
             node.now, hurries=awaited or bool(flags & ATOMIC or self._messages) or self.hurries
         ):
@@ -352,8 +351,7 @@ class Leading:
 
     def _due_at(self, session: FollowerSession) -> float:
         """When a follower is to be told something at the latest."""
-        news = self._news(session)
-        if news[1] != session.told[1] or (session.awaits_news and news != session.told):
+        if session.is_owed(self._news(session)):
             return self._node.now
         if session.gathers:
             return session.frame_at + GATHER_SECONDS

@@ -45,7 +45,7 @@ class NodeReplicas:
         return [] if leading is None else leading.take_frames()
 
     @property
-    def awaits_replicas(self) -> bool:
+    def holds_replies(self) -> bool:
         """Whether a reply waits for what followers acknowledge, so that they are to be sent frames before all else."""
         return self.replication.gate.holds_some or self.replication.waits.holds_some
 

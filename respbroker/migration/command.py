@@ -19,12 +19,12 @@ from respbroker.migration.link import Link
 from respbroker.migration.memo import Memo, MemoFile
 from respbroker.migration.progress import Meter
 from respbroker.migration.rounds import Migration, Pass
+from respbroker.model.phrases import FEW, few
 from respbroker.tools.connection import Failed
 from respbroker.tools.options import raw_name
 from respbroker.tools.output import count, duration, shown
 
 BETWEEN_PASSES: Final = 0.2  # seconds; at least as long as the pass was, so that the source is idle half of the time
-NAMED_MAX: Final = 5
 
 
 @click.command()
@@ -167,7 +167,7 @@ def _verify(migration: Migration) -> None:
         sums.pending += compared.pending
         if compared.difference is not None:
             unlike.append(compared)
-        elif compared.entries and sums.streams <= NAMED_MAX:
+        elif compared.entries and sums.streams <= FEW:
             click.echo(f"{shown(compared.key)}: {count(compared.entries, 'entry')}, digest {compared.digest}")
     if unlike:
         first = min(unlike, key=lambda compared: compared.key)
@@ -178,8 +178,7 @@ def _verify(migration: Migration) -> None:
 
 
 def named(names: list[bytes]) -> str:
-    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
-    return ", ".join(map(shown, names[:NAMED_MAX])) + more
+    return few([shown(name) for name in names])
 
 
 def clock() -> str:

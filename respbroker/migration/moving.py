@@ -9,6 +9,7 @@ from respbroker.migration.copying import Stretch
 from respbroker.migration.facts import Side, StreamFacts, facts_of_both
 from respbroker.migration.pages import Pace, following
 from respbroker.migration.turns import Request, Steps, Turn, done
+from respbroker.model.phrases import few
 from respbroker.model.stream_id import ZERO
 from respbroker.tools.connection import Failed
 from respbroker.tools.output import shown
@@ -107,5 +108,5 @@ def ahead(key: bytes) -> str:
 
 def in_the_way(keys: list[bytes]) -> str:
     """What to say of keys that the target has already."""
-    names = ", ".join(map(shown, keys[:5])) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+    names = few([shown(key) for key in keys])
     return f"the target has {names} already: --replace overwrites, --resume goes on with an earlier migration"

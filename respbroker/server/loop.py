@@ -140,7 +140,7 @@ class Loop:
             self._report_violations()
         frames = node.take_frames()
         behind_sync = self.commit.holds_back(settings.appendfsync)
-        if frames and (behind_sync or node.awaits_replicas):  # else no reply waits for what they bring about
+        if frames and (behind_sync or node.holds_replies):  # else no reply waits for what they bring about
             self.connections.ship(frames, now.seconds)
             frames = []
         if awaited := node.awaited_replicas():

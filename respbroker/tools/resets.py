@@ -11,6 +11,7 @@ import attrs
 import click
 
 from respbroker.errors import InvalidStreamId
+from respbroker.model.phrases import few
 from respbroker.model.stream_id import U64_MAX, ZERO, StreamId, parse_id
 from respbroker.tools import group_facts, output
 from respbroker.tools.connection import Failed, Server
@@ -199,9 +200,8 @@ def _who(member: Member) -> str:
 
 
 def _are_active(active: Sequence[Member]) -> str:
-    who = ", ".join(map(_who, active[:5]))
-    more = f" and {len(active) - 5} more" if len(active) > 5 else ""
-    return f"{count(len(active), 'consumer')} {'is' if len(active) == 1 else 'are'} active: {who}{more}"
+    who = few([_who(member) for member in active])
+    return f"{count(len(active), 'consumer')} {'is' if len(active) == 1 else 'are'} active: {who}"
 
 
 def _print(moves: Sequence[Move]) -> None:

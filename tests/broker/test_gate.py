@@ -28,12 +28,18 @@ def tick(cluster: Cluster, leader: Member, client: Client, *lines: str) -> bytes
     return cluster.take(client)
 
 
-def test_a_reply_leaves_though_a_later_one_to_the_same_client_is_held(
-    cluster: Cluster, leader: Member, follower: Member
-) -> None:
+def acknowledged(cluster: Cluster, leader: Member, follower: Member) -> Client:
+    """A client whose XADD the follower has acknowledged, which the leader has not heard yet."""
     writer = leader.client()
     assert tick(cluster, leader, writer, "XADD s 1-1 f v") == b""
     cluster.tick(follower)
+    return writer
+
+
+def test_a_reply_leaves_though_a_later_one_to_the_same_client_is_held(
+    cluster: Cluster, leader: Member, follower: Member
+) -> None:
+    writer = acknowledged(cluster, leader, follower)
     assert tick(cluster, leader, writer, "XADD s 2-1 f v") == b"$3\r\n1-1\r\n"
     cluster.tick(follower)
     assert tick(cluster, leader, writer) == b"$3\r\n2-1\r\n"
@@ -42,9 +48,7 @@ def test_a_reply_leaves_though_a_later_one_to_the_same_client_is_held(
 def test_acknowledgements_that_come_during_a_tick_let_replies_go_with_it(
     cluster: Cluster, leader: Member, follower: Member
 ) -> None:
-    first, second = leader.client(), leader.client()
-    assert tick(cluster, leader, first, "XADD s 1-1 f v") == b""
-    cluster.tick(follower)
+    first, second = acknowledged(cluster, leader, follower), leader.client()
     leader.arrived.append((second, [b"XADD s 2-1 f v".split()]))
     cluster.tick(leader, hears=True)
     assert cluster.take(first) == b"$3\r\n1-1\r\n"
@@ -56,10 +60,8 @@ def test_acknowledgements_that_come_during_a_tick_let_replies_go_with_it(
 def test_whatever_else_a_follower_says_then_is_done_in_the_next_tick(
     cluster: Cluster, leader: Member, follower: Member
 ) -> None:
-    writer = leader.client()
+    writer = acknowledged(cluster, leader, follower)
     assert leader.node is not None
-    tick(cluster, leader, writer, "XADD s 1-1 f v")
-    cluster.tick(follower)
     ((replica, said),) = leader.arrived
     said.append([b"REPLICATE", b"LEAVE"])
     cluster.tick(leader, hears=True)
@@ -99,9 +101,7 @@ def test_nothing_is_heard_behind_a_tick_for_those_who_wait_for_more_than_a_reply
 
 
 def test_a_client_is_closed_when_all_that_was_held_has_left(cluster: Cluster, leader: Member, follower: Member) -> None:
-    writer = leader.client()
-    assert tick(cluster, leader, writer, "XADD s 1-1 f v") == b""
-    cluster.tick(follower)
+    writer = acknowledged(cluster, leader, follower)
     assert tick(cluster, leader, writer, "XADD s 2-1 f v", "QUIT") == b""
     cluster.tick(follower)
     assert tick(cluster, leader, writer) == b"$3\r\n1-1\r\n$3\r\n2-1\r\n+OK\r\n"
@@ -110,10 +110,8 @@ def test_a_client_is_closed_when_all_that_was_held_has_left(cluster: Cluster, le
 def test_a_client_that_speaks_no_resp_is_told_so_behind_all_that_was_held(
     cluster: Cluster, leader: Member, follower: Member
 ) -> None:
-    writer = leader.client()
+    writer = acknowledged(cluster, leader, follower)
     assert leader.node is not None
-    tick(cluster, leader, writer, "XADD s 1-1 f v")
-    cluster.tick(follower)
     leader.node.tick([*leader.arrived, (writer, [b"XADD s 2-1 f v".split()])], cluster.clock.now())
     leader.arrived.clear()
     leader.node.protocol_error(writer, ProtocolError("invalid bulk length"))  # as the loop does, behind the tick

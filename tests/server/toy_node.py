@@ -181,7 +181,7 @@ class ToyNode:
         return [client for client in self._replicas() if client.out]
 
     @property
-    def awaits_replicas(self):
+    def holds_replies(self):
         return bool(self._holding)
 
     def awaited_replicas(self):
